@@ -1,1 +1,18 @@
-//! Lamina
+//! Lamina: WebAssembly functions as a platform, behind the AWS wire APIs.
+//!
+//! The modules in the order a request meets them; each uses only what stands below it
+//! (`tests/it/layers.rs` holds them to that):
+//!
+//! - [`wire`]: AWS protocols. A request becomes a call on the catalog, a queue or the invoker; only here do AWS error codes exist.
+//! - [`triggers`]: HTTP routes, schedules and queues. Each turns the outside world into an invocation.
+//! - [`invocation`]: the narrow waist. Everything that runs a function enters at [`invocation::Invoker::invoke`].
+//! - [`catalog`]: functions, versions, aliases and weights, concurrency.
+//! - [`sandbox`]: engine, pools, limits, compiled artifacts.
+//! - [`storage`]: what is acknowledged is here, on disk.
+//! - [`telemetry`]: metrics and function logs.
+//! - [`ids`], [`clock`], [`shutdown`]: names, time, and the order of ending.
+
+pub mod clock;
+pub mod ids;
+pub mod invocation;
+pub mod storage;
