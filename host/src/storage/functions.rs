@@ -24,7 +24,7 @@ pub struct FunctionRecord {
 }
 
 /// How a guest is called, read from its exports at deploy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GuestKind {
     /// Exports `handle` of `lamina:function`.

@@ -1,0 +1,14 @@
+//! The host's side of `guest-sdk/wit`: the contract of event functions.
+
+#[expect(missing_docs, reason = "generated from the WIT, which documents every item")]
+mod generated {
+    wasmtime::component::bindgen!({
+        path: "../guest-sdk/wit",
+        world: "lamina:function/event-function",
+        exports: { default: async },
+        require_store_data_send: true,
+    });
+}
+
+pub use generated::lamina::function::types::{Context, FunctionError};
+pub use generated::{EventFunction, EventFunctionIndices};

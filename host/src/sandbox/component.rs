@@ -1,0 +1,165 @@
+//! From wasm to a component of a known kind.
+//!
+//! Core modules become components (with the preview 1 adapter for reactors or commands), and every component is told
+//! apart by what it exports. Runs in the compiler process: what is read here is hostile until proven otherwise.
+
+use super::engine::Family;
+use crate::storage::functions::GuestKind;
+use wasi_preview1_component_adapter_provider as adapters;
+use wasmparser::{ComponentExternalKind, ExternalKind, Parser, Payload};
+
+/// Why wasm cannot serve as a function. The uploader's fault; do not retry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ComponentError {
+    /// Not valid wasm.
+    #[error("The guest is not valid WebAssembly: {0}")]
+    Invalid(String),
+    /// A core module that cannot be made a component.
+    #[error("The core module cannot be made a component: {0}")]
+    NotAComponent(String),
+    /// Nothing in the exports that Lamina could call.
+    #[error(
+        "The guest exports none of: handle (an event function), wasi:http/incoming-handler@0.2 or wasi:http/handler@0.3 \
+         (an HTTP function), wasi:cli/run@0.2 or _start (a command). It exports: {0}"
+    )]
+    NoEntry(String),
+}
+
+/// Makes `wasm` a component, unless it is one.
+pub fn componentize(wasm: Vec<u8>) -> Result<Vec<u8>, ComponentError> {
+    if Parser::is_component(&wasm) {
+        return Ok(wasm);
+    }
+    if !Parser::is_core_wasm(&wasm) {
+        return Err(ComponentError::Invalid("unknown header".into()));
+    }
+    let is_command = exports_start(&wasm)?;
+    let adapter = if is_command {
+        adapters::WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER
+    } else {
+        adapters::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER
+    };
+    wit_component::ComponentEncoder::default()
+        .module(&wasm)
+        .and_then(|encoder| encoder.adapter(adapters::WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, adapter))
+        .and_then(|encoder| encoder.validate(true).encode())
+        .map_err(|error| ComponentError::NotAComponent(format!("{error:#}")))
+}
+
+fn exports_start(module: &[u8]) -> Result<bool, ComponentError> {
+    let invalid = |error: wasmparser::BinaryReaderError| ComponentError::Invalid(error.to_string());
+    for payload in Parser::new(0).parse_all(module) {
+        if let Payload::ExportSection(exports) = payload.map_err(invalid)? {
+            for export in exports {
+                let export = export.map_err(invalid)?;
+                if export.name == "_start" && export.kind == ExternalKind::Func {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// What a component's imports and exports say about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// How it is called.
+    pub kind: GuestKind,
+    /// The engine it needs.
+    pub family: Family,
+}
+
+/// Recognises a component by what it exports and imports.
+pub fn inspect(component: &[u8]) -> Result<Shape, ComponentError> {
+    let invalid = |error: wasmparser::BinaryReaderError| ComponentError::Invalid(error.to_string());
+    let mut exports = Vec::new();
+    let mut concurrent = false;
+    let mut depth = 0usize;
+    for payload in Parser::new(0).parse_all(component) {
+        match payload.map_err(invalid)? {
+            Payload::Version { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(imports) if depth == 1 => {
+                for import in imports {
+                    concurrent |= is_wasi_0_3(import.map_err(invalid)?.name.name);
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 1 => {
+                for export in section {
+                    let export = export.map_err(invalid)?;
+                    concurrent |= is_wasi_0_3(export.name.name);
+                    exports.push((export.name.name.to_owned(), export.kind));
+                }
+            }
+            _ => {}
+        }
+    }
+    let function = |name: &str| exports.iter().any(|(n, kind)| n == name && *kind == ComponentExternalKind::Func);
+    let instance = |name: &str| {
+        exports.iter().any(|(n, kind)| {
+            *kind == ComponentExternalKind::Instance && n.strip_prefix(name).is_some_and(is_same_series)
+        })
+    };
+    let kind = if function("handle") {
+        GuestKind::Event
+    } else if instance("wasi:http/handler@0.3") {
+        GuestKind::HttpP3
+    } else if instance("wasi:http/incoming-handler@0.2") {
+        GuestKind::HttpP2
+    } else if instance("wasi:cli/run@0.2") {
+        GuestKind::Command
+    } else {
+        let listed: Vec<&str> = exports.iter().map(|(name, _)| name.as_str()).take(20).collect();
+        return Err(ComponentError::NoEntry(if listed.is_empty() { "nothing".into() } else { listed.join(", ") }));
+    };
+    Ok(Shape { kind, family: if concurrent { Family::Concurrent } else { Family::Plain } })
+}
+
+fn is_wasi_0_3(name: &str) -> bool {
+    name.starts_with("wasi:") && name.split_once("@0.3").is_some_and(|(_, rest)| is_same_series(rest))
+}
+
+/// `.0` of `@0.2.0`; not `4` of `@0.24`.
+fn is_same_series(rest: &str) -> bool {
+    rest.is_empty() || rest.starts_with('.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn component(text: &str) -> Vec<u8> {
+        wat::parse_str(text).unwrap()
+    }
+
+    #[test]
+    fn commands_become_components_with_and_without_wasi_imports() {
+        for module in [
+            r#"(module (memory (export "memory") 1) (func (export "_start")))"#,
+            r#"(module (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
+                 (memory (export "memory") 1) (func (export "_start")))"#,
+        ] {
+            let made = componentize(component(module)).unwrap();
+            assert_eq!(inspect(&made).unwrap(), Shape { kind: GuestKind::Command, family: Family::Plain });
+        }
+    }
+
+    #[test]
+    fn what_has_no_entry_says_what_it_has() {
+        let text = r#"(component (core module $m (func (export "f"))) (core instance $i (instantiate $m))
+            (func (export "other") (canon lift (core func $i "f"))))"#;
+        let error = inspect(&component(text)).unwrap_err();
+        assert!(error.to_string().ends_with("It exports: other"), "{error}");
+        let module = componentize(component("(module (func (export \"f\")))"));
+        assert!(matches!(module.and_then(|c| inspect(&c)), Err(ComponentError::NoEntry(_))));
+    }
+
+    #[test]
+    fn garbage_is_invalid() {
+        assert!(matches!(componentize(b"\0asm".to_vec()), Err(ComponentError::Invalid(_))));
+        let mut cut = component(r#"(module (func (export "_start")) (data "0123456789"))"#);
+        cut.truncate(cut.len() - 4);
+        assert!(componentize(cut).is_err());
+    }
+}

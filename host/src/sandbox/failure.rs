@@ -1,0 +1,117 @@
+//! How a guest can fail, and how an environment can fail to start.
+
+use super::bindings::FunctionError;
+use super::state::State;
+use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+
+/// Why a call into a guest gave no answer. All but [`Failure::Answered`] end the environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// The function answered an error of its own.
+    Answered {
+        /// The error's type, in the function's words.
+        error_type: String,
+        /// For people.
+        message: String,
+        /// Frames, where the function gave any.
+        stack_trace: Vec<String>,
+    },
+    /// A trap: unreachable, out of bounds, stack exhausted …
+    Trapped {
+        /// What wasm says about it.
+        message: String,
+        /// wasm frames, innermost first.
+        frames: Vec<String>,
+    },
+    /// The guest ended itself.
+    Exited {
+        /// Its exit status.
+        status: i32,
+    },
+    /// The guest died after it was refused memory.
+    OutOfMemory,
+    /// The wall-clock limit passed.
+    TimedOut,
+    /// The processor-time limit passed.
+    CpuTimeExceeded,
+    /// A response over the limit.
+    ResponseTooLarge {
+        /// The response's size, or how much of it was seen.
+        size_bytes: usize,
+    },
+    /// An HTTP guest that returned without a response, or answered `wasi:http` an error code.
+    NoResponse(String),
+    /// The host's fault.
+    Host(String),
+}
+
+impl Failure {
+    /// Reads what wasmtime reports after a call; `denied` tells whether the guest was refused memory.
+    pub(super) fn from_wasmtime(error: &wasmtime::Error, denied: bool) -> Self {
+        if let Some(exit) = error.downcast_ref::<I32Exit>() {
+            return if denied && exit.0 != 0 { Self::OutOfMemory } else { Self::Exited { status: exit.0 } };
+        }
+        if denied {
+            return Self::OutOfMemory;
+        }
+        let message = match error.downcast_ref::<Trap>() {
+            Some(trap) => trap.to_string(),
+            // The innermost cause says it best: outer ones name wasm frames.
+            None => error.root_cause().to_string(),
+        };
+        Self::Trapped { message, frames: frames(error) }
+    }
+
+    /// Whether the environment may serve again.
+    pub fn keeps_environment(&self) -> bool {
+        matches!(self, Self::Answered { .. })
+    }
+}
+
+impl From<FunctionError> for Failure {
+    fn from(error: FunctionError) -> Self {
+        Self::Answered {
+            error_type: error.error_type,
+            message: error.error_message,
+            stack_trace: error.stack_trace,
+        }
+    }
+}
+
+fn frames(error: &wasmtime::Error) -> Vec<String> {
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
+    let name = |frame: &wasmtime::FrameInfo| match frame.func_name() {
+        Some(name) => without_hash(name),
+        None => format!("<wasm function {}>", frame.func_index()),
+    };
+    backtrace.frames().iter().take(20).map(name).collect()
+}
+
+/// Rust's symbols end in a hash that tells a reader nothing.
+fn without_hash(name: &str) -> String {
+    name.rsplit_once("::h").filter(|(_, hash)| hash.len() == 16).map_or(name, |(name, _)| name).to_owned()
+}
+
+/// Why there is no environment.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// No slot is free on this host. Nobody's fault; retry later.
+    #[error("no sandbox slot is free")]
+    Full,
+    /// The guest failed while it was instantiated or initialised.
+    #[error("the init phase failed: {0:?}")]
+    Guest(Failure),
+    /// The compiled code could not be had. The platform's fault.
+    #[error("{0}")]
+    Host(String),
+}
+
+impl StartError {
+    pub(super) fn from_wasmtime(error: &wasmtime::Error, state: &State) -> Self {
+        if error.is::<PoolConcurrencyLimitError>() {
+            return Self::Full;
+        }
+        Self::Guest(Failure::from_wasmtime(error, state.limits.was_denied()))
+    }
+}

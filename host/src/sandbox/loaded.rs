@@ -1,0 +1,299 @@
+//! Compiled guests: on disk by content hash and engine, in memory at first use, bounded and evicted least recently used first.
+//!
+//! A deployed function that nobody calls costs a file. Where the file is missing or was made for another engine
+//! (a new version of Lamina), the guest is compiled again from its component.
+
+use super::artifact;
+use super::bindings::EventFunctionIndices;
+use super::compile::{Compilation, CompileError, Report};
+use super::engine::Family;
+use super::state::State;
+use lru::LruCache;
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::OnceCell;
+use wasmtime::Engine;
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
+use wasmtime_wasi::p2::bindings::CommandIndices;
+use wasmtime_wasi_http::p2::bindings::ProxyIndices;
+use wasmtime_wasi_http::p3::bindings::ServiceIndices;
+
+use crate::storage::functions::GuestKind;
+
+/// The exports to call, by kind.
+pub(super) enum Entry {
+    Event(EventFunctionIndices),
+    HttpP2(ProxyIndices),
+    HttpP3(ServiceIndices),
+    Command(CommandIndices),
+}
+
+/// A compiled guest in memory, linked and ready to instantiate.
+pub struct Loaded {
+    pub(super) pre: InstancePre<State>,
+    pub(super) entry: Entry,
+    pub(super) init: Option<ComponentExportIndex>,
+    code_bytes: u64,
+}
+
+impl Loaded {
+    /// The engine it runs on.
+    pub fn engine(&self) -> &Engine {
+        self.pre.engine()
+    }
+
+    fn new(component: &Component, linker: &Linker<State>, kind: GuestKind) -> wasmtime::Result<Self> {
+        let pre = linker.instantiate_pre(component)?;
+        let entry = match kind {
+            GuestKind::Event => Entry::Event(EventFunctionIndices::new(&pre)?),
+            GuestKind::HttpP2 => Entry::HttpP2(ProxyIndices::new(&pre)?),
+            GuestKind::HttpP3 => Entry::HttpP3(ServiceIndices::new(&pre)?),
+            GuestKind::Command => Entry::Command(CommandIndices::new(&pre)?),
+        };
+        let range = component.image_range();
+        let code_bytes = (range.end.addr() as u64).saturating_sub(range.start.addr() as u64);
+        Ok(Self { pre, entry, init: component.get_export_index(None, "init"), code_bytes })
+    }
+}
+
+impl std::fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loaded").field("code_bytes", &self.code_bytes).finish_non_exhaustive()
+    }
+}
+
+/// Names a compiled guest.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CodeKey {
+    /// SHA-256 of the component, lower-case hex.
+    pub component_sha256: Arc<str>,
+    /// How it is called.
+    pub kind: GuestKind,
+    /// The engine it runs on.
+    pub family: Family,
+}
+
+/// Counters of the cache, for the metrics.
+#[derive(Debug, Default)]
+pub struct CacheCounters {
+    /// Found in memory.
+    pub hits: AtomicU64,
+    /// Mapped from disk.
+    pub misses: AtomicU64,
+    /// Dropped to make room.
+    pub evictions: AtomicU64,
+    /// Compiled again because no file fitted.
+    pub recompilations: AtomicU64,
+    /// Bytes of code in memory.
+    pub bytes: AtomicU64,
+    /// Guests in memory.
+    pub entries: AtomicU64,
+}
+
+/// An engine and its linker.
+pub(super) struct Linked {
+    pub(super) engine: Engine,
+    pub(super) linker: Linker<State>,
+    native_dir: PathBuf,
+}
+
+impl Linked {
+    pub(super) fn new(engine: Engine, linker: Linker<State>, cache_dir: &Path) -> Self {
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        let native_dir = cache_dir.join(format!("{:016x}", hasher.finish()));
+        Self { engine, linker, native_dir }
+    }
+}
+
+/// A guest that was compiled for the first time.
+#[derive(Debug)]
+pub struct Compiled {
+    /// What it is.
+    pub report: Report,
+    /// SHA-256 of `component`, lower-case hex.
+    pub component_sha256: String,
+    /// The component, to be kept: native code can be made from it again.
+    pub component: Vec<u8>,
+}
+
+/// All compiled guests of this host.
+pub(super) struct Artifacts {
+    plain: Linked,
+    concurrent: Linked,
+    work_dir: PathBuf,
+    compilation: Compilation,
+    limit_bytes: u64,
+    memory: Mutex<LruCache<CodeKey, Arc<OnceCell<Arc<Loaded>>>>>,
+    pub(super) counters: Arc<CacheCounters>,
+}
+
+impl Artifacts {
+    /// A cache in `cache_dir`, keeping at most `limit_bytes` of native code in memory. Native code of other engines is deleted.
+    pub(super) fn open(
+        plain: Linked,
+        concurrent: Linked,
+        cache_dir: &Path,
+        compilation: Compilation,
+        limit_bytes: u64,
+    ) -> io::Result<Self> {
+        let work_dir = cache_dir.join("work");
+        match std::fs::remove_dir_all(&work_dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        for dir in [&work_dir, &plain.native_dir, &concurrent.native_dir] {
+            std::fs::create_dir_all(dir)?;
+        }
+        for entry in std::fs::read_dir(cache_dir)? {
+            let path = entry?.path();
+            if ![&work_dir, &plain.native_dir, &concurrent.native_dir].contains(&&path) {
+                std::fs::remove_dir_all(&path).or_else(|_| std::fs::remove_file(&path))?;
+            }
+        }
+        Ok(Self {
+            plain,
+            concurrent,
+            work_dir,
+            compilation,
+            limit_bytes,
+            memory: Mutex::new(LruCache::unbounded()),
+            counters: Arc::default(),
+        })
+    }
+
+    pub(super) fn linked(&self, family: Family) -> &Linked {
+        match family {
+            Family::Plain => &self.plain,
+            Family::Concurrent => &self.concurrent,
+        }
+    }
+
+    fn native_path(&self, family: Family, sha256: &str) -> PathBuf {
+        self.linked(family).native_dir.join(format!("{sha256}.cwasm"))
+    }
+
+    /// Compiles a guest and keeps its native code.
+    pub(super) async fn compile(&self, wasm: Vec<u8>) -> Result<Compiled, CompileError> {
+        let host = |error: io::Error| CompileError::Host(error.to_string());
+        let job = tempfile::Builder::new().prefix("job-").tempdir_in(&self.work_dir).map_err(host)?;
+        let (guest, component, native) =
+            (job.path().join("guest.wasm"), job.path().join("component.wasm"), job.path().join("native.cwasm"));
+        tokio::fs::write(&guest, wasm).await.map_err(host)?;
+        let report = self.compilation.run(&guest, &component, &native).await?;
+        let made = tokio::fs::read(&component).await.map_err(host)?;
+        let component_sha256 = hex(&Sha256::digest(&made));
+        let path = self.native_path(report.family, &component_sha256);
+        let placed = tokio::task::spawn_blocking(move || place(&native, &path).map(|()| drop(job))).await;
+        placed.map_err(|error| CompileError::Host(error.to_string()))?.map_err(host)?;
+        Ok(Compiled { report, component_sha256, component: made })
+    }
+
+    /// Answers the guest, from memory, from disk, or compiled again from the component at `component_path`.
+    pub(super) async fn load(&self, key: &CodeKey, component_path: &Path) -> Result<Arc<Loaded>, CompileError> {
+        let cell = {
+            let mut memory = self.memory.lock();
+            if let Some(cell) = memory.get(key) {
+                if let Some(loaded) = cell.get() {
+                    self.counters.hits.fetch_add(1, Ordering::Relaxed);
+                    return Ok(Arc::clone(loaded));
+                }
+                Arc::clone(cell)
+            } else {
+                let cell = Arc::new(OnceCell::new());
+                memory.put(key.clone(), Arc::clone(&cell));
+                cell
+            }
+        };
+        // Concurrent first calls wait for one load.
+        let mut fresh = false;
+        let loaded = cell
+            .get_or_try_init(|| {
+                fresh = true;
+                self.load_from_disk(key, component_path)
+            })
+            .await
+            .cloned();
+        match &loaded {
+            Ok(loaded) if fresh => self.account(loaded),
+            Ok(_) => {}
+            Err(_) => self.forget_failed(key, &cell),
+        }
+        loaded
+    }
+
+    async fn load_from_disk(&self, key: &CodeKey, component_path: &Path) -> Result<Arc<Loaded>, CompileError> {
+        self.counters.misses.fetch_add(1, Ordering::Relaxed);
+        let path = self.native_path(key.family, &key.component_sha256);
+        let host = |error: &dyn std::fmt::Display| CompileError::Host(error.to_string());
+        if let Ok(component) = self.map(key.family, path.clone()).await {
+            return self.link(&component, key).map_err(|error| host(&format_args!("{error:#}")));
+        }
+        self.counters.recompilations.fetch_add(1, Ordering::Relaxed);
+        let wasm = tokio::fs::read(component_path).await.map_err(|error| host(&error))?;
+        let compiled = self.compile(wasm).await?;
+        if compiled.component_sha256 != *key.component_sha256 {
+            return Err(CompileError::Host("a stored component is not what its name says".into()));
+        }
+        let component = self.map(key.family, path).await.map_err(|error| host(&format_args!("{error:#}")))?;
+        self.link(&component, key).map_err(|error| host(&format_args!("{error:#}")))
+    }
+
+    async fn map(&self, family: Family, path: PathBuf) -> wasmtime::Result<Component> {
+        let engine = self.linked(family).engine.clone();
+        tokio::task::spawn_blocking(move || artifact::map(&engine, &path)).await.map_err(wasmtime::Error::new)?
+    }
+
+    fn link(&self, component: &Component, key: &CodeKey) -> wasmtime::Result<Arc<Loaded>> {
+        Loaded::new(component, &self.linked(key.family).linker, key.kind).map(Arc::new)
+    }
+
+    /// Counts a new entry and evicts old ones until the bound holds again.
+    fn account(&self, loaded: &Loaded) {
+        self.counters.entries.fetch_add(1, Ordering::Relaxed);
+        let mut bytes = self.counters.bytes.fetch_add(loaded.code_bytes, Ordering::Relaxed) + loaded.code_bytes;
+        let mut memory = self.memory.lock();
+        while bytes > self.limit_bytes && memory.len() > 1 {
+            let Some((_, cell)) = memory.pop_lru() else { return };
+            // A cell still loading counts itself when it is done.
+            if let Some(evicted) = cell.get() {
+                self.counters.evictions.fetch_add(1, Ordering::Relaxed);
+                self.counters.entries.fetch_sub(1, Ordering::Relaxed);
+                bytes = self.counters.bytes.fetch_sub(evicted.code_bytes, Ordering::Relaxed) - evicted.code_bytes;
+            }
+        }
+    }
+
+    fn forget_failed(&self, key: &CodeKey, cell: &Arc<OnceCell<Arc<Loaded>>>) {
+        let mut memory = self.memory.lock();
+        if memory.peek(key).is_some_and(|held| Arc::ptr_eq(held, cell) && held.get().is_none()) {
+            memory.pop(key);
+        }
+    }
+}
+
+/// Gives a finished file its name: synced, renamed, its directory synced.
+fn place(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::File::open(from)?.sync_all()?;
+    std::fs::rename(from, to)?;
+    match to.parent() {
+        Some(dir) => std::fs::File::open(dir)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// Lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

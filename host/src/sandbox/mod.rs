@@ -1,0 +1,27 @@
+//! Sandboxes: what a guest runs in.
+//!
+//! From a deployment package to a running guest, file by file: [`package`] finds the wasm, [`component`] makes and
+//! recognises a component, [`compile`] does both and compiles, in a process of its own, [`loaded`] keeps native code on
+//! disk and in memory, [`environment`] instantiates and calls it, [`pool`] keeps environments warm.
+//! [`capacity`] and [`engine`] size what is reserved; [`limits`] and [`calls`] are what a guest meets.
+//!
+//! The sandbox knows no function names, no concurrency limits of functions and no AWS error names: those are the catalog's
+//! and the invoker's.
+
+mod artifact;
+mod bindings;
+pub mod calls;
+pub mod capacity;
+pub mod compile;
+pub mod component;
+pub mod engine;
+pub mod environment;
+mod failure;
+pub mod limits;
+pub mod linker;
+pub mod loaded;
+pub mod package;
+mod slots;
+mod state;
+
+pub use failure::{Failure, StartError};
