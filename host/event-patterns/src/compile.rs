@@ -22,17 +22,8 @@ pub const MAX_FIELDS: usize = 100_000;
 
 const OR: &str = "$or";
 /// Names that would make a member of `$or` read like a condition.
-const RESERVED_IN_OR: [&str; 9] = [
-    "exactly",
-    "prefix",
-    "suffix",
-    "equals-ignore-case",
-    "wildcard",
-    "anything-but",
-    "numeric",
-    "exists",
-    "cidr",
-];
+const RESERVED_IN_OR: [&str; 9] =
+    ["exactly", "prefix", "suffix", "equals-ignore-case", "wildcard", "anything-but", "numeric", "exists", "cidr"];
 
 type Fields = BTreeMap<String, Arc<[Condition]>>;
 
@@ -42,15 +33,7 @@ pub(crate) fn compile(pattern: &Value) -> Result<Vec<Node>, PatternError> {
     };
     let mut alternatives = vec![Fields::new()];
     let mut path = Vec::new();
-    object_into(
-        &mut alternatives,
-        &mut path,
-        object,
-        &Place {
-            depth: 1,
-            in_or: false,
-        },
-    )?;
+    object_into(&mut alternatives, &mut path, object, &Place { depth: 1, in_or: false })?;
     Ok(alternatives
         .into_iter()
         .map(|fields| {
@@ -93,27 +76,16 @@ fn object_into<'a>(
             )));
         }
         path.push(name);
-        if path
-            .iter()
-            .map(|name| name.split('.').count())
-            .sum::<usize>()
-            > MAX_DEPTH
-        {
+        if path.iter().map(|name| name.split('.').count()).sum::<usize>() > MAX_DEPTH {
             return Err(too_deep());
         }
         match value {
             Value::Object(inner) => {
-                let place = Place {
-                    depth: place.depth + 1,
-                    in_or: place.in_or,
-                };
+                let place = Place { depth: place.depth + 1, in_or: place.in_or };
                 object_into(alternatives, path, inner, &place)?;
             }
             Value::Array(members) => {
-                let conditions: Arc<[Condition]> = members
-                    .iter()
-                    .map(Condition::parse)
-                    .collect::<Result<_, _>>()?;
+                let conditions: Arc<[Condition]> = members.iter().map(Condition::parse).collect::<Result<_, _>>()?;
                 if conditions.is_empty() {
                     return Err(PatternError::new("Empty arrays are not allowed"));
                 }
@@ -124,9 +96,7 @@ fn object_into<'a>(
                 check_size(alternatives)?;
             }
             _ => {
-                return Err(PatternError::new(format!(
-                    "\"{name}\" must be an object or an array"
-                )));
+                return Err(PatternError::new(format!("\"{name}\" must be an object or an array")));
             }
         }
         path.pop();
@@ -146,43 +116,30 @@ fn or_into<'a>(
     let before = std::mem::take(alternatives);
     for branch in branches {
         let Value::Object(object) = branch else {
-            return Err(PatternError::new(
-                "Only JSON object is allowed in array of $or relationship.",
-            ));
+            return Err(PatternError::new("Only JSON object is allowed in array of $or relationship."));
         };
         let mut branched = before.clone();
-        let place = Place {
-            depth: depth + 1,
-            in_or: true,
-        };
+        let place = Place { depth: depth + 1, in_or: true };
         object_into(&mut branched, path, object, &place)?;
         alternatives.append(&mut branched);
         check_size(alternatives)?;
     }
     if branches.len() < 2 {
-        return Err(PatternError::new(
-            "There must have at least 2 Objects in $or relationship.",
-        ));
+        return Err(PatternError::new("There must have at least 2 Objects in $or relationship."));
     }
     Ok(())
 }
 
 fn too_deep() -> PatternError {
-    PatternError::new(format!(
-        "Pattern is nested more than {MAX_DEPTH} levels deep"
-    ))
+    PatternError::new(format!("Pattern is nested more than {MAX_DEPTH} levels deep"))
 }
 
 fn check_size(alternatives: &[Fields]) -> Result<(), PatternError> {
     if alternatives.len() > MAX_ALTERNATIVES {
-        return Err(PatternError::new(format!(
-            "Pattern has more than {MAX_ALTERNATIVES} combinations of $or"
-        )));
+        return Err(PatternError::new(format!("Pattern has more than {MAX_ALTERNATIVES} combinations of $or")));
     }
     if alternatives.iter().map(BTreeMap::len).sum::<usize>() > MAX_FIELDS {
-        return Err(PatternError::new(format!(
-            "Pattern has more than {MAX_FIELDS} fields in all combinations of $or"
-        )));
+        return Err(PatternError::new(format!("Pattern has more than {MAX_FIELDS} fields in all combinations of $or")));
     }
     Ok(())
 }

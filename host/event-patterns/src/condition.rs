@@ -56,9 +56,7 @@ impl Condition {
         match value {
             Value::Null => Ok(Self::Null),
             Value::Bool(value) => Ok(Self::Bool(*value)),
-            Value::Number(_) => {
-                number(value, || "Match value must be a finite number".to_owned()).map(Self::Number)
-            }
+            Value::Number(_) => number(value, || "Match value must be a finite number".to_owned()).map(Self::Number),
             Value::String(text) => Ok(match text.parse() {
                 Ok(address) => Self::Address(address),
                 Err(_) => Self::Text(text.clone()),
@@ -82,9 +80,7 @@ impl Condition {
                 Some(text) => Self::SuffixIgnoreCase(text),
                 None => Self::Suffix(text(operand, "suffix")?),
             },
-            "equals-ignore-case" => {
-                Self::EqualsIgnoreCase(folded(&text(operand, "equals-ignore-case")?))
-            }
+            "equals-ignore-case" => Self::EqualsIgnoreCase(folded(&text(operand, "equals-ignore-case")?)),
             "wildcard" => Self::Wildcard(Wildcard::parse(&text(operand, "wildcard")?)?),
             // AWS names the wrong operator here.
             "cidr" => Self::Cidr(Cidr::parse(&text(operand, "prefix")?)?),
@@ -137,9 +133,7 @@ impl Condition {
     fn matches_text(&self, value: &str) -> bool {
         match self {
             Self::Text(wanted) => wanted == value,
-            Self::Address(wanted) => value
-                .parse::<IpAddr>()
-                .is_ok_and(|address| address == *wanted),
+            Self::Address(wanted) => value.parse::<IpAddr>().is_ok_and(|address| address == *wanted),
             Self::Prefix(wanted) => value.starts_with(wanted.as_str()),
             Self::PrefixIgnoreCase(wanted) => folded(value).starts_with(wanted.as_str()),
             Self::Suffix(wanted) => value.ends_with(wanted.as_str()),
@@ -157,11 +151,7 @@ fn folded(text: &str) -> String {
 }
 
 fn only_key(expression: &Map<String, Value>) -> Result<()> {
-    if expression.len() == 1 {
-        Ok(())
-    } else {
-        refuse("Only one key allowed in match expression")
-    }
+    if expression.len() == 1 { Ok(()) } else { refuse("Only one key allowed in match expression") }
 }
 
 fn text(operand: &Value, operator: &str) -> Result<String> {
@@ -213,14 +203,8 @@ fn numeric(operand: &Value) -> Result<Vec<(Comparison, Num)>> {
         ">=" => Comparison::GreaterOrEqual,
         _ => return refuse(format!("Unrecognized numeric range operator: {operator}")),
     };
-    let named = if comparison == Comparison::Equal {
-        "equals"
-    } else {
-        operator
-    };
-    let bottom = number(terms.next().unwrap_or(&Value::Null), || {
-        format!("Value of {named} must be numeric")
-    })?;
+    let named = if comparison == Comparison::Equal { "equals" } else { operator };
+    let bottom = number(terms.next().unwrap_or(&Value::Null), || format!("Value of {named} must be numeric"))?;
     let Some(next) = terms.next() else {
         return Ok(vec![(comparison, bottom)]);
     };
@@ -235,9 +219,7 @@ fn numeric(operand: &Value) -> Result<Vec<(Comparison, Num)>> {
         "<=" => Comparison::LessOrEqual,
         _ => return refuse(format!("Bad numeric range operator: {upper}")),
     };
-    let top = number(terms.next().unwrap_or(&Value::Null), || {
-        format!("Value of {upper} must be numeric")
-    })?;
+    let top = number(terms.next().unwrap_or(&Value::Null), || format!("Value of {upper} must be numeric"))?;
     if terms.next().is_some() {
         return refuse("Too many terms in numeric range expression");
     }
@@ -254,10 +236,7 @@ fn anything_but(operand: &Value) -> Result<Vec<Condition>> {
         Value::Number(_) => plain(operand).map(|refused| vec![refused]),
         Value::Array(list) => {
             let refused = list.iter().map(plain).collect::<Result<Vec<_>>>()?;
-            let numbers = refused
-                .iter()
-                .filter(|refused| matches!(refused, Condition::Number(_)))
-                .count();
+            let numbers = refused.iter().filter(|refused| matches!(refused, Condition::Number(_))).count();
             if refused.is_empty() || (numbers != 0 && numbers != refused.len()) {
                 return refuse(
                     "Inside anything but list, either all values are number or string, mixed type is not supported",
@@ -270,14 +249,12 @@ fn anything_but(operand: &Value) -> Result<Vec<Condition>> {
     }
 }
 
-const NO_ANYTHING_BUT: &str =
-    "Value of anything-but must be an array or single string/number value.";
+const NO_ANYTHING_BUT: &str = "Value of anything-but must be an array or single string/number value.";
 
 fn plain(value: &Value) -> Result<Condition> {
     match value {
         Value::String(text) => Ok(Condition::Text(text.clone())),
-        Value::Number(_) => number(value, || "Match value must be a finite number".to_owned())
-            .map(Condition::Number),
+        Value::Number(_) => number(value, || "Match value must be a finite number".to_owned()).map(Condition::Number),
         _ => refuse("Inside anything but list, start|null|boolean is not supported."),
     }
 }
@@ -306,9 +283,9 @@ fn anything_but_operator(expression: &Map<String, Value>) -> Result<Vec<Conditio
         .map(|member| match (member, name.as_str()) {
             (Value::String(text), "prefix" | "suffix") if text.is_empty() => refuse("Null prefix/suffix not allowed"),
             (Value::String(text), _) => read(text),
-            (_, "equals-ignore-case") => refuse(
-                "Inside anything-but/equals-ignore-case list, number|start|null|boolean is not supported.",
-            ),
+            (_, "equals-ignore-case") => {
+                refuse("Inside anything-but/equals-ignore-case list, number|start|null|boolean is not supported.")
+            }
             (_, "wildcard") => refuse("wildcard match pattern must be a string"),
             _ => refuse("prefix/suffix match pattern must be a string"),
         })

@@ -12,9 +12,7 @@ pub struct PatternError {
 
 impl PatternError {
     pub(crate) fn new(reason: impl Into<String>) -> Self {
-        Self {
-            reason: reason.into(),
-        }
+        Self { reason: reason.into() }
     }
 
     /// The reason alone, for services that put another sentence before it.

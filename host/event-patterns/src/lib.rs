@@ -13,6 +13,17 @@
 //!
 //! [aws]: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        reason = "a test fails by panicking"
+    )
+)]
+
 mod cidr;
 mod compile;
 mod condition;
@@ -41,8 +52,7 @@ impl Pattern {
     /// # Errors
     /// A [`PatternError`] with EventBridge's reason, or the JSON parser's for text that is no JSON.
     pub fn parse(text: &str) -> Result<Self, PatternError> {
-        let value: Value =
-            serde_json::from_str(text).map_err(|error| PatternError::new(error.to_string()))?;
+        let value: Value = serde_json::from_str(text).map_err(|error| PatternError::new(error.to_string()))?;
         Self::from_value(&value)
     }
 
@@ -56,11 +66,7 @@ impl Pattern {
 
     /// Whether the pattern lets an event through. An event that is not an object never passes.
     pub fn matches(&self, event: &Value) -> bool {
-        event.is_object()
-            && self
-                .alternatives
-                .iter()
-                .any(|alternative| alternative.matches(event))
+        event.is_object() && self.alternatives.iter().any(|alternative| alternative.matches(event))
     }
 }
 

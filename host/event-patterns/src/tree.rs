@@ -50,10 +50,7 @@ impl<'a> View<'a> {
     /// Adds what is found under one part of a path.
     fn find(self, part: &str, found: &mut Vec<View<'a>>) {
         let mut dotted = |name: &'a str, value: &'a Value| {
-            if let Some(rest) = name
-                .strip_prefix(part)
-                .and_then(|rest| rest.strip_prefix('.'))
-            {
+            if let Some(rest) = name.strip_prefix(part).and_then(|rest| rest.strip_prefix('.')) {
                 found.push(View::Dotted(rest, value));
             }
         };
@@ -127,9 +124,7 @@ impl Node {
         // What stands beside an array under a dotted name counts as one more element, so that each part of
         // an event is looked at once per part of the pattern, whatever the event repeats.
         let beside = (!objects.is_empty()).then(|| self.over_object(&objects));
-        let each = elements
-            .into_iter()
-            .map(|element| self.over_object(&[View::Value(element)]));
+        let each = elements.into_iter().map(|element| self.over_object(&[View::Value(element)]));
         let mut members = Outcome::ByAbsence;
         for outcome in beside.into_iter().chain(each) {
             match outcome {
@@ -161,21 +156,12 @@ impl Node {
 
 fn over_leaves(conditions: &[Condition], leaves: &[&Value]) -> Outcome {
     if leaves.is_empty() {
-        return if conditions
-            .iter()
-            .any(|condition| matches!(condition, Condition::Absent))
-        {
+        return if conditions.iter().any(|condition| matches!(condition, Condition::Absent)) {
             Outcome::ByAbsence
         } else {
             Outcome::Failed
         };
     }
-    let met = leaves
-        .iter()
-        .any(|leaf| conditions.iter().any(|condition| condition.matches(leaf)));
-    if met {
-        Outcome::ByPresence
-    } else {
-        Outcome::Failed
-    }
+    let met = leaves.iter().any(|leaf| conditions.iter().any(|condition| condition.matches(leaf)));
+    if met { Outcome::ByPresence } else { Outcome::Failed }
 }

@@ -21,9 +21,7 @@ impl Wildcard {
         while let Some((position, character)) = characters.next() {
             match character {
                 '*' if after_wildcard => {
-                    return Err(PatternError::new(format!(
-                        "Consecutive wildcard characters at pos {position}"
-                    )));
+                    return Err(PatternError::new(format!("Consecutive wildcard characters at pos {position}")));
                 }
                 '*' => pieces.push(std::mem::take(&mut piece)),
                 '\\' => match characters.next() {
@@ -31,9 +29,7 @@ impl Wildcard {
                     _ => {
                         // Counted from the opening quote, as AWS does.
                         let position = position.saturating_add(1);
-                        return Err(PatternError::new(format!(
-                            "Invalid escape character at pos {position}"
-                        )));
+                        return Err(PatternError::new(format!("Invalid escape character at pos {position}")));
                     }
                 },
                 other => piece.push(other),

@@ -22,19 +22,13 @@ impl At {
                 _ => byte == *shape,
             });
         if !shaped {
-            return Err(ParseError::new(
-                "at expression",
-                "must read at(yyyy-mm-ddThh:mm:ss), without an offset",
-            ));
+            return Err(ParseError::new("at expression", "must read at(yyyy-mm-ddThh:mm:ss), without an offset"));
         }
         // The parser below would read a leap second as second 59.
         let parsed = (!inner.ends_with(":60")).then(|| inner.parse::<DateTime>().ok());
         match parsed.flatten() {
             Some(time) => Ok(Self(time)),
-            None => Err(ParseError::new(
-                "at time",
-                format!("`{inner}` is not a date and time that exists"),
-            )),
+            None => Err(ParseError::new("at time", format!("`{inner}` is not a date and time that exists"))),
         }
     }
 
@@ -44,10 +38,7 @@ impl At {
             AmbiguousOffset::Fold { before, .. } => before,
             AmbiguousOffset::Gap { .. } => return None,
         };
-        offset
-            .to_timestamp(self.0)
-            .ok()
-            .filter(|time| *time > after)
+        offset.to_timestamp(self.0).ok().filter(|time| *time > after)
     }
 }
 
@@ -58,19 +49,11 @@ mod tests {
     #[test]
     fn reads_the_local_time_of_the_zone() {
         let zone = TimeZone::get("America/New_York").unwrap();
-        let next = |text: &str| {
-            At::parse(text)
-                .unwrap()
-                .next_after(Timestamp::UNIX_EPOCH, &zone)
-        };
+        let next = |text: &str| At::parse(text).unwrap().next_after(Timestamp::UNIX_EPOCH, &zone);
         let utc = |text: &str| Some(text.parse::<Timestamp>().unwrap());
         assert_eq!(next("2026-07-01T12:00:00"), utc("2026-07-01T16:00:00Z"));
         assert_eq!(next("2026-03-08T02:30:00"), None, "skipped by the zone");
-        assert_eq!(
-            next("2026-11-01T01:30:00"),
-            utc("2026-11-01T05:30:00Z"),
-            "the first of two"
-        );
+        assert_eq!(next("2026-11-01T01:30:00"), utc("2026-11-01T05:30:00Z"), "the first of two");
     }
 
     #[test]

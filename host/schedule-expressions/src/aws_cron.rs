@@ -24,34 +24,15 @@ struct Field {
     wraps: bool,
 }
 
-const MINUTES: Field = Field {
-    name: "minutes field",
-    min: 0,
-    max: 59,
-    names: &[],
-    wildcards: ", - * /",
-    wraps: false,
-};
-const HOURS: Field = Field {
-    name: "hours field",
-    min: 0,
-    max: 23,
-    ..MINUTES
-};
-const DAY_OF_MONTH: Field = Field {
-    name: "day-of-month field",
-    min: 1,
-    max: 31,
-    wildcards: ", - * ? / L W",
-    ..MINUTES
-};
+const MINUTES: Field = Field { name: "minutes field", min: 0, max: 59, names: &[], wildcards: ", - * /", wraps: false };
+const HOURS: Field = Field { name: "hours field", min: 0, max: 23, ..MINUTES };
+const DAY_OF_MONTH: Field =
+    Field { name: "day-of-month field", min: 1, max: 31, wildcards: ", - * ? / L W", ..MINUTES };
 const MONTH: Field = Field {
     name: "month field",
     min: 1,
     max: 12,
-    names: &[
-        "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
-    ],
+    names: &["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"],
     ..MINUTES
 };
 const DAY_OF_WEEK: Field = Field {
@@ -78,10 +59,7 @@ pub(crate) fn parse(inner: &str) -> Result<Calendar, ParseError> {
         )
     };
     if inner.trim() != inner {
-        return Err(ParseError::new(
-            "cron expression",
-            "has white space next to its brackets",
-        ));
+        return Err(ParseError::new("cron expression", "has white space next to its brackets"));
     }
     let upper = inner.to_ascii_uppercase();
     let mut fields = upper.split_ascii_whitespace();
@@ -120,10 +98,7 @@ fn days(day_of_month: &str, day_of_week: &str) -> Result<Days, ParseError> {
             // A field that is wrong in itself is the better thing to name.
             days_of_month(day_of_month)?;
             days_of_week(day_of_week)?;
-            Err(ParseError::new(
-                DAY_OF_MONTH.name,
-                "and the day-of-week field are both set; one of them must be `?`",
-            ))
+            Err(ParseError::new(DAY_OF_MONTH.name, "and the day-of-week field are both set; one of them must be `?`"))
         }
     }
 }
@@ -164,14 +139,11 @@ fn days_of_week(text: &str) -> Result<Days, ParseError> {
     }
     if let Some((weekday, nth)) = text.split_once('#') {
         return match (number(weekday), number(nth)) {
-            (Some(weekday @ 1..=7), Some(nth @ 1..=5)) => Ok(Days::NthWeekday {
-                weekday: weekday - 1,
-                nth,
-            }),
-            _ => Err(field.refuses(
-                text,
-                "`#` stands between a weekday from 1 to 7, Sunday being 1, and a week from 1 to 5",
-            )),
+            (Some(weekday @ 1..=7), Some(nth @ 1..=5)) => Ok(Days::NthWeekday { weekday: weekday - 1, nth }),
+            _ => {
+                Err(field
+                    .refuses(text, "`#` stands between a weekday from 1 to 7, Sunday being 1, and a week from 1 to 5"))
+            }
         };
     }
     if let Some(weekday) = text.strip_suffix('L') {
@@ -223,10 +195,7 @@ impl Field {
             if start <= end {
                 (start..=end).step_by(step).for_each(&mut insert);
             } else if self.wraps {
-                (start..=self.max)
-                    .chain(self.min..=end)
-                    .step_by(step)
-                    .for_each(&mut insert);
+                (start..=self.max).chain(self.min..=end).step_by(step).for_each(&mut insert);
             } else {
                 return Err(self.refuses(text, format!("the range `{base}` runs backwards")));
             }

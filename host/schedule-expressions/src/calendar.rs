@@ -66,8 +66,7 @@ impl Years {
     }
 
     fn contains(&self, year: i16) -> bool {
-        Self::place(year)
-            .is_some_and(|(word, bit)| self.0.get(word).is_some_and(|word| word & bit != 0))
+        Self::place(year).is_some_and(|(word, bit)| self.0.get(word).is_some_and(|word| word & bit != 0))
     }
 
     fn place(year: i16) -> Option<(usize, u64)> {
@@ -107,54 +106,30 @@ impl Days {
         let weekday_of = |day: u32| (first_weekday + day.saturating_sub(1)) % 7;
         let is_workday = |day: u32| (1..=5).contains(&weekday_of(day));
         let whole: Set = (1..=length).collect();
-        let on = |week: Set| {
-            (1..=length)
-                .filter(|day| week.contains(weekday_of(*day)))
-                .collect::<Set>()
-        };
+        let on = |week: Set| (1..=length).filter(|day| week.contains(weekday_of(*day))).collect::<Set>();
         let nearest = |day: u32| -> Option<u32> {
             if !(1..=length).contains(&day) {
                 return None;
             }
             // A weekend day moves by one, or by two where one would leave the month.
-            [
-                Some(day),
-                day.checked_sub(1),
-                Some(day + 1),
-                day.checked_sub(2),
-                Some(day + 2),
-            ]
-            .into_iter()
-            .flatten()
-            .find(|near| (1..=length).contains(near) && is_workday(*near))
+            [Some(day), day.checked_sub(1), Some(day + 1), day.checked_sub(2), Some(day + 2)]
+                .into_iter()
+                .flatten()
+                .find(|near| (1..=length).contains(near) && is_workday(*near))
         };
         match self {
             Self::OfMonth(days) => days.intersection(whole),
             Self::OfWeek(week) => on(week),
-            Self::BeforeLast(before) => length
-                .checked_sub(before)
-                .filter(|day| *day >= 1)
-                .into_iter()
-                .collect(),
-            Self::LastWorkday => (1..=length)
-                .rev()
-                .find(|day| is_workday(*day))
-                .into_iter()
-                .collect(),
+            Self::BeforeLast(before) => length.checked_sub(before).filter(|day| *day >= 1).into_iter().collect(),
+            Self::LastWorkday => (1..=length).rev().find(|day| is_workday(*day)).into_iter().collect(),
             Self::NearestWorkday(day) => nearest(day).into_iter().collect(),
             Self::NthWeekday { weekday, nth } => {
                 let nth = usize::try_from(nth.saturating_sub(1)).unwrap_or(usize::MAX);
-                (1..=length)
-                    .filter(|day| weekday_of(*day) == weekday)
-                    .nth(nth)
-                    .into_iter()
-                    .collect()
+                (1..=length).filter(|day| weekday_of(*day) == weekday).nth(nth).into_iter().collect()
             }
-            Self::LastWeekday(weekday) => (1..=length)
-                .rev()
-                .find(|day| weekday_of(*day) == weekday)
-                .into_iter()
-                .collect(),
+            Self::LastWeekday(weekday) => {
+                (1..=length).rev().find(|day| weekday_of(*day) == weekday).into_iter().collect()
+            }
             Self::OfMonthAndWeek { month, week } => month.intersection(on(week)),
             Self::OfMonthOrWeek { month, week } => month.intersection(whole).union(on(week)),
         }
@@ -191,11 +166,7 @@ impl Calendar {
                     continue;
                 }
                 let days = self.days.in_month(first);
-                let mut earliest = if first > from.date() {
-                    1
-                } else {
-                    u32::from(from.day().unsigned_abs())
-                };
+                let mut earliest = if first > from.date() { 1 } else { u32::from(from.day().unsigned_abs()) };
                 while let Some(day) = days.from(earliest) {
                     let date = Date::new(year, month, i8::try_from(day).ok()?).ok()?;
                     let time = if date == from.date() {

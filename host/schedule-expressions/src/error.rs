@@ -12,10 +12,7 @@ pub struct ParseError {
 
 impl ParseError {
     pub(crate) fn new(field: &'static str, reason: impl Into<String>) -> Self {
-        Self {
-            field,
-            reason: reason.into(),
-        }
+        Self { field, reason: reason.into() }
     }
 
     /// The part that is wrong: `"minutes field"`, `"rate value"`, `"expression"` and so on.

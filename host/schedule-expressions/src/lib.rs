@@ -14,6 +14,17 @@
 //!
 //! [aws]: https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        reason = "a test fails by panicking"
+    )
+)]
+
 mod at;
 mod aws_cron;
 mod calendar;
@@ -60,10 +71,7 @@ impl Expression {
     /// A [`ParseError`] that names the wrong part.
     pub fn parse(source: &str) -> Result<Self, ParseError> {
         if source.len() > MAX_LENGTH {
-            return Err(ParseError::new(
-                "expression",
-                format!("is longer than {MAX_LENGTH} bytes"),
-            ));
+            return Err(ParseError::new("expression", format!("is longer than {MAX_LENGTH} bytes")));
         }
         let form = if let Some(inner) = bracketed(source, "rate(") {
             Form::Rate(Rate::parse(inner)?)
@@ -79,10 +87,7 @@ impl Expression {
         } else {
             Form::PlainCron(named(plain_cron::parse(source)?)?)
         };
-        Ok(Self {
-            source: source.into(),
-            form,
-        })
+        Ok(Self { source: source.into(), form })
     }
 
     /// The first time later than `after`, or `None` when none will ever come.
@@ -93,18 +98,11 @@ impl Expression {
     ///
     /// Local times that the zone skips do not fire, and local times that it repeats fire at the first
     /// occurrence only, except that cron expressions naming every hour fire through the repeated hour too.
-    pub fn next_after(
-        &self,
-        after: Timestamp,
-        zone: &TimeZone,
-        anchor: Timestamp,
-    ) -> Option<Timestamp> {
+    pub fn next_after(&self, after: Timestamp, zone: &TimeZone, anchor: Timestamp) -> Option<Timestamp> {
         match &self.form {
             Form::Rate(rate) => rate.next_after(after, anchor),
             Form::At(at) => at.next_after(after, zone),
-            Form::AwsCron(calendar) | Form::PlainCron(calendar) => {
-                zone::next_after(calendar, after, zone)
-            }
+            Form::AwsCron(calendar) | Form::PlainCron(calendar) => zone::next_after(calendar, after, zone),
         }
     }
 
@@ -138,11 +136,7 @@ fn named(calendar: Calendar) -> Result<Calendar, ParseError> {
         Some(_) => Ok(calendar),
         None => Err(ParseError::new(
             "combination of day, month and year fields",
-            format!(
-                "names no date from {} to {}",
-                calendar::FIRST_YEAR,
-                calendar::LAST_YEAR
-            ),
+            format!("names no date from {} to {}", calendar::FIRST_YEAR, calendar::LAST_YEAR),
         )),
     }
 }

@@ -57,28 +57,17 @@ pub(crate) fn parse(source: &str) -> Result<Calendar, ParseError> {
         .parse::<Schedule>()
         .map_err(|_| ParseError::new("expression", "is not valid as plain cron"))?;
     let unrestricted = |field: &str| field.starts_with(['*', '?']);
-    Ok(calendar(
-        &schedule,
-        !unrestricted(day) && !unrestricted(weekday),
-    ))
+    Ok(calendar(&schedule, !unrestricted(day) && !unrestricted(weekday)))
 }
 
 fn calendar(schedule: &Schedule, either_day: bool) -> Calendar {
     let month = schedule.days_of_month().iter().collect::<Set>();
-    let week = schedule
-        .days_of_week()
-        .iter()
-        .map(|weekday| weekday.saturating_sub(1))
-        .collect::<Set>();
+    let week = schedule.days_of_week().iter().map(|weekday| weekday.saturating_sub(1)).collect::<Set>();
     Calendar {
         seconds: schedule.seconds().iter().collect(),
         minutes: schedule.minutes().iter().collect(),
         hours: schedule.hours().iter().collect(),
-        days: if either_day {
-            Days::OfMonthOrWeek { month, week }
-        } else {
-            Days::OfMonthAndWeek { month, week }
-        },
+        days: if either_day { Days::OfMonthOrWeek { month, week } } else { Days::OfMonthAndWeek { month, week } },
         months: schedule.months().iter().collect(),
         years: Years::ALL,
     }
@@ -101,10 +90,7 @@ fn is_one_field(place: usize, text: &str) -> bool {
 fn from_sunday_as_one(field: &str) -> String {
     let item = |item: &str| -> Option<String> {
         let (base, step) = match item.split_once('/') {
-            Some((base, step)) => (
-                base,
-                Some(step.parse::<usize>().ok().filter(|step| *step > 0)?),
-            ),
+            Some((base, step)) => (base, Some(step.parse::<usize>().ok().filter(|step| *step > 0)?)),
             None => (item, None),
         };
         let weekday = |text: &str| text.parse::<u32>().ok().filter(|weekday| *weekday <= 7);
@@ -118,10 +104,8 @@ fn from_sunday_as_one(field: &str) -> String {
         if start > end {
             return None;
         }
-        let days: Vec<String> = (start..=end)
-            .step_by(step.unwrap_or(1))
-            .map(|weekday| (weekday % 7 + 1).to_string())
-            .collect();
+        let days: Vec<String> =
+            (start..=end).step_by(step.unwrap_or(1)).map(|weekday| (weekday % 7 + 1).to_string()).collect();
         Some(days.join(","))
     };
     let items: Vec<String> = field

@@ -24,12 +24,7 @@ pub(crate) struct Rate {
 impl Rate {
     /// Parses what stands between the brackets.
     pub(crate) fn parse(inner: &str) -> Result<Self, ParseError> {
-        let malformed = || {
-            ParseError::new(
-                "rate expression",
-                "must read rate(value unit), as in rate(5 minutes)",
-            )
-        };
+        let malformed = || ParseError::new("rate expression", "must read rate(value unit), as in rate(5 minutes)");
         if inner.trim() != inner {
             return Err(malformed());
         }
@@ -38,10 +33,7 @@ impl Rate {
             return Err(malformed());
         };
         if value.is_empty() || !value.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(ParseError::new(
-                "rate value",
-                format!("`{value}` is not a positive whole number"),
-            ));
+            return Err(ParseError::new("rate value", format!("`{value}` is not a positive whole number")));
         }
         let unit_s = match unit {
             "second" | "seconds" => 1,
@@ -51,9 +43,7 @@ impl Rate {
             _ => {
                 return Err(ParseError::new(
                     "rate unit",
-                    format!(
-                        "`{unit}` is not one of minute, minutes, hour, hours, day, days, second, seconds"
-                    ),
+                    format!("`{unit}` is not one of minute, minutes, hour, hours, day, days, second, seconds"),
                 ));
             }
         };
@@ -62,19 +52,11 @@ impl Rate {
             .ok()
             .and_then(|value| value.checked_mul(unit_s))
             .filter(|period_s| *period_s <= MAX_PERIOD_S)
-            .ok_or_else(|| {
-                ParseError::new("rate value", format!("`{value}` is longer than 230 years"))
-            })?;
+            .ok_or_else(|| ParseError::new("rate value", format!("`{value}` is longer than 230 years")))?;
         if period_s == 0 {
-            return Err(ParseError::new(
-                "rate value",
-                "`0` is not a positive whole number",
-            ));
+            return Err(ParseError::new("rate value", "`0` is not a positive whole number"));
         }
-        Ok(Self {
-            period_s,
-            in_seconds: unit_s == 1,
-        })
+        Ok(Self { period_s, in_seconds: unit_s == 1 })
     }
 
     /// Whether the unit is one AWS does not have.
@@ -110,18 +92,9 @@ mod tests {
         let anchor = at("2026-01-01T00:00:30Z");
         let before = at("2025-12-31T00:00:00Z");
         assert_eq!(rate.next_after(before, anchor), Some(anchor));
-        assert_eq!(
-            rate.next_after(anchor, anchor),
-            Some(at("2026-01-01T00:05:30Z"))
-        );
-        assert_eq!(
-            rate.next_after(at("2026-01-01T00:05:29.999999999Z"), anchor),
-            Some(at("2026-01-01T00:05:30Z"))
-        );
-        assert_eq!(
-            rate.next_after(at("2026-01-01T00:05:30Z"), anchor),
-            Some(at("2026-01-01T00:10:30Z"))
-        );
+        assert_eq!(rate.next_after(anchor, anchor), Some(at("2026-01-01T00:05:30Z")));
+        assert_eq!(rate.next_after(at("2026-01-01T00:05:29.999999999Z"), anchor), Some(at("2026-01-01T00:05:30Z")));
+        assert_eq!(rate.next_after(at("2026-01-01T00:05:30Z"), anchor), Some(at("2026-01-01T00:10:30Z")));
     }
 
     #[test]

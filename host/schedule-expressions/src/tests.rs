@@ -5,11 +5,7 @@ mod zones;
 use super::*;
 
 fn utc(text: &str) -> Timestamp {
-    let text = if text.len() == 10 {
-        format!("{text}T00:00:00Z")
-    } else {
-        text.to_owned()
-    };
+    let text = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
     text.parse().unwrap()
 }
 
@@ -27,20 +23,12 @@ fn firings(source: &str, zone: &TimeZone, after: Timestamp, count: usize) -> Vec
 
 #[test]
 fn shows_and_serializes_as_its_source() {
-    for source in [
-        "rate(5 minutes)",
-        "at(2026-07-01T12:00:00)",
-        "cron(0 10  ?  * mon-fri *)",
-        "*/5 * * * *",
-    ] {
+    for source in ["rate(5 minutes)", "at(2026-07-01T12:00:00)", "cron(0 10  ?  * mon-fri *)", "*/5 * * * *"] {
         let expression = Expression::parse(source).unwrap();
         assert_eq!(expression.to_string(), source);
         let json = serde_json::to_string(&expression).unwrap();
         assert_eq!(json, format!("\"{source}\""));
-        assert_eq!(
-            serde_json::from_str::<Expression>(&json).unwrap(),
-            expression
-        );
+        assert_eq!(serde_json::from_str::<Expression>(&json).unwrap(), expression);
     }
     let error = serde_json::from_str::<Expression>("\"rate(5 weeks)\"").unwrap_err();
     assert!(error.to_string().contains("rate unit"), "{error}");

@@ -18,20 +18,13 @@ use crate::calendar::Calendar;
 const SAFE_SPAN: SignedDuration = SignedDuration::from_hours(72);
 
 /// The first instant later than `after` at which the zone's clock shows a time of the calendar.
-pub(crate) fn next_after(
-    calendar: &Calendar,
-    after: Timestamp,
-    zone: &TimeZone,
-) -> Option<Timestamp> {
+pub(crate) fn next_after(calendar: &Calendar, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
     // The earliest instant not yet ruled out. It only grows, and each turn of the loop passes a transition
     // of the zone or a candidate of the calendar, both bounded by the calendar's last year.
     let mut open = whole_second_after(after)?;
     loop {
         let offset = zone.to_offset(open);
-        let end = zone
-            .following(open)
-            .next()
-            .map(|transition| transition.timestamp());
+        let end = zone.following(open).next().map(|transition| transition.timestamp());
         let mut lower = offset.to_datetime(open);
         if !calendar.is_hourly()
             && let Some(shown) = shown_before(zone, open)
@@ -54,9 +47,7 @@ pub(crate) fn next_after(
                 open = if end.duration_since(open) < SAFE_SPAN {
                     end
                 } else {
-                    instant
-                        .checked_sub(SAFE_SPAN)
-                        .map_or(end, |near| near.max(end))
+                    instant.checked_sub(SAFE_SPAN).map_or(end, |near| near.max(end))
                 };
             }
             _ => return Some(instant),
@@ -65,20 +56,14 @@ pub(crate) fn next_after(
 }
 
 fn whole_second_after(after: Timestamp) -> Option<Timestamp> {
-    let second = after
-        .as_nanosecond()
-        .div_euclid(1_000_000_000)
-        .checked_add(1)?;
+    let second = after.as_nanosecond().div_euclid(1_000_000_000).checked_add(1)?;
     Timestamp::from_second(i64::try_from(second).ok()?).ok()
 }
 
 /// The local time the clock had reached when it was last turned, at or before `open`.
 fn shown_before(zone: &TimeZone, open: Timestamp) -> Option<jiff::civil::DateTime> {
     let nanosecond = SignedDuration::from_nanos(1);
-    let turned = zone
-        .preceding(open.checked_add(nanosecond).ok()?)
-        .next()?
-        .timestamp();
+    let turned = zone.preceding(open.checked_add(nanosecond).ok()?).next()?.timestamp();
     let before = zone.to_offset(turned.checked_sub(nanosecond).ok()?);
     Some(before.to_datetime(turned))
 }

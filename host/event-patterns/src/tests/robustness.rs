@@ -16,20 +16,10 @@ fn depth_is_bounded_and_arrays_of_the_event_are_not() {
     let deep = Pattern::from_value(&objects(MAX_DEPTH)).unwrap();
     assert!(deep.matches(&nested(MAX_DEPTH, json!(1), |inner| json!({ "a": inner }))));
 
-    assert!(
-        Pattern::from_value(&json!({ "a".to_owned() + &".a".repeat(MAX_DEPTH - 1): [1] })).is_ok()
-    );
-    assert!(
-        Pattern::from_value(&json!({ "a".to_owned() + &".a".repeat(MAX_DEPTH): [1] })).is_err()
-    );
+    assert!(Pattern::from_value(&json!({ "a".to_owned() + &".a".repeat(MAX_DEPTH - 1): [1] })).is_ok());
+    assert!(Pattern::from_value(&json!({ "a".to_owned() + &".a".repeat(MAX_DEPTH): [1] })).is_err());
 
-    let ors = |levels| {
-        nested(
-            levels,
-            json!({"a": [1]}),
-            |inner| json!({ "$or": [inner, {"b": [1]}] }),
-        )
-    };
+    let ors = |levels| nested(levels, json!({"a": [1]}), |inner| json!({ "$or": [inner, {"b": [1]}] }));
     assert!(Pattern::from_value(&ors(MAX_DEPTH - 1)).is_ok());
     assert!(Pattern::from_value(&ors(MAX_DEPTH)).is_err());
 
@@ -47,10 +37,7 @@ fn combinations_of_or_are_bounded() {
     let or = |count: usize| {
         let mut pattern = serde_json::Map::new();
         for index in 0..count {
-            pattern.insert(
-                format!("f{index}"),
-                json!({"$or": [{"a": [1]}, {"b": [1]}]}),
-            );
+            pattern.insert(format!("f{index}"), json!({"$or": [{"a": [1]}, {"b": [1]}]}));
         }
         Value::Object(pattern)
     };
@@ -69,8 +56,7 @@ fn repeated_dotted_names_do_not_multiply() {
         event.insert(name.clone(), json!([{}, {}]));
         name.push_str(".a");
     }
-    let pattern =
-        Pattern::from_value(&nested(60, json!(["x"]), |inner| json!({ "a": inner }))).unwrap();
+    let pattern = Pattern::from_value(&nested(60, json!(["x"]), |inner| json!({ "a": inner }))).unwrap();
     assert!(!pattern.matches(&Value::Object(event)));
 }
 
@@ -86,29 +72,15 @@ fn json_value(keys: &'static [&'static str]) -> impl Strategy<Value = Value> {
         any::<bool>().prop_map(Value::from),
         (-3..4_i64).prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
-        prop::sample::select(vec![
-            "",
-            "a",
-            "b",
-            "*",
-            "a*b",
-            "10.0.0.0/8",
-            "10.1.2.3",
-            "=",
-            "<",
-            ">="
-        ])
-        .prop_map(Value::from),
+        prop::sample::select(vec!["", "a", "b", "*", "a*b", "10.0.0.0/8", "10.1.2.3", "=", "<", ">="])
+            .prop_map(Value::from),
         "\\PC{0,6}".prop_map(Value::from),
     ];
     leaf.prop_recursive(5, 40, 4, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
             prop::collection::vec((prop::sample::select(keys), inner), 0..4).prop_map(|members| {
-                members
-                    .into_iter()
-                    .map(|(key, value)| (key.to_owned(), value))
-                    .collect::<Value>()
+                members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<Value>()
             }),
         ]
     })
@@ -135,10 +107,8 @@ const EVENT_KEYS: &[&str] = &["a", "b", "a.b", "b.a.b", "", "."];
 fn asking_for(event: &Value) -> Option<Value> {
     match event {
         Value::Object(members) => {
-            let asked: serde_json::Map<_, _> = members
-                .iter()
-                .filter_map(|(key, value)| Some((key.clone(), asking_for(value)?)))
-                .collect();
+            let asked: serde_json::Map<_, _> =
+                members.iter().filter_map(|(key, value)| Some((key.clone(), asking_for(value)?))).collect();
             (!asked.is_empty()).then_some(Value::Object(asked))
         }
         Value::Array(_) => None,
