@@ -1,0 +1,7 @@
+mod matching;
+mod refusals;
+mod robustness;
+
+use serde_json::{Value, json};
+
+use super::*;
