@@ -198,6 +198,60 @@ impl fmt::Display for Qualifier {
     }
 }
 
+/// A queue's name: 1 to 80 characters of `[a-zA-Z0-9-_]`; a FIFO queue's ends in `.fifo`, which counts. Cheap to clone.
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html>)
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct QueueName(Arc<str>);
+
+impl QueueName {
+    /// Checks `name` against the pattern.
+    pub fn new(name: &str) -> Result<Self, InvalidName> {
+        let stem = name.strip_suffix(".fifo").unwrap_or(name);
+        if name.len() <= 80 && is_word(stem, 80) {
+            Ok(Self(name.into()))
+        } else {
+            Err(InvalidName::new("queue name", name))
+        }
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the name is that of a FIFO queue.
+    pub fn is_fifo(&self) -> bool {
+        self.0.ends_with(".fifo")
+    }
+}
+
+impl TryFrom<String> for QueueName {
+    type Error = InvalidName;
+    fn try_from(value: String) -> Result<Self, InvalidName> {
+        Self::new(&value)
+    }
+}
+
+impl From<QueueName> for String {
+    fn from(value: QueueName) -> String {
+        value.as_str().to_owned()
+    }
+}
+
+impl fmt::Display for QueueName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Lets maps keyed by [`QueueName`] be asked with a `&str`.
+impl std::borrow::Borrow<str> for QueueName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A function and, where given, the qualifier behind it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FunctionRef {
@@ -316,6 +370,10 @@ mod tests {
         }
         assert!(FunctionName::new(&"a".repeat(65)).is_err());
         assert!(Version::new("0").is_err() && Version::new("+1").is_err() && Version::new("007").is_ok());
+        assert!(QueueName::new("q.fifo").is_ok_and(|q| q.is_fifo()) && QueueName::new("q").is_ok_and(|q| !q.is_fifo()));
+        for name in ["", ".fifo", "a.b", "q.fifo.fifo", "q.fif", &"a".repeat(81), &format!("{}.fifo", "a".repeat(76))] {
+            assert!(QueueName::new(name).is_err(), "{name}");
+        }
         assert!(AliasName::new("123").is_err() && AliasName::new("v123").is_ok());
     }
 }

@@ -4,9 +4,15 @@
 //! (committed and fsynced; concurrent writes share a commit). Reads see every acknowledged write.
 //! Nothing outside this module knows which backend runs; `conformance.rs` runs one suite against each.
 
+pub mod blobs;
 pub mod functions;
+pub mod mappings;
+pub mod queues;
+pub mod schedules;
 
 use futures_util::future::BoxFuture;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// The answer of a storage call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -36,4 +42,25 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Full(_) | Self::Backend(_))
     }
+}
+
+/// Told of every commit of a backend, from its writing thread: must be quick and not block.
+pub trait CommitObserver: Send + Sync + 'static {
+    /// `jobs` writes were committed together, or failed together.
+    fn committed(&self, latency: Duration, jobs: usize, succeeded: bool);
+}
+
+/// All tables of one backend. Cheap to clone.
+#[derive(Clone)]
+pub struct Storage {
+    /// Functions, versions, aliases, provisioned concurrency.
+    pub functions: Arc<dyn functions::Functions>,
+    /// Queues and messages.
+    pub queues: Arc<dyn queues::Queues>,
+    /// Schedules and their groups.
+    pub schedules: Arc<dyn schedules::Schedules>,
+    /// Event source mappings.
+    pub mappings: Arc<dyn mappings::Mappings>,
+    /// Packages and components.
+    pub blobs: Arc<dyn blobs::Blobs>,
 }
