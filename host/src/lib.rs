@@ -17,3 +17,4 @@ pub mod ids;
 pub mod invocation;
 pub mod sandbox;
 pub mod storage;
+pub mod wire;

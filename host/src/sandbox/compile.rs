@@ -158,7 +158,9 @@ pub fn compiler_process(guest: &Path, component: &Path, native: &Path, limits: L
     let seconds = limits.timeout.as_secs().saturating_mul(4);
     let bound = |resource, value| setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) });
     // Data, not address space: the engine reserves much of that without using it.
-    let bounded = bound(Resource::Data, bytes).and_then(|()| bound(Resource::Cpu, seconds)).and_then(|()| bound(Resource::Core, 0));
+    let bounded = bound(Resource::Data, bytes)
+        .and_then(|()| bound(Resource::Cpu, seconds))
+        .and_then(|()| bound(Resource::Core, 0));
     // A lower priority keeps invocations ahead of deployments; where it is not granted, all goes on without.
     let _ = rustix::process::nice(10);
     let result = match bounded {
@@ -188,9 +190,9 @@ fn compile(wasm: Vec<u8>) -> Result<(Report, Vec<u8>, Vec<u8>), CompileError> {
     let compiled = Component::from_binary(&engine, &made)
         .map_err(|error| CompileError::Rejected(format!("The guest is not valid WebAssembly: {error:#}")))?;
     let linker = linker::build(&engine, shape.family).map_err(|error| CompileError::Host(format!("{error:#}")))?;
-    linker.instantiate_pre(&compiled).map_err(|error| {
-        CompileError::Rejected(format!("The guest needs what Lamina does not offer: {error:#}"))
-    })?;
+    linker
+        .instantiate_pre(&compiled)
+        .map_err(|error| CompileError::Rejected(format!("The guest needs what Lamina does not offer: {error:#}")))?;
     let initial_memory_bytes = check_resources(&compiled)?;
     let code = compiled.serialize().map_err(|error| CompileError::Host(format!("{error:#}")))?;
     Ok((Report { family: shape.family, kind: shape.kind, initial_memory_bytes }, made, code))

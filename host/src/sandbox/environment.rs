@@ -21,9 +21,9 @@ use wasmtime::component::TypedFunc;
 use wasmtime::{AsContextMut, Store};
 use wasmtime_wasi::p2::bindings::Command;
 use wasmtime_wasi_http::WasiBody;
+use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::handler::{Prepared, Proxy};
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
-use wasmtime_wasi_http::WasiHttpView;
 
 /// The guest's side, resolved once.
 enum Guest {
@@ -100,12 +100,7 @@ impl Environment {
     }
 
     /// Calls an event function. Other guests answer [`Failure::Host`].
-    pub async fn handle(
-        &mut self,
-        event: &[u8],
-        context: &Context,
-        limits: TimeLimits,
-    ) -> Result<Vec<u8>, Failure> {
+    pub async fn handle(&mut self, event: &[u8], context: &Context, limits: TimeLimits) -> Result<Vec<u8>, Failure> {
         self.prepare();
         let Guest::Event(guest) = &self.guest else { return Err(wrong_kind()) };
         match within(limits, guest.call_handle(&mut self.store, event, context)).await? {

@@ -71,11 +71,7 @@ impl Failure {
 
 impl From<FunctionError> for Failure {
     fn from(error: FunctionError) -> Self {
-        Self::Answered {
-            error_type: error.error_type,
-            message: error.error_message,
-            stack_trace: error.stack_trace,
-        }
+        Self::Answered { error_type: error.error_type, message: error.error_message, stack_trace: error.stack_trace }
     }
 }
 

@@ -27,9 +27,7 @@ impl GrowthBudget {
     }
 
     fn take(&self, bytes: u64) -> bool {
-        self.left_bytes
-            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |left| left.checked_sub(bytes))
-            .is_ok()
+        self.left_bytes.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |left| left.checked_sub(bytes)).is_ok()
     }
 
     fn give_back(&self, bytes: u64) {

@@ -63,9 +63,20 @@ impl WasiHttpView for State {
 
 /// shim
 pub struct NoOutbound;
-type Sent = Result<(http::Response<wasmtime_wasi_http::WasiBody>, Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>), wasmtime_wasi_http::Error>;
+type Sent = Result<
+    (
+        http::Response<wasmtime_wasi_http::WasiBody>,
+        Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>,
+    ),
+    wasmtime_wasi_http::Error,
+>;
 impl wasmtime_wasi_http::WasiHttpHooks for NoOutbound {
-    fn send_request(&mut self, _: http::Request<wasmtime_wasi_http::WasiBody>, _: Option<wasmtime_wasi_http::RequestOptions>, _: Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>) -> Box<dyn Future<Output = Sent> + Send> {
+    fn send_request(
+        &mut self,
+        _: http::Request<wasmtime_wasi_http::WasiBody>,
+        _: Option<wasmtime_wasi_http::RequestOptions>,
+        _: Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
         Box::new(async { Err(wasmtime_wasi_http::Error::HttpRequestDenied) })
     }
 }

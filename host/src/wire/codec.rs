@@ -1,0 +1,93 @@
+//! Reading requests and writing answers: what all operations share.
+
+use super::error::WireError;
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// An answer.
+pub type Answer = Response<Full<Bytes>>;
+
+/// A request, read whole.
+#[derive(Debug)]
+pub struct Request {
+    /// Method, URI and headers.
+    pub parts: http::request::Parts,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Request {
+    /// The first value of a query parameter, percent-decoded.
+    pub fn query(&self, name: &str) -> Option<String> {
+        self.parts.uri.query()?.split('&').find_map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (percent_decode(key) == name).then(|| percent_decode(value))
+        })
+    }
+
+    /// A header's value, where it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.parts.headers.get(name)?.to_str().ok()
+    }
+
+    /// Parses the body as JSON; an empty one counts as `{}`.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, WireError> {
+        let body: &[u8] = if self.body.trim_ascii().is_empty() { b"{}" } else { &self.body };
+        serde_json::from_slice(body).map_err(|error| {
+            let code = if error.is_data() { "InvalidParameterValueException" } else { "SerializationException" };
+            WireError::bad_request(code, format!("Could not parse request body into json: {error}"))
+        })
+    }
+}
+
+/// Percent-decodes one part of a URI; `+` is a space, bytes that are not UTF-8 are replaced.
+pub fn percent_decode(text: &str) -> String {
+    let spaced = text.replace('+', " ");
+    percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
+}
+
+/// Reads a body up to `limit_bytes`; a longer one is refused with 413.
+pub async fn read_body<B>(body: B, limit_bytes: usize) -> Result<Bytes, WireError>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    match Limited::new(body, limit_bytes).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(WireError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "RequestEntityTooLargeException",
+            format!("Request must be smaller than {limit_bytes} bytes for the operation"),
+        )),
+        Err(error) => {
+            Err(WireError::bad_request("SerializationException", format!("The body could not be read: {error}")))
+        }
+    }
+}
+
+/// An answer with a JSON body.
+pub fn json(status: StatusCode, body: &impl Serialize) -> Result<Answer, WireError> {
+    json_as(status, "application/json", body)
+}
+
+/// An answer with a JSON body under another content type, such as `application/x-amz-json-1.0`.
+pub fn json_as(status: StatusCode, content_type: &'static str, body: &impl Serialize) -> Result<Answer, WireError> {
+    let text = serde_json::to_vec(body).map_err(|error| {
+        tracing::error!(%error, "an answer could not be written");
+        WireError::new(StatusCode::INTERNAL_SERVER_ERROR, "ServiceException", "The answer could not be written.")
+    })?;
+    let mut answer = Response::new(Full::new(Bytes::from(text)));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    Ok(answer)
+}
+
+/// An answer without a body.
+pub fn empty(status: StatusCode) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::new()));
+    *answer.status_mut() = status;
+    answer
+}

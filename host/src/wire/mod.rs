@@ -1,0 +1,7 @@
+//! The AWS APIs on one port.
+//!
+//! A request is told apart by its target header or path, read whole within limits, and handed to its service; a file an operation.
+//! Only this module knows AWS protocols and error codes.
+
+pub mod codec;
+pub mod error;
