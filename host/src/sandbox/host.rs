@@ -1,0 +1,251 @@
+//! The sandbox side of the daemon: engines, compiled guests, slots and what is shared between environments.
+
+use super::capacity::{Machine, PoolSize};
+use super::compile::{Compilation, CompileError, Compiler};
+use super::engine::{self, Family, MEMORY_GUARD_BYTES, MEMORY_RESERVATION_BYTES, Ticker, Tuning};
+use super::limits::GrowthBudget;
+use super::linker;
+use super::loaded::{Artifacts, CacheCounters, CodeKey, Compiled, Linked, Loaded};
+use super::package::{self, PackageError};
+use super::pool::Pool;
+use super::slots::{Slot, Slots};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// The `[sandbox]` section of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Environments that may exist at once; 0 is as many as the machine's memory and address space hold.
+    pub max_environments: u32,
+    /// How long an environment stays warm without work, where the function does not say.
+    pub idle_timeout_s: u32,
+    /// How long instantiation and `init` may take.
+    pub init_timeout_s: u32,
+    /// Native code kept in memory, over all functions; less used code is mapped again when needed.
+    pub code_cache_mb: u64,
+    /// Memory of one compilation.
+    pub compile_memory_mb: u64,
+    /// Time of one compilation.
+    pub compile_timeout_s: u64,
+    /// Bytes of a returned linear memory that are zeroed by hand instead of given back to the kernel.
+    pub memory_keep_resident_kb: u32,
+    /// Free slots whose last image stays mapped.
+    pub warm_slots: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let (tuning, limits) = (Tuning::default(), super::compile::Limits::default());
+        Self {
+            max_environments: 0,
+            idle_timeout_s: 600,
+            init_timeout_s: 10,
+            code_cache_mb: 512,
+            compile_memory_mb: limits.memory_mb,
+            compile_timeout_s: limits.timeout.as_secs(),
+            memory_keep_resident_kb: u32::try_from(tuning.memory_keep_resident_bytes / 1024).unwrap_or(0),
+            warm_slots: tuning.warm_slots,
+        }
+    }
+}
+
+/// Why the sandbox side could not start. The operator's or the machine's fault.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// wasmtime could not reserve what was asked for.
+    #[error("the sandbox pool cannot be set up for {environments} environments: {reason}")]
+    Pool {
+        /// What was tried.
+        environments: u32,
+        /// What went wrong.
+        reason: String,
+    },
+    /// A directory or thread could not be made.
+    #[error("the sandbox could not start: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// Why a package was not deployed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DeployError {
+    /// The package itself. The uploader's fault.
+    #[error(transparent)]
+    Package(#[from] PackageError),
+    /// The guest in it, or the platform.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+}
+
+/// Environments over all functions, for the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SlotUse {
+    /// How many could exist.
+    pub total: u32,
+    /// How many exist.
+    pub used: u32,
+}
+
+/// Engines, compiled guests and slots.
+pub struct Host {
+    artifacts: Artifacts,
+    plain_slots: Arc<Slots>,
+    concurrent_slots: Arc<Slots>,
+    budget: Arc<GrowthBudget>,
+    /// Pools that hold idle environments, for retirement and eviction.
+    pools: Mutex<Vec<Weak<Pool>>>,
+    config: Config,
+    size: PoolSize,
+    _ticker: Ticker,
+}
+
+impl Host {
+    /// Reserves the pools and opens the code cache in `data_dir`.
+    pub fn start(config: Config, data_dir: &Path, compiler: Compiler) -> Result<Arc<Self>, HostError> {
+        let wanted = (config.max_environments > 0).then_some(config.max_environments);
+        let size =
+            PoolSize::derive(&Machine::detect(), wanted, MEMORY_RESERVATION_BYTES.saturating_add(MEMORY_GUARD_BYTES));
+        let tuning = Tuning {
+            memory_keep_resident_bytes: usize::try_from(config.memory_keep_resident_kb).unwrap_or(0) * 1024,
+            warm_slots: config.warm_slots,
+            ..Tuning::default()
+        };
+        let cache_dir = data_dir.join("native");
+        std::fs::create_dir_all(&cache_dir)?;
+        let link = |family| {
+            let pool = |error: wasmtime::Error| HostError::Pool {
+                environments: size.environments,
+                reason: format!("{error:#}"),
+            };
+            let engine = engine::pooled(family, &size, &tuning).map_err(pool)?;
+            let linker = linker::build(&engine, family).map_err(pool)?;
+            Ok::<_, HostError>(Linked::new(engine, linker, &cache_dir))
+        };
+        let (plain, concurrent) = (link(Family::Plain)?, link(Family::Concurrent)?);
+        let ticker = Ticker::start(&[&plain.engine, &concurrent.engine])?;
+        let limit_bytes = config.code_cache_mb.saturating_mul(1 << 20);
+        let artifacts = Artifacts::open(plain, concurrent, &cache_dir, Compilation::new(compiler), limit_bytes)?;
+        Ok(Arc::new(Self {
+            artifacts,
+            plain_slots: Slots::new(size.environments),
+            concurrent_slots: Slots::new(size.concurrent_environments),
+            budget: GrowthBudget::new(size.memory_growth_bytes),
+            pools: Mutex::default(),
+            config,
+            size,
+            _ticker: ticker,
+        }))
+    }
+
+    /// The configuration it runs with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What was reserved.
+    pub fn size(&self) -> &PoolSize {
+        &self.size
+    }
+
+    /// How many environments exist.
+    pub fn slots(&self, family: Family) -> SlotUse {
+        let slots = self.slots_of(family);
+        SlotUse { total: slots.total(), used: slots.used() }
+    }
+
+    /// Counters of the code cache.
+    pub fn code_cache(&self) -> &CacheCounters {
+        &self.artifacts.counters
+    }
+
+    /// Bytes that guests may still grow by.
+    pub fn growth_left_bytes(&self) -> u64 {
+        self.budget.left_bytes()
+    }
+
+    /// Finds the guest in a package, makes it a component and compiles it.
+    pub async fn deploy(&self, package: bytes::Bytes, handler: &str) -> Result<Compiled, DeployError> {
+        let handler = handler.to_owned();
+        let found = tokio::task::spawn_blocking(move || package::guest(&package, &handler)).await;
+        let wasm = found.map_err(|error| CompileError::Host(error.to_string()))??;
+        Ok(self.artifacts.compile(wasm).await?)
+    }
+
+    /// The compiled guest, loaded where it is not.
+    pub(super) async fn load(&self, key: &CodeKey, component_path: &PathBuf) -> Result<Arc<Loaded>, CompileError> {
+        self.artifacts.load(key, component_path).await
+    }
+
+    /// The budget all guests share.
+    pub(super) fn budget(&self) -> Arc<GrowthBudget> {
+        Arc::clone(&self.budget)
+    }
+
+    fn slots_of(&self, family: Family) -> &Arc<Slots> {
+        match family {
+            Family::Plain => &self.plain_slots,
+            Family::Concurrent => &self.concurrent_slots,
+        }
+    }
+
+    /// A free slot; where there is none, the longest idle environments of all functions make room.
+    pub(super) fn slot(&self, family: Family) -> Option<Slot> {
+        let slots = self.slots_of(family);
+        slots.take().or_else(|| {
+            self.evict(family);
+            slots.take()
+        })
+    }
+
+    /// Enters a pool among those looked through for idle environments.
+    pub(super) fn register(&self, pool: &Arc<Pool>) {
+        let mut pools = self.pools.lock();
+        // Dead entries go when the list would grow.
+        if pools.len() == pools.capacity() {
+            pools.retain(|pool| pool.strong_count() > 0);
+        }
+        pools.push(Arc::downgrade(pool));
+    }
+
+    fn live_pools(&self) -> Vec<Arc<Pool>> {
+        self.pools.lock().iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Ends the longest idle environments of `family`: one, and up to a hundredth of all, so that this stays rare.
+    pub(super) fn evict(&self, family: Family) {
+        let batch = usize::try_from(self.slots_of(family).total() / 100).unwrap_or(0).max(1);
+        let mut oldest: Vec<_> = self
+            .live_pools()
+            .into_iter()
+            .filter(|pool| pool.family() == family)
+            .filter_map(|pool| pool.longest_idle().map(|since| (since, pool)))
+            .collect();
+        oldest.sort_by_key(|(since, _)| *since);
+        let mut evicted = 0;
+        for (_, pool) in oldest {
+            evicted += pool.retire_oldest(batch - evicted);
+            if evicted >= batch {
+                return;
+            }
+        }
+    }
+
+    /// Ends environments idle for longer than their functions allow. Called every second or so.
+    pub fn retire_idle(&self) -> usize {
+        self.live_pools().iter().map(|pool| pool.retire_expired()).sum()
+    }
+
+    /// The limit of the init phase.
+    pub(super) fn init_timeout(&self) -> Duration {
+        Duration::from_secs(self.config.init_timeout_s.into())
+    }
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").field("size", &self.size).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,284 @@
+//! The environments of one version: warm ones kept in LIFO order, new ones made on demand.
+//!
+//! Last in, first out keeps few environments hot and lets the rest age to their end. An environment leaves the pool while
+//! it serves and comes back only if it may serve again; a closed pool takes none back.
+//! Provisioned environments are a pool of their own ([`Spec::keep`]) that nothing retires or evicts.
+
+use super::calls;
+use super::engine::Family;
+use super::environment::{Context, Environment, TimeLimits};
+use super::host::Host;
+use super::limits::MemoryLimits;
+use super::loaded::CodeKey;
+use super::state::State;
+use super::{Failure, StartError};
+use crate::storage::functions::GuestKind;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// What all environments of a version have in common.
+#[derive(Debug)]
+pub struct Spec {
+    /// The compiled guest.
+    pub code: CodeKey,
+    /// Its component, from which it is compiled again where native code is missing.
+    pub component_path: PathBuf,
+    /// Limit of linear memory.
+    pub memory_size_mb: u32,
+    /// Size of `/tmp`.
+    pub tmp_size_mb: u32,
+    /// Environment variables. The name of the log stream is added by each environment.
+    pub variables: Vec<(String, String)>,
+    /// The context of every invocation, but for what differs between them.
+    pub context: Context,
+    /// Whether environments serve again; `false` gives every invocation a new one.
+    pub reuse: bool,
+    /// Whether idle environments are kept whatever happens: provisioned ones.
+    pub keep: bool,
+    /// Where the guest may send requests.
+    pub outbound: Arc<calls::outbound_http::AllowList>,
+    /// How long an environment stays without work.
+    pub idle_timeout: Duration,
+    /// The most log a single invocation may write.
+    pub log_limit_bytes: usize,
+}
+
+/// An environment with what the pool and the invoker know about it.
+#[derive(Debug)]
+pub struct Worker {
+    /// The sandbox.
+    pub environment: Environment,
+    /// Passed to every invocation; the invoker sets what differs.
+    pub context: Context,
+    /// Its log stream.
+    pub log_stream: Arc<str>,
+    /// How long instantiation and `init` took.
+    pub init_duration: Duration,
+    /// Whether it has served before.
+    pub served: bool,
+}
+
+struct Idle {
+    worker: Worker,
+    since: Instant,
+}
+
+/// The environments of one version.
+pub struct Pool {
+    spec: Spec,
+    host: Arc<Host>,
+    idle: Mutex<VecDeque<Idle>>,
+    busy: AtomicU32,
+    closed: AtomicBool,
+}
+
+impl Pool {
+    /// An empty pool.
+    pub fn new(spec: Spec, host: Arc<Host>) -> Arc<Self> {
+        let pool = Arc::new(Self {
+            spec,
+            host,
+            idle: Mutex::default(),
+            busy: AtomicU32::new(0),
+            closed: AtomicBool::new(false),
+        });
+        if !pool.spec.keep {
+            pool.host.register(&pool);
+        }
+        pool
+    }
+
+    /// What its environments have in common.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// The engine its guest runs on.
+    pub fn family(&self) -> Family {
+        self.spec.code.family
+    }
+
+    /// Idle and busy environments.
+    pub fn counts(&self) -> (usize, u32) {
+        (self.idle.lock().len(), self.busy.load(Ordering::Relaxed))
+    }
+
+    /// The most recently used idle environment.
+    pub fn take_warm(self: &Arc<Self>) -> Option<Lease> {
+        let idle = self.idle.lock().pop_back()?;
+        Some(Lease::new(self, idle.worker))
+    }
+
+    /// A new environment that has finished its init phase.
+    pub async fn start(self: &Arc<Self>) -> Result<Lease, StartFailure> {
+        let started = Instant::now();
+        let mut log_stream = None;
+        match self.start_worker(started, &mut log_stream).await {
+            Ok(worker) => Ok(Lease::new(self, worker)),
+            Err(mut failure) => {
+                failure.duration = started.elapsed();
+                Err(failure)
+            }
+        }
+    }
+
+    async fn start_worker(&self, started: Instant, log_stream: &mut Option<Arc<str>>) -> Result<Worker, StartFailure> {
+        let spec = &self.spec;
+        let slot = self.host.slot(spec.code.family).ok_or(StartError::Full)?;
+        let loaded = self.host.load(&spec.code, &spec.component_path).await;
+        let loaded = loaded.map_err(|error| StartError::Host(error.to_string()))?;
+        let stream = new_log_stream(&spec.context.function_version);
+        *log_stream = Some(Arc::clone(&stream));
+        let limits = MemoryLimits::new(spec.memory_size_mb, self.host.budget());
+        let state = State::new(spec, &stream, limits, &self.host);
+        let limit = self.host.init_timeout();
+        let time = TimeLimits { wall: limit, cpu: None };
+        let instantiated = tokio::time::timeout(limit, Environment::instantiate(loaded, state, slot)).await;
+        let mut environment = instantiated.map_err(|_| StartError::Guest(Failure::TimedOut))??;
+        if let Err(failure) = environment.init(time).await {
+            return Err(StartFailure {
+                error: StartError::Guest(failure),
+                log: environment.io().take_log(),
+                log_stream: Some(stream),
+                duration: Duration::ZERO,
+            });
+        }
+        let mut context = spec.context.clone();
+        stream.as_ref().clone_into(&mut context.log_stream);
+        Ok(Worker { environment, context, log_stream: stream, init_duration: started.elapsed(), served: false })
+    }
+
+    fn put_back(&self, worker: Worker) {
+        let mut idle = self.idle.lock();
+        // Asked under the lock, so that `close` cannot miss it.
+        if !self.closed.load(Ordering::Acquire) {
+            idle.push_back(Idle { worker, since: Instant::now() });
+        }
+    }
+
+    /// Ends all idle environments, and busy ones as they come back.
+    pub fn close(&self) {
+        let idle = {
+            let mut idle = self.idle.lock();
+            self.closed.store(true, Ordering::Release);
+            std::mem::take(&mut *idle)
+        };
+        drop(idle);
+    }
+
+    /// Ends idle environments, least recently used first, until `keep` idle ones are left.
+    pub fn shrink(&self, keep: usize) {
+        let excess = {
+            let mut idle = self.idle.lock();
+            let excess = idle.len().saturating_sub(keep);
+            idle.drain(..excess).collect::<Vec<_>>()
+        };
+        drop(excess);
+    }
+
+    /// Since when its least recently used environment is idle.
+    pub(super) fn longest_idle(&self) -> Option<Instant> {
+        self.idle.lock().front().map(|idle| idle.since)
+    }
+
+    /// Ends up to `count` idle environments, least recently used first; answers how many.
+    pub(super) fn retire_oldest(&self, count: usize) -> usize {
+        let retired = {
+            let mut idle = self.idle.lock();
+            let count = count.min(idle.len());
+            idle.drain(..count).collect::<Vec<_>>()
+        };
+        retired.len()
+    }
+
+    /// Ends environments that were idle for too long; answers how many.
+    pub(super) fn retire_expired(&self) -> usize {
+        let retired = {
+            let mut idle = self.idle.lock();
+            let timeout = self.spec.idle_timeout;
+            let expired = idle.iter().take_while(|idle| idle.since.elapsed() >= timeout).count();
+            idle.drain(..expired).collect::<Vec<_>>()
+        };
+        retired.len()
+    }
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool").field("counts", &self.counts()).finish_non_exhaustive()
+    }
+}
+
+/// An environment out of its pool, for one invocation. Dropping it ends the environment.
+#[derive(Debug)]
+pub struct Lease {
+    pool: Arc<Pool>,
+    worker: Option<Worker>,
+}
+
+impl Lease {
+    fn new(pool: &Arc<Pool>, worker: Worker) -> Self {
+        pool.busy.fetch_add(1, Ordering::Relaxed);
+        Self { pool: Arc::clone(pool), worker: Some(worker) }
+    }
+
+    /// The environment. `None` only after [`Lease::give_back`].
+    pub fn worker(&mut self) -> Option<&mut Worker> {
+        self.worker.as_mut()
+    }
+
+    /// Returns the environment to its pool, if its kind and function let it serve again.
+    pub fn give_back(mut self) {
+        if let Some(mut worker) = self.worker.take() {
+            worker.served = true;
+            let serves_again = self.pool.spec.reuse && self.pool.spec.code.kind != GuestKind::Command;
+            if serves_again {
+                self.pool.put_back(worker);
+            }
+        }
+    }
+
+    /// Puts an environment that has not served into its pool, as provisioning does.
+    pub fn keep_unused(mut self) {
+        if let Some(worker) = self.worker.take() {
+            self.pool.put_back(worker);
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        drop(self.worker.take());
+        self.pool.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Why an environment did not start, and what it wrote until then.
+#[derive(Debug)]
+pub struct StartFailure {
+    /// Why.
+    pub error: StartError,
+    /// What the guest wrote in its init phase.
+    pub log: Vec<u8>,
+    /// The stream it would have had.
+    pub log_stream: Option<Arc<str>>,
+    /// How long it took to fail.
+    pub duration: Duration,
+}
+
+impl From<StartError> for StartFailure {
+    fn from(error: StartError) -> Self {
+        Self { error, log: Vec::new(), log_stream: None, duration: Duration::ZERO }
+    }
+}
+
+/// `2026/11/24/[1]0123…`: the date, the version, and 32 hex digits.
+fn new_log_stream(version: &str) -> Arc<str> {
+    let day = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let id = uuid::Uuid::new_v4().simple();
+    format!("{:04}/{:02}/{:02}/[{version}]{id}", day.year(), day.month(), day.day()).into()
+}
