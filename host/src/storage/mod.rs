@@ -4,13 +4,22 @@
 //! (committed and fsynced; concurrent writes share a commit). Reads see every acknowledged write.
 //! Nothing outside this module knows which backend runs; `conformance.rs` runs one suite against each.
 
+mod arrivals;
 pub mod blobs;
+#[cfg(test)]
+mod conformance;
+mod embedded;
+mod files;
 pub mod functions;
 pub mod mappings;
+mod memory;
 pub mod queues;
 pub mod schedules;
 
+pub use embedded::Options;
+
 use futures_util::future::BoxFuture;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,4 +72,28 @@ pub struct Storage {
     pub mappings: Arc<dyn mappings::Mappings>,
     /// Packages and components.
     pub blobs: Arc<dyn blobs::Blobs>,
+    closing: Arc<dyn Closing>,
+}
+
+/// The end of a backend.
+trait Closing: Send + Sync + 'static {
+    fn close(&self) -> Pending<'_, ()>;
+}
+
+impl Storage {
+    /// Opens or creates storage in the directory `dir`. Blocks; needs a tokio runtime only when used.
+    /// Fails if another process has it open, if it is damaged ([`Error::Corrupt`]), or of a newer Lamina.
+    pub fn embedded(dir: &Path, options: Options) -> Result<Self> {
+        embedded::open(dir, options)
+    }
+
+    /// New storage in memory (blobs: in a temporary directory), gone with its last clone.
+    pub fn memory() -> Result<Self> {
+        memory::open()
+    }
+
+    /// Finishes the writes under way and closes; later writes fail with [`Error::Closed`].
+    pub async fn close(&self) -> Result<()> {
+        self.closing.close().await
+    }
 }

@@ -282,9 +282,9 @@ pub enum HandleOutcome {
     Done,
     /// The message is no longer in this queue: deleted, expired, purged or moved.
     Gone,
-    /// The message was received again since; on a FIFO queue also: its visibility timeout has passed.
+    /// The handle is not that of the message's last receive; on a FIFO queue also: its visibility timeout has passed.
     Stale,
-    /// The handle is of another queue, or was never given out.
+    /// The handle is of another queue.
     Foreign,
     /// Change of visibility only: the message is visible, so there is nothing to change.
     NotInFlight,
@@ -362,8 +362,8 @@ pub trait Queues: Send + Sync + 'static {
     /// Counts a queue's messages; takes time with their number, off the write path.
     fn stats(&self, queue: QueueName, now_ms: i64) -> OnQueue<'_, QueueStats>;
 
-    /// When the next message can be received: in the past if one can be now, `None` if there is none or
-    /// (FIFO) nothing but a deletion could make it so.
+    /// When the next message can be received unless one is deleted before (which may unblock a FIFO group):
+    /// in the past if one can be now, `None` if there is none.
     fn next_visible_at(&self, queue: QueueName) -> OnQueue<'_, Option<i64>>;
 
     /// Removes at most about `limit` things that no longer count: messages past their retention, those of purged and deleted

@@ -1,0 +1,211 @@
+//! The database's layout and how it is brought up to date.
+//!
+//! `user_version` counts the migrations applied. A database with more than this program knows, or of another application, is refused.
+//! All numbers that identify something (queues, partitions, messages, groups of a FIFO queue, revisions) come from one sequence
+//! that never goes back ([`super::writer`]).
+
+use super::super::{Error, Result};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use std::path::Path;
+use std::time::Duration;
+
+/// "LMNA": marks the file for `file(1)` and against mix-ups.
+const APPLICATION_ID: i32 = 0x4c4d_4e41;
+/// Bytes; SQLite's default, and that of most file systems.
+const PAGE_SIZE_BYTES: u64 = 4096;
+
+/// Each brings the layout from its index to the next.
+const MIGRATIONS: &[&str] = &["
+CREATE TABLE sequence (
+    -- One row; numbers below `reserved` may have been given out.
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    reserved INTEGER NOT NULL
+);
+INSERT INTO sequence VALUES (1, 1);
+
+CREATE TABLE function (name TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE function_retired (name TEXT PRIMARY KEY, next_version INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE function_version (function TEXT NOT NULL, version TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (function, version));
+CREATE TABLE function_alias (function TEXT NOT NULL, name TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (function, name));
+CREATE TABLE function_provisioned (
+    function TEXT NOT NULL, qualifier TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (function, qualifier)
+);
+
+CREATE TABLE schedule_group (name TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE schedule (
+    grp TEXT NOT NULL, name TEXT NOT NULL,
+    -- These two are newer than the record's.
+    revision INTEGER NOT NULL, next_fire_at_ms INTEGER,
+    record TEXT NOT NULL,
+    PRIMARY KEY (grp, name)
+);
+
+CREATE TABLE mapping (uuid TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE queue (
+    name TEXT PRIMARY KEY,
+    id INTEGER NOT NULL UNIQUE,
+    -- Whose messages are this queue's; a purge gives it a new one.
+    partition INTEGER NOT NULL UNIQUE,
+    record TEXT NOT NULL
+) WITHOUT ROWID;
+-- Partitions whose messages are yet to be removed.
+CREATE TABLE dropped_partition (partition INTEGER PRIMARY KEY);
+
+-- What changes with every receive, apart from what does not, so that a receive rewrites few bytes.
+CREATE TABLE message (
+    -- Also the sequence number.
+    id INTEGER PRIMARY KEY,
+    partition INTEGER NOT NULL,
+    visible_at_ms INTEGER NOT NULL,
+    -- From here retention counts.
+    enqueued_at_ms INTEGER NOT NULL,
+    receive_count INTEGER NOT NULL,
+    -- Of the last receive from this partition; 0 is never received from it.
+    token INTEGER NOT NULL,
+    received_at_ms INTEGER,
+    first_received_at_ms INTEGER,
+    fifo_group INTEGER,
+    dead_letter_source TEXT
+);
+CREATE INDEX message_visible ON message (partition, visible_at_ms);
+CREATE INDEX message_enqueued ON message (partition, enqueued_at_ms);
+CREATE INDEX message_group ON message (fifo_group) WHERE fifo_group IS NOT NULL;
+CREATE INDEX message_group_received ON message (fifo_group, visible_at_ms) WHERE fifo_group IS NOT NULL AND token <> 0;
+CREATE TABLE message_content (
+    id INTEGER PRIMARY KEY,
+    message_id BLOB NOT NULL,
+    sent_at_ms INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    attributes TEXT,
+    system_attributes TEXT,
+    group_id TEXT,
+    deduplication_id TEXT
+);
+
+-- Groups of FIFO queues that hold messages.
+CREATE TABLE fifo_group (
+    id INTEGER PRIMARY KEY,
+    partition INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    -- When its first message can be received and none of it is in flight.
+    available_at_ms INTEGER NOT NULL,
+    UNIQUE (partition, name)
+);
+CREATE INDEX fifo_group_available ON fifo_group (partition, available_at_ms);
+CREATE TABLE deduplication (
+    queue INTEGER NOT NULL,
+    -- Empty, or the group's name after a colon.
+    scope TEXT NOT NULL,
+    deduplication_id TEXT NOT NULL,
+    message_id BLOB NOT NULL,
+    sequence_number INTEGER NOT NULL,
+    expires_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (queue, scope, deduplication_id)
+) WITHOUT ROWID;
+CREATE INDEX deduplication_expires ON deduplication (expires_at_ms);
+"];
+
+/// Opens the database for writing, creates it where there is none, and brings it up to date.
+pub(super) fn open(path: &Path, maximum_size_bytes: Option<u64>) -> Result<Connection> {
+    let mut connection = Connection::open(path)?;
+    // Takes effect only before the first table.
+    connection.pragma_update(None, "page_size", PAGE_SIZE_BYTES as i64)?;
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if !mode.eq_ignore_ascii_case("wal") {
+        return Err(Error::Backend(format!("{} cannot use a write-ahead log (mode {mode})", path.display())));
+    }
+    tune(&connection)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // A log that had to grow is cut back to this when it is started over.
+    connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    if let Some(bytes) = maximum_size_bytes {
+        let pages = i64::try_from(bytes / PAGE_SIZE_BYTES).unwrap_or(i64::MAX).clamp(1, 0xffff_fffe);
+        connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+    }
+    migrate(&mut connection, path)?;
+    Ok(connection)
+}
+
+/// A further connection for writing, to copy the write-ahead log with.
+pub(super) fn connect(path: &Path) -> Result<Connection> {
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    tune(&connection)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    Ok(connection)
+}
+
+/// Settings of every connection.
+pub(super) fn tune(connection: &Connection) -> Result<()> {
+    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.set_prepared_statement_cache_capacity(128);
+    connection.pragma_update(None, "cache_size", -32 * 1024)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update_and_check(None, "mmap_size", 0, |_| Ok(()))?;
+    Ok(())
+}
+
+fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let version: usize = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let application: i32 = transaction.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let any_table = transaction.query_row("SELECT 1 FROM sqlite_schema LIMIT 1", (), |_| Ok(())).optional()?.is_some();
+    if any_table && application != APPLICATION_ID {
+        return Err(Error::Corrupt(format!("{} is not a database of Lamina", path.display())));
+    }
+    let Some(pending) = MIGRATIONS.get(version..) else {
+        return Err(Error::Backend(format!(
+            "{} is of a newer Lamina (layout {version}, this program knows {})",
+            path.display(),
+            MIGRATIONS.len()
+        )));
+    };
+    for migration in pending {
+        transaction.execute_batch(migration)?;
+    }
+    if !pending.is_empty() {
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", MIGRATIONS.len())?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn a_newer_layout_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.db");
+        open(&path, None).unwrap().pragma_update(None, "user_version", MIGRATIONS.len() + 1).unwrap();
+        let error = open(&path, None).unwrap_err();
+        assert!(matches!(&error, Error::Backend(text) if text.contains("newer")), "{error}");
+    }
+
+    #[test]
+    fn another_application_s_database_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.db");
+        Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+        assert!(matches!(open(&path, None), Err(Error::Corrupt(_))));
+    }
+
+    #[test]
+    fn opening_again_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.db");
+        for _ in 0..2 {
+            let connection = open(&path, None).unwrap();
+            let vacuum: i64 = connection.pragma_query_value(None, "auto_vacuum", |row| row.get(0)).unwrap();
+            assert_eq!(vacuum, 2);
+            let tables: i64 = connection.query_row("SELECT count(*) FROM sequence", (), |row| row.get(0)).unwrap();
+            assert_eq!(tables, 1);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Functions, versions, aliases and provisioned concurrency in memory.
+
+use super::super::functions::{
+    AliasRecord, Change, FunctionRecord, Functions, ProvisionedRecord, Snapshot, VersionRecord,
+};
+use super::super::{Pending, Result};
+use super::Gate;
+use crate::ids::{AliasName, FunctionName, Qualifier, Version};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// The table.
+pub(super) struct FunctionTable {
+    gate: Arc<Gate>,
+    tables: Mutex<Tables>,
+}
+
+#[derive(Default)]
+struct Tables {
+    functions: BTreeMap<FunctionName, FunctionRecord>,
+    retired: BTreeMap<FunctionName, u64>,
+    versions: BTreeMap<(FunctionName, Version), VersionRecord>,
+    aliases: BTreeMap<(FunctionName, AliasName), AliasRecord>,
+    provisioned: HashMap<(FunctionName, Qualifier), ProvisionedRecord>,
+}
+
+impl FunctionTable {
+    pub(super) fn new(gate: Arc<Gate>) -> Self {
+        Self { gate, tables: Mutex::default() }
+    }
+}
+
+impl Functions for FunctionTable {
+    fn commit(&self, changes: Vec<Change>) -> Pending<'_, ()> {
+        Box::pin(async move {
+            self.gate.pass()?;
+            let mut tables = self.tables.lock();
+            changes.into_iter().for_each(|change| tables.apply(change));
+            Ok(())
+        })
+    }
+
+    fn load(&self) -> Pending<'_, Snapshot> {
+        Box::pin(async move {
+            let tables = self.tables.lock();
+            Ok(Snapshot {
+                functions: tables.functions.values().cloned().collect(),
+                versions: tables.versions.values().cloned().collect(),
+                aliases: tables.aliases.values().cloned().collect(),
+                provisioned: tables.provisioned.values().cloned().collect(),
+            })
+        })
+    }
+
+    fn retired_next_version(&self, name: FunctionName) -> Pending<'_, Option<u64>> {
+        Box::pin(async move { Result::Ok(self.tables.lock().retired.get(&name).copied()) })
+    }
+}
+
+impl Tables {
+    fn apply(&mut self, change: Change) {
+        match change {
+            Change::PutFunction(record) => {
+                self.functions.insert(record.name.clone(), record);
+            }
+            Change::DeleteFunction(name) => {
+                self.versions.retain(|(function, _), _| *function != name);
+                self.aliases.retain(|(function, _), _| *function != name);
+                self.provisioned.retain(|(function, _), _| *function != name);
+                if let Some(record) = self.functions.remove(&name) {
+                    let next = self.retired.entry(name).or_default();
+                    *next = record.next_version.max(*next);
+                }
+            }
+            Change::PutVersion(record) => {
+                self.versions.insert((record.function.clone(), record.version), record);
+            }
+            Change::DeleteVersion(function, version) => {
+                self.versions.remove(&(function, version));
+            }
+            Change::PutAlias(record) => {
+                self.aliases.insert((record.function.clone(), record.name.clone()), record);
+            }
+            Change::DeleteAlias(function, name) => {
+                self.aliases.remove(&(function, name));
+            }
+            Change::PutProvisioned(record) => {
+                self.provisioned.insert((record.function.clone(), record.qualifier.clone()), record);
+            }
+            Change::DeleteProvisioned(function, qualifier) => {
+                self.provisioned.remove(&(function, qualifier));
+            }
+        }
+    }
+}
