@@ -9,12 +9,17 @@
 //! - [`catalog`]: functions, versions, aliases and weights, concurrency.
 //! - [`sandbox`]: engine, pools, limits, compiled artifacts.
 //! - [`storage`]: what is acknowledged is here, on disk.
+//! - [`listener`]: HTTP connections for every port: limits, time-outs, draining.
 //! - [`telemetry`]: metrics and function logs.
 //! - [`ids`], [`clock`], [`shutdown`]: names, time, and the order of ending.
 
+pub mod catalog;
 pub mod clock;
 pub mod ids;
 pub mod invocation;
+pub mod listener;
 pub mod sandbox;
+pub mod shutdown;
 pub mod storage;
+pub mod triggers;
 pub mod wire;

@@ -1,14 +1,163 @@
-//! Requests as payload-2.0 events and back.
+//! Requests as payload-2.0 events and back, both ways.
+//!
+//! The shape is that of an API Gateway HTTP API's Lambda integration, payload format version 2.0
+//! (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>):
+//!
+//! - an event function behind a route gets [`request_event`] and answers what [`event_response`] reads;
+//! - an HTTP function called through the `Invoke` API takes the same event ([`event_request`]) and answers through [`response_event`].
+//!
+//! Pure functions but for [`collect`], which waits for a body; time comes in as a number. Bounds: bodies are buffered up
+//! to the limit the caller gives. What is not a payload-2.0 document is a typed error that names the fault.
 
+mod request;
+mod response;
+
+pub use request::{event_request, request_event};
+pub use response::{event_response, response_event};
+
+use super::BodyError;
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::Body;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use std::collections::BTreeMap;
+
+/// `requestContext.apiId`: all routes of a daemon are one API.
+pub const API_ID: &str = "lamina";
+
+/// `requestContext.stage`: there are no others.
+pub const STAGE: &str = "$default";
 
 /// What the HTTP trigger knows about a request beyond the request itself.
 #[derive(Debug, Clone, Default)]
 pub struct RouteContext {
     /// The route as configured: `GET /users/{id}`.
     pub route_key: String,
-    /// Values of the path's parameters.
+    /// Values of the path's parameters, percent-decoded.
     pub path_parameters: BTreeMap<String, String>,
     /// The client's address.
     pub source_ip: String,
+    /// When the request arrived, in milliseconds since the Unix epoch.
+    pub received_ms: i64,
+}
+
+/// A document that is not what payload 2.0 asks for.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpEventError {
+    /// The caller's fault: the event of an HTTP function is not a payload-2.0 event. Do not retry.
+    #[error("not an HTTP event (payload format 2.0): {0}")]
+    InvalidEvent(String),
+    /// The function's fault: its answer is neither JSON nor a payload-2.0 response. Do not retry.
+    #[error("not an HTTP response (payload format 2.0): {0}")]
+    InvalidResponse(String),
+    /// The platform's fault: the document could not be written.
+    #[error("writing the document failed: {0}")]
+    Encode(#[from] serde_json::Error),
+}
+
+/// A body that could not be buffered.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectError {
+    /// The sender's fault; do not retry.
+    #[error("the body is larger than {limit_bytes} bytes")]
+    TooLarge {
+        /// The limit.
+        limit_bytes: usize,
+    },
+    /// The body ended in an error of its own.
+    #[error("the body broke off: {0}")]
+    Broken(BodyError),
+}
+
+/// Buffers a body of at most `limit_bytes`. Trailers are dropped: the event format has no place for them.
+pub async fn collect<B>(body: B, limit_bytes: usize) -> Result<Bytes, CollectError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BodyError>,
+{
+    match Limited::new(body, limit_bytes).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(CollectError::TooLarge { limit_bytes }),
+        Err(error) => Err(CollectError::Broken(error)),
+    }
+}
+
+/// Whether a body with these headers goes into a document as text, given that it is UTF-8. Everything else is base64.
+fn is_textual(headers: &HeaderMap) -> bool {
+    if headers.contains_key(http::header::CONTENT_ENCODING) {
+        return false;
+    }
+    let Some(media_type) = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+        return false;
+    };
+    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence.starts_with("text/")
+        || essence.ends_with("+json")
+        || essence.ends_with("+xml")
+        || matches!(essence.as_str(), "application/json" | "application/javascript" | "application/xml")
+}
+
+/// A body as a document's string, and whether that is base64.
+fn body_text(headers: &HeaderMap, body: &[u8]) -> (String, bool) {
+    use base64::Engine as _;
+    match std::str::from_utf8(body) {
+        Ok(text) if is_textual(headers) => (text.to_owned(), false),
+        _ => (base64::engine::general_purpose::STANDARD.encode(body), true),
+    }
+}
+
+/// The bytes of a document's body.
+fn body_bytes(body: Option<String>, is_base64: bool) -> Result<Bytes, base64::DecodeError> {
+    use base64::Engine as _;
+    match body {
+        None => Ok(Bytes::new()),
+        Some(text) if is_base64 => base64::engine::general_purpose::STANDARD.decode(text).map(Bytes::from),
+        Some(text) => Ok(Bytes::from(text)),
+    }
+}
+
+/// Headers as a document has them: lower-case names, several values joined with commas, without those `skip` names.
+fn headers_map(headers: &HeaderMap, skip: &http::HeaderName) -> BTreeMap<String, String> {
+    let mut map = BTreeMap::new();
+    for name in headers.keys().filter(|name| *name != skip) {
+        let values: Vec<_> =
+            headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+        map.insert(name.as_str().to_owned(), values.join(","));
+    }
+    map
+}
+
+/// A header's value in a document: a string, or a number or boolean that stands for one.
+#[derive(Debug, serde::Deserialize)]
+#[serde(untagged)]
+enum Scalar {
+    Text(String),
+    Number(serde_json::Number),
+    Flag(bool),
+}
+
+impl std::fmt::Display for Scalar {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Number(number) => number.fmt(f),
+            Self::Flag(flag) => flag.fmt(f),
+        }
+    }
+}
+
+/// Adds a document's headers to `into`; `Err` names the one that HTTP does not allow.
+fn read_headers(from: BTreeMap<String, Option<Scalar>>, into: &mut HeaderMap) -> Result<(), String> {
+    for (name, value) in from {
+        let Some(value) = value else { continue };
+        let header = http::HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("header name {name:?}"))?;
+        let value = http::HeaderValue::try_from(value.to_string()).map_err(|_| format!("value of header {name:?}"))?;
+        into.append(header, value);
+    }
+    Ok(())
+}
+
+/// The first byte of a JSON document that is not white space.
+fn first_byte(json: &[u8]) -> Option<u8> {
+    json.iter().copied().find(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
 }

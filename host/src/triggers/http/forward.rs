@@ -1,0 +1,299 @@
+//! Which requests pass, and which headers, in either direction. Pure functions.
+
+use super::Config;
+use crate::listener::Peer;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, StatusCode, Uri, Version};
+use uuid::Uuid;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+
+/// AWS X-Ray's trace header.
+pub(crate) const X_AMZN_TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+
+/// Headers that concern one connection only (RFC 9110, section 7.6.1), with those in use before it.
+const HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// Why a request is not for any function, as a status and a text for the client.
+pub(super) type Refusal = (StatusCode, &'static str);
+
+/// Checks what every request has to hold before it is routed, and answers its host.
+pub(super) fn admit(parts: &Parts, config: &Config) -> Result<String, Refusal> {
+    if parts.method == Method::CONNECT || parts.method == Method::TRACE {
+        return Err((StatusCode::NOT_IMPLEMENTED, "Not Implemented"));
+    }
+    // Other upgrades may be ignored (RFC 9110, section 7.8), and clients that offer `h2c` expect that. A client that asks for
+    // a web socket cannot go on without one.
+    let wants_socket = |value: &HeaderValue| value.as_bytes().to_ascii_lowercase().starts_with(b"websocket");
+    if parts.headers.get_all(header::UPGRADE).iter().any(wants_socket) {
+        return Err((StatusCode::NOT_IMPLEMENTED, "Upgrades are not supported"));
+    }
+    if parts.uri.path_and_query().is_some_and(|uri| uri.as_str().len() > config.max_uri_bytes) {
+        return Err((StatusCode::URI_TOO_LONG, "URI Too Long"));
+    }
+    let bad_request = (StatusCode::BAD_REQUEST, "Bad Request");
+    if !parts.uri.path().starts_with('/') {
+        return Err(bad_request);
+    }
+    let mut hosts = parts.headers.get_all(header::HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (_, Some(_)) => return Err(bad_request),
+        (Some(host), None) => Some(host.to_str().map_err(|_| bad_request)?),
+        (None, None) if parts.version == Version::HTTP_11 => return Err(bad_request),
+        (None, None) => None,
+    };
+    let host = parts.uri.authority().map(http::uri::Authority::as_str).or(host).unwrap_or_default();
+    // User information has no place in a request's target, and would move the host.
+    if host.contains('@') || (!host.is_empty() && host.parse::<http::uri::Authority>().is_err()) {
+        return Err(bad_request);
+    }
+    let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > config.max_body_bytes) {
+        return Err((StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large"));
+    }
+    Ok(host.to_owned())
+}
+
+/// Makes of a request's head what the function gets: an absolute URI, no hop-by-hop headers, the forwarding headers and a
+/// trace id. Answers the client's address and the trace id.
+pub(super) fn to_function(
+    parts: &mut Parts,
+    host: &str,
+    peer: Peer,
+    config: &Config,
+    now_ms: i64,
+) -> (String, HeaderValue) {
+    remove_hop_by_hop(&mut parts.headers);
+    parts.headers.remove("http2-settings");
+    // The body is on its way: whoever reads it has made the client send it.
+    parts.headers.remove(header::EXPECT);
+
+    let authority = if host.is_empty() { peer.local.to_string() } else { host.to_owned() };
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    if let Ok(uri) = Uri::builder().scheme("http").authority(authority.as_str()).path_and_query(path).build() {
+        parts.uri = uri;
+    }
+    let host_value = HeaderValue::try_from(authority).ok();
+    if let (Some(value), false) = (&host_value, parts.headers.contains_key(header::HOST)) {
+        parts.headers.insert(header::HOST, value.clone());
+    }
+
+    let remote = peer.remote.ip().to_canonical().to_string();
+    let known: Vec<_> = parts
+        .headers
+        .get_all(X_FORWARDED_FOR)
+        .iter()
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+        .collect();
+    let known = known.join(", ");
+    let last_known = known.rsplit(',').next().map(str::trim).unwrap_or_default();
+    let source_ip = match last_known.parse::<std::net::IpAddr>() {
+        Ok(address) if config.trust_forwarded_headers => address.to_string(),
+        _ => remote.clone(),
+    };
+    let chain = if known.is_empty() { remote } else { format!("{known}, {remote}") };
+    let mut forwarded = |name: HeaderName, value: Option<HeaderValue>| {
+        let keep = config.trust_forwarded_headers && name != X_FORWARDED_FOR && parts.headers.contains_key(&name);
+        if let (Some(value), false) = (value, keep) {
+            parts.headers.insert(name, value);
+        }
+    };
+    forwarded(X_FORWARDED_FOR, HeaderValue::try_from(chain).ok());
+    forwarded(X_FORWARDED_PROTO, Some(HeaderValue::from_static("http")));
+    forwarded(X_FORWARDED_HOST, host_value);
+    forwarded(X_FORWARDED_PORT, Some(HeaderValue::from(peer.local.port())));
+
+    let trace_id = match parts.headers.get(X_AMZN_TRACE_ID) {
+        Some(value) if value.len() <= MAX_TRACE_ID_BYTES && value.to_str().is_ok() => value.clone(),
+        _ => new_trace_id(now_ms),
+    };
+    parts.headers.insert(X_AMZN_TRACE_ID, trace_id.clone());
+    (source_ip, trace_id)
+}
+
+/// A longer trace header is replaced: it would be carried through every log line.
+const MAX_TRACE_ID_BYTES: usize = 512;
+
+/// `Root=1-<seconds in hex>-<96 random bits in hex>`
+/// (<https://docs.aws.amazon.com/xray/latest/devguide/xray-api-sendingdata.html#xray-api-traceids>).
+fn new_trace_id(now_ms: i64) -> HeaderValue {
+    let seconds = u32::try_from(now_ms.div_euclid(1_000)).unwrap_or_default();
+    let random = Uuid::new_v4().simple().to_string();
+    let random = random.get(..24).unwrap_or_default();
+    HeaderValue::try_from(format!("Root=1-{seconds:08x}-{random}")).unwrap_or(HeaderValue::from_static("Root=1-0-0"))
+}
+
+/// Removes the headers that end at this hop, and those that `connection` names.
+pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
+        .filter(|name| !matches!(*name, header::HOST | header::CONTENT_LENGTH))
+        .collect();
+    for name in named.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+}
+
+/// Whether a response to `method` with `status` has no body on the wire (RFC 9110, section 6.4.1).
+pub(super) fn is_bodiless(method: &Method, status: StatusCode) -> bool {
+    *method == Method::HEAD || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+/// Makes `content-length` of a function's response true. `buffered_bytes` is the body's size where it is known.
+pub(super) fn fix_content_length(
+    headers: &mut HeaderMap,
+    method: &Method,
+    status: StatusCode,
+    buffered_bytes: Option<usize>,
+) {
+    let mut claims = headers.get_all(header::CONTENT_LENGTH).iter();
+    let claimed = match (claims.next(), claims.next()) {
+        (Some(value), None) => value.to_str().ok().and_then(|text| text.parse::<u64>().ok()),
+        _ => None,
+    };
+    headers.remove(header::CONTENT_LENGTH);
+    let length = match buffered_bytes {
+        _ if status == StatusCode::NO_CONTENT => None,
+        // What a GET would have had: the function may know it without making the body.
+        Some(0) | None if is_bodiless(method, status) => claimed,
+        Some(bytes) => u64::try_from(bytes).ok(),
+        None => claimed,
+    };
+    if let Some(length) = length {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    fn parts(request: http::request::Builder) -> Parts {
+        request.body(()).unwrap().into_parts().0
+    }
+
+    fn peer() -> Peer {
+        Peer { remote: "192.0.2.1:5000".parse().unwrap(), local: "127.0.0.1:8080".parse().unwrap() }
+    }
+
+    #[test]
+    fn requests_that_cannot_be_served_are_refused() {
+        let config = Config { max_uri_bytes: 20, max_body_bytes: 10, ..Config::default() };
+        let get = |uri: &str| Request::get(uri).header("host", "h");
+        for (request, expected) in [
+            (get("/"), None),
+            (get("/").header("upgrade", "h2c"), None),
+            (Request::get("/").version(Version::HTTP_10), None),
+            (Request::get("http://h/").version(Version::HTTP_2), None),
+            (get("/").header("content-length", "10"), None),
+            (get("/").header("upgrade", "WebSocket"), Some(501)),
+            (Request::builder().method("TRACE").uri("/").header("host", "h"), Some(501)),
+            (Request::builder().method("CONNECT").uri("h:80").header("host", "h"), Some(501)),
+            (get("/aaaaaaaaaaaaaaaaaaaaaaaa"), Some(414)),
+            (Request::get("/"), Some(400)),
+            (get("/").header("host", "h"), Some(400)),
+            (Request::get("/").header("host", "a b"), Some(400)),
+            (Request::get("/").header("host", "u@h"), Some(400)),
+            (Request::get("/").header("host", "h/x"), Some(400)),
+            (Request::options("*").header("host", "h"), Some(400)),
+            (get("/").header("content-length", "11"), Some(413)),
+        ] {
+            let parts = parts(request);
+            let refused = admit(&parts, &config).err().map(|(status, _)| status.as_u16());
+            assert_eq!(refused, expected, "{parts:?}");
+        }
+    }
+
+    #[test]
+    fn a_function_gets_no_hop_by_hop_headers_and_learns_where_the_request_came_from() {
+        let mut head = parts(
+            Request::get("/a?b=c")
+                .header("host", "h.test")
+                .header("connection", "keep-alive, X-Private, host")
+                .header("x-private", "1")
+                .header("upgrade", "h2c")
+                .header("http2-settings", "AAA")
+                .header("te", "trailers")
+                .header("x-forwarded-for", "203.0.113.9")
+                .header("x-forwarded-proto", "https")
+                .header("x-kept", "1"),
+        );
+        let (source_ip, trace_id) = to_function(&mut head, "h.test", peer(), &Config::default(), 1_700_000_000_000);
+        assert_eq!(source_ip, "192.0.2.1");
+        assert_eq!(head.uri, "http://h.test/a?b=c");
+        assert!(trace_id.to_str().unwrap().starts_with("Root=1-6553f100-"), "{trace_id:?}");
+        assert_eq!(trace_id.len(), "Root=1-6553f100-".len() + 24);
+        for (name, value) in [
+            ("host", Some("h.test")),
+            ("connection", None),
+            ("x-private", None),
+            ("upgrade", None),
+            ("http2-settings", None),
+            ("te", None),
+            ("x-kept", Some("1")),
+            ("x-forwarded-for", Some("203.0.113.9, 192.0.2.1")),
+            ("x-forwarded-proto", Some("http")),
+            ("x-forwarded-host", Some("h.test")),
+            ("x-forwarded-port", Some("8080")),
+        ] {
+            assert_eq!(head.headers.get(name).map(|value| value.to_str().unwrap()), value, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_trusted_proxy_is_believed_and_a_trace_id_is_kept() {
+        let config = Config { trust_forwarded_headers: true, ..Config::default() };
+        let mut head = parts(
+            Request::get("http://h/")
+                .header("x-forwarded-for", "10.0.0.1, 203.0.113.9")
+                .header("x-forwarded-proto", "https")
+                .header("x-amzn-trace-id", "Root=1-a-b"),
+        );
+        let (source_ip, trace_id) = to_function(&mut head, "h", peer(), &config, 0);
+        assert_eq!((source_ip.as_str(), trace_id.to_str().unwrap()), ("203.0.113.9", "Root=1-a-b"));
+        assert_eq!(head.headers["x-forwarded-proto"], "https");
+        assert_eq!(head.headers["host"], "h");
+    }
+
+    #[test]
+    fn a_content_length_is_true_or_absent() {
+        for (method, status, claimed, bytes, expected) in [
+            (Method::GET, 200, Some("5"), Some(3), Some("3")),
+            (Method::GET, 200, Some("5"), Some(0), Some("0")),
+            (Method::GET, 200, Some("5"), None, Some("5")),
+            (Method::GET, 200, Some("x"), None, None),
+            (Method::HEAD, 200, Some("5"), Some(0), Some("5")),
+            (Method::HEAD, 200, None, Some(3), Some("3")),
+            (Method::HEAD, 200, None, None, None),
+            (Method::GET, 204, Some("5"), Some(0), None),
+            (Method::GET, 304, Some("5"), Some(0), Some("5")),
+        ] {
+            let mut headers = HeaderMap::new();
+            if let Some(claimed) = claimed {
+                headers.insert(header::CONTENT_LENGTH, claimed.parse().unwrap());
+            }
+            fix_content_length(&mut headers, &method, StatusCode::from_u16(status).unwrap(), bytes);
+            let found = headers.get(header::CONTENT_LENGTH).map(|value| value.to_str().unwrap());
+            assert_eq!(found, expected, "{method} {status} {claimed:?} {bytes:?}");
+        }
+    }
+}

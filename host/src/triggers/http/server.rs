@@ -1,0 +1,294 @@
+//! From the socket to the invoker and back.
+//!
+//! An invocation runs in its own task, so a client that goes away does not end it, unless
+//! [`Config::cancel_on_disconnect`] says so. Tasks are tracked: a drain waits for the invocations whose client is gone too,
+//! within the same limit, and then drops them.
+
+use super::reply::{self, ReplyBody};
+use super::{Config, Router, forward};
+use crate::clock::SharedClock;
+use crate::invocation::http_event::{RouteContext, event_response};
+use crate::invocation::{HttpPayload, Invocation, Invoke, InvokeError, Outcome, Payload, Response as Answer, Source};
+use crate::listener::{self, BodyStatus, BodyUnread, GuardedBody, Peer};
+use bytes::Bytes;
+use http::header::{CONNECTION, HeaderName, HeaderValue};
+use http::{Method, Request, Response, StatusCode, Version};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+const X_AMZN_REQUESTID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+const APIGW_REQUESTID: HeaderName = HeaderName::from_static("apigw-requestid");
+
+/// The HTTP trigger, ready to serve.
+pub struct Trigger {
+    /// The routes; the same router may be replaced from elsewhere at any time.
+    pub router: Arc<Router>,
+    /// What runs functions.
+    pub invoke: Arc<dyn Invoke>,
+    /// Settings, checked before with [`Config::check`].
+    pub config: Config,
+    /// Told about connections and answers.
+    pub metrics: Arc<dyn HttpMetrics>,
+    /// For the events' time and new trace ids.
+    pub clock: SharedClock,
+}
+
+/// An answer, as its head goes out.
+#[derive(Debug, Clone, Copy)]
+pub struct Answered<'a> {
+    /// The route's key; `None` where the request met none.
+    pub route_key: Option<&'a str>,
+    /// The status.
+    pub status: StatusCode,
+    /// From the request's head to the response's.
+    pub duration: Duration,
+}
+
+/// Told what the trigger does, beside what happens to its connections. The defaults do nothing.
+pub trait HttpMetrics: listener::Observer {
+    /// A request was answered.
+    fn answered(&self, _answered: Answered<'_>) {}
+}
+
+impl HttpMetrics for () {}
+
+/// How a drain went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DrainReport {
+    /// Of the connections.
+    pub connections: listener::DrainReport,
+    /// Invocations that were dropped at the limit.
+    pub invocations_cut: usize,
+}
+
+impl Trigger {
+    /// Serves `listener` until `shutdown` is cancelled, then drains within [`Config::drain_limit_ms`].
+    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> DrainReport {
+        let limits = self.config.limits();
+        let drain_limit = limits.drain_limit;
+        let metrics = Arc::clone(&self.metrics);
+        let permits = self.config.max_concurrent_requests.clamp(1, Semaphore::MAX_PERMITS);
+        let server = Arc::new(Server {
+            trigger: self,
+            permits: Arc::new(Semaphore::new(permits)),
+            invocations: TaskTracker::new(),
+            cut: CancellationToken::new(),
+        });
+        let _cut_when_dropped = server.cut.clone().drop_guard();
+
+        let handling = Arc::clone(&server);
+        let handler = move |request, peer| {
+            let server = Arc::clone(&handling);
+            async move { server.handle(request, peer).await }
+        };
+        let connections = listener::serve_connections(listener, limits, handler, metrics, shutdown).await;
+
+        server.invocations.close();
+        let left = drain_limit.saturating_sub(connections.took);
+        let mut invocations_cut = 0;
+        if tokio::time::timeout(left, server.invocations.wait()).await.is_err() {
+            invocations_cut = server.invocations.len();
+            server.cut.cancel();
+            server.invocations.wait().await;
+        }
+        DrainReport { connections, invocations_cut }
+    }
+}
+
+struct Server {
+    trigger: Trigger,
+    permits: Arc<Semaphore>,
+    invocations: TaskTracker,
+    cut: CancellationToken,
+}
+
+impl Server {
+    async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<ReplyBody> {
+        let started = Instant::now();
+        let request_id = Uuid::new_v4();
+        let (method, version) = (request.method().clone(), request.version());
+        let has_body = !request.body().is_end_stream();
+
+        let permit = Arc::clone(&self.permits).try_acquire_owned();
+        let (route_key, mut response) = match &permit {
+            Ok(_) => self.answer(request, peer, request_id).await,
+            Err(_) => (None, refusal((StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"))),
+        };
+
+        let is_refusal = response.extensions().get::<Refused>().is_some();
+        if is_refusal && has_body {
+            response.extensions_mut().insert(BodyUnread);
+            // HTTP/2 ends the stream instead.
+            if version < Version::HTTP_2 {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+        }
+        if let Ok(id) = HeaderValue::try_from(request_id.to_string()) {
+            response.headers_mut().insert(X_AMZN_REQUESTID, id.clone());
+            response.headers_mut().insert(APIGW_REQUESTID, id);
+        }
+        let mut response = without_forbidden_body(response, &method);
+        response.body_mut().permit = permit.ok();
+        self.trigger.metrics.answered(Answered {
+            route_key: route_key.as_deref().map(|route| route.key.as_str()),
+            status: response.status(),
+            duration: started.elapsed(),
+        });
+        response
+    }
+
+    /// Routes and invokes. Answers the route too, where there was one.
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: Peer,
+        request_id: Uuid,
+    ) -> (Option<Arc<super::route::Route>>, Response<ReplyBody>) {
+        let config = &self.trigger.config;
+        let (mut parts, body) = request.into_parts();
+        let host = match forward::admit(&parts, config) {
+            Ok(host) => host,
+            Err(refused) => return (None, refusal(refused)),
+        };
+        let found = match self.trigger.router.find(&parts.method, &host, parts.uri.path()) {
+            Ok(Some(found)) => found,
+            Ok(None) => return (None, refusal((StatusCode::NOT_FOUND, "Not Found"))),
+            Err(_) => return (None, refusal((StatusCode::BAD_REQUEST, "Bad Request"))),
+        };
+
+        let method = parts.method.clone();
+        let received_ms = self.trigger.clock.now_ms();
+        let (source_ip, trace_id) = forward::to_function(&mut parts, &host, peer, config, received_ms);
+        let body = GuardedBody::new(
+            body,
+            config.max_body_bytes,
+            Duration::from_millis(config.body_read_timeout_ms),
+            config.body_min_progress_bytes,
+        );
+        let body_status = body.status();
+        let invocation = Invocation {
+            target: found.route.target.clone(),
+            payload: Payload::Http(Box::new(HttpPayload {
+                request: Request::from_parts(parts, body.map_err(Into::into).boxed_unsync()),
+                route: RouteContext {
+                    route_key: found.route.key.clone(),
+                    path_parameters: found.parameters,
+                    source_ip,
+                    received_ms,
+                },
+            })),
+            request_id,
+            source: Source::Http,
+            trace_id: trace_id.to_str().ok().map(Arc::from),
+            client_context: None,
+            tail_log: false,
+        };
+        let result = self.invoke(invocation).await;
+        let mut response = self.response(result, &body_status, &method, request_id);
+        response.headers_mut().insert(forward::X_AMZN_TRACE_ID, trace_id);
+        if !body_status.is_read() {
+            response.extensions_mut().insert(BodyUnread);
+        }
+        (Some(found.route), response)
+    }
+
+    async fn invoke(&self, invocation: Invocation) -> Result<Outcome, InvokeError> {
+        let invoke = Arc::clone(&self.trigger.invoke);
+        if self.trigger.config.cancel_on_disconnect {
+            return invoke.invoke(invocation).await;
+        }
+        let (answer, answered) = oneshot::channel();
+        let cut = self.cut.clone();
+        self.invocations.spawn(async move {
+            if let Some(result) = cut.run_until_cancelled_owned(invoke.invoke(invocation)).await {
+                // Nobody waits any more where the client went away.
+                let _ = answer.send(result);
+            }
+        });
+        match answered.await {
+            Ok(result) => result,
+            Err(_) if self.cut.is_cancelled() => Err(InvokeError::ShuttingDown),
+            Err(_) => Err(InvokeError::Platform("the invocation's task panicked".to_owned())),
+        }
+    }
+
+    fn response(
+        &self,
+        result: Result<Outcome, InvokeError>,
+        body_status: &BodyStatus,
+        method: &Method,
+        request_id: Uuid,
+    ) -> Response<ReplyBody> {
+        let answer = match result {
+            Ok(Outcome { result: Ok(answer), .. }) => answer,
+            // What the client did to its own request explains what became of the invocation.
+            failed => {
+                if let Some(fault) = body_status.fault() {
+                    return reply::body_fault(fault);
+                }
+                return match failed {
+                    Ok(Outcome { result: Err(error), .. }) => reply::function_error(&error),
+                    Ok(Outcome { result: Ok(_), .. }) => reply::bad_gateway(),
+                    Err(error) => {
+                        match &error {
+                            InvokeError::Platform(_) => tracing::error!(%request_id, %error, "an invocation failed"),
+                            InvokeError::FunctionNotFound { .. } => {
+                                tracing::warn!(%request_id, %error, "a route leads to a function that does not exist");
+                            }
+                            _ => tracing::debug!(%request_id, %error, "an invocation was refused"),
+                        }
+                        reply::invoke_error(&error)
+                    }
+                };
+            }
+        };
+        let mut response = match answer {
+            Answer::Event(answer) => match event_response(answer) {
+                Ok(response) => response.map(ReplyBody::whole),
+                Err(error) => {
+                    tracing::debug!(%request_id, %error, "a function's answer is no response");
+                    return reply::bad_gateway();
+                }
+            },
+            Answer::Http(response) if response.status().is_informational() => return reply::bad_gateway(),
+            Answer::Http(response) => {
+                let mut response = *response;
+                response.extensions_mut().clear();
+                *response.version_mut() = Version::HTTP_11;
+                response.map(ReplyBody::stream)
+            }
+        };
+        let (status, buffered_bytes) = (response.status(), response.body().buffered_bytes());
+        forward::remove_hop_by_hop(response.headers_mut());
+        forward::fix_content_length(response.headers_mut(), method, status, buffered_bytes);
+        response
+    }
+}
+
+/// Marks an answer that was decided on the request's head alone.
+#[derive(Clone, Copy)]
+struct Refused;
+
+fn refusal((status, text): forward::Refusal) -> Response<ReplyBody> {
+    let mut response = reply::message(status, text);
+    response.extensions_mut().insert(Refused);
+    response
+}
+
+/// Drops the body where HTTP has no room for one.
+fn without_forbidden_body(response: Response<ReplyBody>, method: &Method) -> Response<ReplyBody> {
+    if forward::is_bodiless(method, response.status()) {
+        response.map(|_| ReplyBody::whole(Bytes::new()))
+    } else {
+        response
+    }
+}

@@ -1,0 +1,4 @@
+//! What turns the outside world into invocations. A trigger makes an [`Invocation`](crate::invocation::Invocation), hands
+//! it to an [`Invoke`](crate::invocation::Invoke) and turns the outcome back into what its own side expects.
+
+pub mod http;
