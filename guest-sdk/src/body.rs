@@ -2,12 +2,12 @@
 //!
 //! A request's body is read from the host as the handler asks for it. A response's is either all
 //! there, copied from a reader, or written by a closure that runs once the host has the response's
-//! head; what it has written reaches the client without waiting for the rest. Nothing is buffered
-//! but what [`Body::into_bytes`] collects, which the function's memory size bounds.
+//! head; what it has flushed reaches the client without waiting for the rest. Nothing is buffered
+//! but what [`Body::into_bytes`] collects, which the function's memory size bounds, and 8 KiB of a closure's writes.
 
 use std::{
     fmt,
-    io::{self, Read, Write},
+    io::{self, BufWriter, Read, Write},
 };
 
 use bytes::Bytes;
@@ -109,7 +109,12 @@ impl Body {
             Source::Reader(mut reader) => {
                 io::copy(&mut reader, target)?;
             }
-            Source::Writer(write) => write(target)?,
+            Source::Writer(write) => {
+                // Many small writes become one call of the host, and `flush` still reaches it.
+                let mut target = BufWriter::new(target);
+                write(&mut target)?;
+                return Ok(target.flush()?);
+            }
         }
         Ok(target.flush()?)
     }

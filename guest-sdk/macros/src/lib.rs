@@ -151,3 +151,132 @@ fn check(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use syn::parse_quote;
+
+    use super::*;
+
+    fn refusal(name: &str, arguments: Tokens, function: ItemFn) -> String {
+        let inputs = if name == "init" { 0..=0 } else { 1..=2 };
+        check(name, &arguments, &function, inputs).err().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn plain_functions_are_taken() {
+        assert_eq!(
+            refusal(
+                "handler",
+                quote!(),
+                parse_quote!(
+                    fn f(event: u8) -> Result<u8, Error> {}
+                )
+            ),
+            ""
+        );
+        assert_eq!(
+            refusal(
+                "http",
+                quote!(),
+                parse_quote!(
+                    pub(crate) fn f(r: R, ctx: Context) -> A {}
+                )
+            ),
+            ""
+        );
+        assert_eq!(
+            refusal(
+                "init",
+                quote!(),
+                parse_quote!(
+                    fn f() -> Result<(), Error> {}
+                )
+            ),
+            ""
+        );
+    }
+
+    #[test]
+    fn each_other_shape_is_refused_with_its_reason() {
+        let refused: [(&str, Tokens, ItemFn, &str); 8] = [
+            (
+                "handler",
+                quote!(),
+                parse_quote!(
+                    async fn f(event: u8) -> R {}
+                ),
+                "block instead of awaiting",
+            ),
+            (
+                "handler",
+                quote!(),
+                parse_quote!(
+                    unsafe fn f(event: u8) -> R {}
+                ),
+                "a safe function",
+            ),
+            (
+                "handler",
+                quote!(),
+                parse_quote!(
+                    fn f<T>(event: T) -> R {}
+                ),
+                "name its types",
+            ),
+            (
+                "handler",
+                quote!(),
+                parse_quote!(
+                    fn f(&self, event: u8) -> R {}
+                ),
+                "not a method",
+            ),
+            (
+                "handler",
+                quote!(),
+                parse_quote!(
+                    fn f() -> R {}
+                ),
+                "expected `fn(event: E)",
+            ),
+            (
+                "http",
+                quote!(),
+                parse_quote!(
+                    fn f(a: A, b: B, c: C) -> R {}
+                ),
+                "expected `fn(request:",
+            ),
+            (
+                "init",
+                quote!(),
+                parse_quote!(
+                    fn f(event: u8) -> R {}
+                ),
+                "expected `fn()",
+            ),
+            (
+                "init",
+                quote!(eager),
+                parse_quote!(
+                    fn f() -> R {}
+                ),
+                "takes no arguments",
+            ),
+        ];
+        for (name, arguments, function, reason) in refused {
+            let told = refusal(name, arguments, function);
+            assert!(told.contains(reason), "{told:?} does not say {reason:?}");
+        }
+    }
+
+    #[test]
+    fn a_refused_function_still_stands() {
+        let function: ItemFn = parse_quote!(
+            async fn f(event: u8) -> R {}
+        );
+        let output = attribute("handler", quote!(), function, 1..=2, |_| unreachable!()).to_string();
+        assert!(output.contains("async fn f") && output.contains("compile_error"), "{output}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::{Level, write};
 
-/// Takes `log`'s records from here on, unless the function installed a logger of its own.
+/// Takes `log`'s records from here on.
 #[cfg_attr(not(target_family = "wasm"), expect(dead_code, reason = "natively the test sets up its own log"))]
 pub(super) fn install(level: Level) {
     if ::log::set_logger(&FunctionLog).is_ok() {

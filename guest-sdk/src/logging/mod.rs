@@ -69,7 +69,7 @@ impl Level {
     }
 }
 
-/// Wires `log`, `tracing` and panics to the function's log. A logger the function installed itself stays.
+/// Wires `log`, `tracing` and panics to the function's log, before any of the function's own code runs.
 #[cfg(target_family = "wasm")]
 pub(crate) fn install() {
     static ONCE: std::sync::Once = std::sync::Once::new();

@@ -16,7 +16,7 @@ use tracing_core::{
 
 use super::{Level, write};
 
-/// Takes `tracing`'s events from here on, unless the function installed a subscriber of its own.
+/// Takes `tracing`'s events from here on.
 #[cfg_attr(not(target_family = "wasm"), expect(dead_code, reason = "natively the test sets up its own log"))]
 pub(super) fn install(level: Level) {
     let subscriber = FunctionLog { level: filter(level), emit: write };
