@@ -1,0 +1,62 @@
+//! Records of the `log` crate.
+
+use super::{Level, write};
+
+/// Takes `log`'s records from here on.
+#[cfg_attr(not(target_family = "wasm"), expect(dead_code, reason = "natively the test sets up its own log"))]
+pub(super) fn install(level: Level) {
+    if ::log::set_logger(&FunctionLog).is_ok() {
+        ::log::set_max_level(filter(level));
+    }
+}
+
+struct FunctionLog;
+
+impl ::log::Log for FunctionLog {
+    fn enabled(&self, metadata: &::log::Metadata<'_>) -> bool {
+        metadata.level() <= ::log::max_level()
+    }
+
+    fn log(&self, record: &::log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            write(severity(record.level()), *record.args());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+fn severity(level: ::log::Level) -> Level {
+    match level {
+        ::log::Level::Trace => Level::Trace,
+        ::log::Level::Debug => Level::Debug,
+        ::log::Level::Info => Level::Info,
+        ::log::Level::Warn => Level::Warn,
+        ::log::Level::Error => Level::Error,
+    }
+}
+
+fn filter(level: Level) -> ::log::LevelFilter {
+    match level {
+        Level::Trace => ::log::LevelFilter::Trace,
+        Level::Debug => ::log::LevelFilter::Debug,
+        Level::Info => ::log::LevelFilter::Info,
+        Level::Warn => ::log::LevelFilter::Warn,
+        Level::Error => ::log::LevelFilter::Error,
+        Level::Fatal => ::log::LevelFilter::Off,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_level_passes_its_own_filter_and_the_one_below_does_not() {
+        for level in ::log::Level::iter() {
+            let own = filter(severity(level));
+            assert_eq!(own, level.to_level_filter());
+        }
+        assert_eq!(filter(Level::Fatal), ::log::LevelFilter::Off);
+    }
+}
