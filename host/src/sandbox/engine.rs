@@ -5,7 +5,7 @@
 //! There are two engines ([`Family`]), because support for component-model concurrency makes every call dearer.
 
 use super::capacity::{PoolSize, STACKS_PER_CONCURRENT_ENVIRONMENT};
-use serde::{Deserialize, Serialize};
+pub use crate::storage::functions::Family;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -28,16 +28,6 @@ pub const MEMORIES_PER_COMPONENT: u32 = 4;
 
 /// Entries of one table. A component that needs more is refused at deploy.
 pub const TABLE_ELEMENTS: usize = 20_000;
-
-/// Which of the two engines a guest runs on. Native code differs between them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Family {
-    /// Guests without component-model concurrency: everything up to WASI 0.2. Calls are cheaper.
-    Plain,
-    /// Guests that import or export WASI 0.3.
-    Concurrent,
-}
 
 /// Settings that native code depends on.
 pub fn configuration(family: Family) -> Config {

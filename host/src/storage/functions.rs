@@ -37,6 +37,16 @@ pub enum GuestKind {
     Command,
 }
 
+/// Which of the host's two engines a guest runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Family {
+    /// Guests without component-model concurrency: everything up to WASI 0.2. Calls are cheaper.
+    Plain,
+    /// Guests that import or export WASI 0.3.
+    Concurrent,
+}
+
 /// The code of one version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CodeRecord {
@@ -48,6 +58,10 @@ pub struct CodeRecord {
     pub component_sha256: String,
     /// How the component is called.
     pub kind: GuestKind,
+    /// The engine it runs on.
+    pub family: Family,
+    /// Linear memory it starts with; a function's memory size cannot be below it.
+    pub initial_memory_bytes: u64,
 }
 
 /// The configuration of one version, as `UpdateFunctionConfiguration` sets it.

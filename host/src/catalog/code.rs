@@ -1,0 +1,161 @@
+//! Code: a function is created with it, and `$LATEST` gets new one.
+
+use super::{Catalog, Error, FunctionConcurrency, Result, View};
+use super::view::Records;
+use crate::ids::{FunctionName, Version};
+use crate::storage::functions::{Change, CodeRecord, ConfigurationRecord, FunctionRecord, VersionRecord};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What `CreateFunction` gives.
+#[derive(Debug, Clone)]
+pub struct NewFunction {
+    /// The name.
+    pub name: FunctionName,
+    /// The deployment package.
+    pub package: Bytes,
+    /// The configuration, checked by the caller against the API's constraints.
+    pub configuration: ConfigurationRecord,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
+    /// Whether to publish version 1 at once.
+    pub publish: bool,
+}
+
+/// What an update expects to find.
+#[derive(Debug, Clone, Default)]
+pub struct Precondition {
+    /// The revision that the caller knows.
+    pub revision_id: Option<String>,
+}
+
+impl Precondition {
+    pub(super) fn check(&self, version: &VersionRecord) -> Result<()> {
+        match &self.revision_id {
+            Some(wanted) if *wanted != version.revision_id => Err(Error::RevisionMismatch),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Catalog {
+    /// Creates a function. Its code is compiled and everything is durable before the answer.
+    pub async fn create_function(&self, new: NewFunction) -> Result<VersionRecord> {
+        let exists = || Error::Exists(format!("Function already exist: {}", new.name));
+        if self.functions.contains_key(&new.name) {
+            return Err(exists());
+        }
+        let _blobs = self.blobs.read().await;
+        let code = self.store_code(new.package.clone(), &new.configuration).await?;
+        // From here on names come and go one at a time.
+        let _accounts = self.accounts.lock().await;
+        if self.functions.contains_key(&new.name) {
+            return Err(exists());
+        }
+        let next_version = self.parts.storage.functions.retired_next_version(new.name.clone()).await?.unwrap_or(1);
+        let mut function = FunctionRecord {
+            name: new.name.clone(),
+            next_version,
+            reserved_concurrency: None,
+            tags: new.tags,
+            created_at_ms: self.now_ms(),
+        };
+        let latest = VersionRecord {
+            function: new.name.clone(),
+            version: Version::Latest,
+            code,
+            configuration: new.configuration,
+            revision_id: Self::new_revision(),
+            modified_at_ms: self.now_ms(),
+        };
+        let mut changes = vec![Change::PutVersion(latest.clone())];
+        let mut answer = latest.clone();
+        if new.publish {
+            answer = VersionRecord {
+                version: Version::Number(function.next_version),
+                revision_id: Self::new_revision(),
+                ..latest
+            };
+            function.next_version = function.next_version.saturating_add(1);
+            changes.push(Change::PutVersion(answer.clone()));
+        }
+        changes.insert(0, Change::PutFunction(function.clone()));
+        let mut records = Records::new(function);
+        changes.iter().for_each(|change| records.apply(change));
+        let view = View::build(self, records, None)?;
+        self.parts.storage.functions.commit(changes).await?;
+        let concurrency = FunctionConcurrency::new(Arc::clone(&self.account));
+        let function = self.insertable(new.name.clone(), concurrency, view);
+        self.functions.insert(new.name, function);
+        Ok(answer)
+    }
+
+    /// Gives `$LATEST` new code. With `dry_run` everything is checked and nothing changed.
+    pub async fn update_code(
+        &self,
+        name: &FunctionName,
+        package: Bytes,
+        publish: bool,
+        dry_run: bool,
+        precondition: &Precondition,
+    ) -> Result<VersionRecord> {
+        let function = self.function(name)?;
+        let latest = self.version(name, None)?;
+        precondition.check(&latest.record)?;
+        let _blobs = self.blobs.read().await;
+        let code = self.store_code(package, &latest.record.configuration).await?;
+        self.change(&function, |view| {
+            let latest = view.records.versions.get(&Version::Latest).ok_or_else(|| self.not_found(name, None))?;
+            precondition.check(latest)?;
+            check_memory(&code, latest.configuration.memory_size_mb)?;
+            let updated = VersionRecord {
+                code,
+                revision_id: Self::new_revision(),
+                modified_at_ms: self.now_ms(),
+                ..latest.clone()
+            };
+            if dry_run {
+                return Ok((Vec::new(), updated));
+            }
+            let mut changes = vec![Change::PutVersion(updated.clone())];
+            let mut answer = updated;
+            if publish {
+                let (more, published) = self.publish_changes(view, &answer, None);
+                changes.extend(more);
+                answer = published;
+            }
+            Ok((changes, answer))
+        })
+        .await
+    }
+
+    /// Compiles a package and keeps it and its component. The caller holds `blobs` until what refers to them is stored.
+    async fn store_code(&self, package: Bytes, configuration: &ConfigurationRecord) -> Result<CodeRecord> {
+        let compiled = self.parts.host.deploy(package.clone(), &configuration.handler).await?;
+        let blobs = &self.parts.storage.blobs;
+        let package_size_bytes = package.len() as u64;
+        let code = CodeRecord {
+            package_sha256: blobs.put(package).await?,
+            package_size_bytes,
+            component_sha256: blobs.put(compiled.component.into()).await?,
+            kind: compiled.report.kind,
+            family: compiled.report.family,
+            initial_memory_bytes: compiled.report.initial_memory_bytes,
+        };
+        check_memory(&code, configuration.memory_size_mb)?;
+        Ok(code)
+    }
+}
+
+/// A guest that starts with more memory than the function may have could never run.
+pub(super) fn check_memory(code: &CodeRecord, memory_size_mb: u32) -> Result<()> {
+    let limit_bytes = u64::from(memory_size_mb) << 20;
+    if code.initial_memory_bytes <= limit_bytes {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!(
+        "The guest starts with {} MB of memory, more than the function's MemorySize of {memory_size_mb} MB.",
+        code.initial_memory_bytes.div_ceil(1 << 20)
+    )))
+}

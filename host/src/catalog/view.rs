@@ -1,0 +1,186 @@
+//! A function as it stands at one moment: stored records, and what they mean for invocations.
+
+use super::concurrency::FunctionConcurrency;
+use super::live::{LiveProvisioned, LiveVersion, Target};
+use super::split::Split;
+use super::{Catalog, Error, Result};
+use crate::ids::{AliasName, FunctionName, Qualifier, Version};
+use crate::storage::functions::{
+    AliasRecord, Change, FunctionRecord, ProvisionedRecord, Snapshot, VersionRecord,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What is stored about one function.
+#[derive(Debug, Clone)]
+pub struct Records {
+    /// The function.
+    pub function: FunctionRecord,
+    /// Its versions, `$LATEST` first.
+    pub versions: BTreeMap<Version, VersionRecord>,
+    /// Its aliases.
+    pub aliases: BTreeMap<AliasName, AliasRecord>,
+    /// Its provisioned concurrency.
+    pub provisioned: BTreeMap<Qualifier, ProvisionedRecord>,
+}
+
+impl Records {
+    /// Sorts a snapshot by function.
+    pub(super) fn group(snapshot: Snapshot) -> Vec<Self> {
+        let mut all: BTreeMap<FunctionName, Self> = BTreeMap::new();
+        for function in snapshot.functions {
+            all.insert(function.name.clone(), Self::new(function));
+        }
+        for version in snapshot.versions {
+            if let Some(records) = all.get_mut(&version.function) {
+                records.versions.insert(version.version, version);
+            }
+        }
+        for alias in snapshot.aliases {
+            if let Some(records) = all.get_mut(&alias.function) {
+                records.aliases.insert(alias.name.clone(), alias);
+            }
+        }
+        for provisioned in snapshot.provisioned {
+            if let Some(records) = all.get_mut(&provisioned.function) {
+                records.provisioned.insert(provisioned.qualifier.clone(), provisioned);
+            }
+        }
+        all.into_values().collect()
+    }
+
+    /// A function without versions yet.
+    pub(super) fn new(function: FunctionRecord) -> Self {
+        Self { function, versions: BTreeMap::new(), aliases: BTreeMap::new(), provisioned: BTreeMap::new() }
+    }
+
+    /// Does to these records what storage does to its tables.
+    pub(super) fn apply(&mut self, change: &Change) {
+        match change.clone() {
+            Change::PutFunction(function) => self.function = function,
+            Change::DeleteFunction(_) => {}
+            Change::PutVersion(version) => drop(self.versions.insert(version.version, version)),
+            Change::DeleteVersion(_, version) => drop(self.versions.remove(&version)),
+            Change::PutAlias(alias) => drop(self.aliases.insert(alias.name.clone(), alias)),
+            Change::DeleteAlias(_, alias) => drop(self.aliases.remove(&alias)),
+            Change::PutProvisioned(record) => drop(self.provisioned.insert(record.qualifier.clone(), record)),
+            Change::DeleteProvisioned(_, qualifier) => drop(self.provisioned.remove(&qualifier)),
+        }
+    }
+
+    /// The highest published version.
+    pub fn last_published(&self) -> Option<&VersionRecord> {
+        self.versions.values().next_back().filter(|version| version.version != Version::Latest)
+    }
+}
+
+/// A function at one moment. Immutable; replaced whole.
+#[derive(Debug)]
+pub struct View {
+    /// What is stored.
+    pub records: Records,
+    /// Versions with their pools.
+    pub versions: BTreeMap<Version, Arc<LiveVersion>>,
+    /// Provisioned environments.
+    pub provisioned: BTreeMap<Qualifier, Arc<LiveProvisioned>>,
+    unqualified: Arc<Target>,
+    by_version: BTreeMap<Version, Arc<Target>>,
+    by_alias: BTreeMap<AliasName, Split<Arc<Target>>>,
+}
+
+impl View {
+    /// Builds a view; what did not change keeps its environments from `previous`.
+    pub(super) fn build(catalog: &Catalog, records: Records, previous: Option<&Self>) -> Result<Self> {
+        let mut versions = BTreeMap::new();
+        for (number, record) in &records.versions {
+            let kept = previous.and_then(|view| view.versions.get(number));
+            let live = match kept {
+                Some(live) if live.record == *record => Arc::clone(live),
+                _ => Arc::new(LiveVersion::new(catalog, record.clone()).map_err(Error::Invalid)?),
+            };
+            versions.insert(*number, live);
+        }
+        let provisioned: BTreeMap<_, _> = records
+            .provisioned
+            .values()
+            .filter_map(|record| {
+                let before = previous.and_then(|view| view.provisioned.get(&record.qualifier));
+                let live = LiveProvisioned::new(catalog, record, &records, &versions, before.map(Arc::as_ref))?;
+                Some((record.qualifier.clone(), Arc::new(live)))
+            })
+            .collect();
+        let name = &records.function.name;
+        let target = |version: &Arc<LiveVersion>, qualifier: Option<&Qualifier>| {
+            let pool = qualifier.and_then(|q| provisioned.get(q)).and_then(|p| p.pool_of(version));
+            Arc::new(Target::new(catalog, name, Arc::clone(version), qualifier, pool))
+        };
+        let latest = versions
+            .get(&Version::Latest)
+            .ok_or_else(|| Error::Invalid(format!("the function {name} has no $LATEST")))?;
+        let unqualified = target(latest, None);
+        let by_version = versions
+            .iter()
+            .map(|(number, version)| (*number, target(version, Some(&Qualifier::Version(*number)))))
+            .collect();
+        let by_alias = records
+            .aliases
+            .values()
+            .filter_map(|alias| {
+                let qualifier = Qualifier::Alias(alias.name.clone());
+                let split = Split::new(alias, |v| Some(target(versions.get(&v)?, Some(&qualifier))))?;
+                Some((alias.name.clone(), split))
+            })
+            .collect();
+        Ok(Self { records, versions, provisioned, unqualified, by_version, by_alias })
+    }
+
+    /// What an invocation with this qualifier runs on.
+    pub(super) fn target(
+        &self,
+        qualifier: Option<&Qualifier>,
+        headers: Option<&http::HeaderMap>,
+    ) -> Option<&Arc<Target>> {
+        match qualifier {
+            None => Some(&self.unqualified),
+            Some(Qualifier::Version(version)) => self.by_version.get(version),
+            Some(Qualifier::Alias(alias)) => self.by_alias.get(alias)?.pick(headers, rand::random::<f64>),
+        }
+    }
+
+    /// All provisioned environments asked for.
+    pub fn provisioned_total(&self) -> u32 {
+        self.records.provisioned.values().fold(0, |sum, record| sum.saturating_add(record.requested))
+    }
+
+    /// What the function takes from the host's ceiling whether it runs or not.
+    pub(super) fn taken(&self) -> u32 {
+        self.records.function.reserved_concurrency.unwrap_or_else(|| self.provisioned_total())
+    }
+
+    /// Hands the limits of this view to the function's counters.
+    pub(super) fn publish_limits(&self, concurrency: &FunctionConcurrency) {
+        concurrency.set_reserved(self.records.function.reserved_concurrency);
+        concurrency.set_provisioned(self.provisioned_total());
+    }
+
+    /// Ends the environments of what `next` no longer has.
+    pub(super) fn retire(&self, next: &Self) {
+        for (number, version) in &self.versions {
+            if !next.versions.get(number).is_some_and(|kept| Arc::ptr_eq(kept, version)) {
+                version.pool.close();
+            }
+        }
+        let kept: Vec<_> = next.provisioned.values().flat_map(|p| p.pools()).collect();
+        for pool in self.provisioned.values().flat_map(|p| p.pools()) {
+            if !kept.iter().any(|kept| Arc::ptr_eq(kept, pool)) {
+                pool.close();
+            }
+        }
+    }
+
+    /// Ends all environments: the function is gone.
+    pub(super) fn retire_all(&self) {
+        self.versions.values().for_each(|version| version.pool.close());
+        self.provisioned.values().flat_map(|p| p.pools()).for_each(|pool| pool.close());
+    }
+}
