@@ -55,7 +55,7 @@ impl Report {
                 Escaped(&series.what)
             ));
         }
-        page.raw(format_args!("</div>\n<div class=\"plot\">{}</div>\n", self.svg()));
+        page.raw(format_args!("</div>\n<div class=\"plot\">{}</div>\n", self.picture(false)));
         page.raw(format_args!("<div class=\"figures\"><table><thead><tr>"));
         for head in
             ["start", "count", "per second", "p50", "p90", "p99", "p99.9", "max", "mean", "errors", "p50 ÷ warm"]

@@ -37,7 +37,7 @@ impl Report {
                 .map(|v| (v.value_iterated_to(), v.count_since_last_iteration()))
                 .collect(),
         });
-        serde_json::to_string_pretty(&Document {
+        serde_json::to_string(&Document {
             function: &self.function,
             started: self.started,
             concurrency: self.concurrency,

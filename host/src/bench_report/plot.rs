@@ -68,16 +68,26 @@ pub(super) fn colour(position: usize) -> usize {
 impl Report {
     /// The picture as an SVG document of its own.
     pub fn svg(&self) -> String {
+        self.picture(true)
+    }
+
+    /// The picture; within a page that names the function already, without a title.
+    pub(super) fn picture(&self, titled: bool) -> String {
         let drawn: Vec<(usize, &Series)> =
             self.series.iter().enumerate().filter(|(_, series)| !series.latency.is_empty()).collect();
-        let height = TOP + CURVE_HEIGHT + BETWEEN + ROW_HEIGHT * drawn.len().max(1) as f64 + 58.0;
+        // An untitled picture begins just above its first heading.
+        let top = if titled { 0.0 } else { TOP - 52.0 };
+        let bottom = TOP + CURVE_HEIGHT + BETWEEN + ROW_HEIGHT * drawn.len().max(1) as f64 + 58.0;
+        let height = bottom - top;
+        let name = Escaped(&self.function);
         let mut canvas = Canvas::default();
         canvas.raw(format_args!(
-            r#"<svg xmlns="http://www.w3.org/2000/svg" class="bench" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img"><title>Latency of {}</title><style>{STYLE}</style><rect class="page" width="{WIDTH}" height="{height}" rx="10"/>"#,
-            Escaped(&self.function)
+            r#"<svg xmlns="http://www.w3.org/2000/svg" class="bench" viewBox="0 {top} {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img"><title>Latency of {name}</title><style>{STYLE}</style><rect class="page" y="{top}" width="{WIDTH}" height="{height}" rx="10"/>"#,
         ));
-        canvas.text("title", (28.0, 40.0), Anchor::Start, &self.function);
-        canvas.text("sub", (28.0, 62.0), Anchor::Start, &self.headline());
+        if titled {
+            canvas.text("title", (28.0, 40.0), Anchor::Start, &self.function);
+            canvas.text("sub", (28.0, 62.0), Anchor::Start, &self.headline());
+        }
         canvas.heading(
             (28.0, TOP - 14.0),
             "Latency by percentile",

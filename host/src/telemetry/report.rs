@@ -175,7 +175,8 @@ impl fmt::Display for PlatformLine {
             Self::End { request_id } => write!(f, "END RequestId: {request_id}"),
             Self::Report(report) => report.fmt(f),
             Self::TimedOut { request_id, at, timeout } => {
-                write!(f, "{at:.3} {request_id} Task timed out after {:.2} seconds\n", timeout.as_secs_f64())
+                // An empty line follows, as in Lambda's.
+                writeln!(f, "{at:.3} {request_id} Task timed out after {:.2} seconds", timeout.as_secs_f64())
             }
             Self::Fault { request_id, error_type, error_message } => {
                 write!(f, "RequestId: {request_id} Error: {error_message}\n{error_type}")
