@@ -11,8 +11,10 @@
 //! - [`storage`]: what is acknowledged is here, on disk.
 //! - [`listener`]: HTTP connections for every port: limits, time-outs, draining.
 //! - [`telemetry`]: metrics and function logs.
+//! - [`bench_report`]: what `lamina bench` prints and draws; uses none of the above.
 //! - [`ids`], [`clock`], [`shutdown`]: names, time, and the order of ending.
 
+pub mod bench_report;
 pub mod catalog;
 pub mod clock;
 pub mod ids;
@@ -21,5 +23,6 @@ pub mod listener;
 pub mod sandbox;
 pub mod shutdown;
 pub mod storage;
+pub mod telemetry;
 pub mod triggers;
 pub mod wire;

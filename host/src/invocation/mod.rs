@@ -5,6 +5,7 @@
 //! outcome; an [`InvokeError`] means that it did not run to an end of its own.
 
 pub mod http_event;
+mod labels;
 
 use crate::ids::{FunctionRef, Version};
 use bytes::Bytes;

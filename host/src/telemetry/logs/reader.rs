@@ -1,0 +1,181 @@
+//! Reading logs, on connections of their own and on threads that may block.
+
+use super::{
+    CLOCK_SLACK_MS, Error, EventId, LogEvent, LogGroup, LogPage, LogQuery, LogStream, MAX_PAGE_BYTES, MAX_SCAN, Order,
+    schema,
+};
+use parking_lot::Mutex;
+use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Reads at a time; more wait.
+const MAX_READERS: usize = 4;
+
+/// Connections for reading, opened as needed and kept.
+pub(super) struct Readers {
+    path: PathBuf,
+    idle: Arc<Mutex<Vec<Connection>>>,
+    permits: Arc<Semaphore>,
+}
+
+impl Readers {
+    pub(super) fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), idle: Arc::default(), permits: Arc::new(Semaphore::new(MAX_READERS)) }
+    }
+
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Error::Closed)?;
+        let (path, idle) = (self.path.clone(), Arc::clone(&self.idle));
+        let task = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            let kept = idle.lock().pop();
+            let connection = match kept {
+                Some(connection) => connection,
+                None => schema::open_reader(&path)?,
+            };
+            let result = work(&connection);
+            // A connection that just failed is not kept: the next one is opened afresh.
+            if !matches!(result, Err(Error::Failed(_))) {
+                idle.lock().push(connection);
+            }
+            result
+        });
+        task.await.map_err(|e| Error::Failed(e.to_string()))?
+    }
+}
+
+fn group_id(connection: &Connection, name: &str) -> Result<i64, Error> {
+    connection
+        .prepare_cached("SELECT id FROM log_groups WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()?
+        .ok_or(Error::GroupNotFound)
+}
+
+pub(super) fn query(connection: &Connection, query: &LogQuery) -> Result<LogPage, Error> {
+    let group_id = group_id(connection, &query.group)?;
+    let newest_first = query.order == Order::NewestFirst;
+    // An event's timestamp is at most its ingestion, and at least that less the slack; so times bound ids.
+    let mut after = query.from_ms.map_or(EventId(-1), |ms| EventId(EventId::at(ms).0.saturating_sub(1)));
+    let mut before = query.until_ms.map_or(EventId(i64::MAX), |ms| EventId::at(ms.saturating_add(CLOCK_SLACK_MS)));
+    match query.cursor {
+        Some(cursor) if newest_first => before = before.min(cursor),
+        Some(cursor) => after = after.max(cursor),
+        None => {}
+    }
+    let mut page = LogPage {
+        events: Vec::new(),
+        next: query.cursor.unwrap_or(if newest_first { before } else { after }),
+        done: true,
+    };
+    let mut names = StreamNames { connection, known: HashMap::new() };
+    let mut statement = connection.prepare_cached(if newest_first {
+        "SELECT id, stream_id, timestamp_ms, message FROM log_events
+         WHERE group_id = ?1 AND id > ?2 AND id < ?3 ORDER BY id DESC"
+    } else {
+        "SELECT id, stream_id, timestamp_ms, message FROM log_events
+         WHERE group_id = ?1 AND id > ?2 AND id < ?3 ORDER BY id"
+    })?;
+    let mut rows = statement.query(params![group_id, after.0, before.0])?;
+    let (mut scanned, mut size_bytes) = (0_usize, 0_usize);
+    while let Some(row) = rows.next()? {
+        if page.events.len() >= query.limit || scanned >= MAX_SCAN {
+            page.done = false;
+            break;
+        }
+        scanned = scanned.saturating_add(1);
+        let id = EventId(row.get(0)?);
+        let timestamp_ms: i64 = row.get(2)?;
+        let message = row.get_ref(3)?.as_str().map_err(|e| Error::Failed(e.to_string()))?;
+        let wanted = query.from_ms.is_none_or(|from| timestamp_ms >= from)
+            && query.until_ms.is_none_or(|until| timestamp_ms < until)
+            && query.contains.as_ref().is_none_or(|text| message.contains(text.as_str()));
+        let stream = if wanted { names.of(row.get(1)?)? } else { None };
+        if let Some(stream) = stream.filter(|stream| query.streams.contain(stream)) {
+            size_bytes = size_bytes.saturating_add(message.len());
+            if size_bytes > MAX_PAGE_BYTES && !page.events.is_empty() {
+                page.done = false;
+                break;
+            }
+            page.events.push(LogEvent { id, stream, timestamp_ms, message: message.to_owned() });
+        }
+        page.next = id;
+    }
+    Ok(page)
+}
+
+struct StreamNames<'a> {
+    connection: &'a Connection,
+    known: HashMap<i64, Option<Arc<str>>>,
+}
+
+impl StreamNames<'_> {
+    fn of(&mut self, stream_id: i64) -> Result<Option<Arc<str>>, Error> {
+        if let Some(name) = self.known.get(&stream_id) {
+            return Ok(name.clone());
+        }
+        let name = self
+            .connection
+            .prepare_cached("SELECT name FROM log_streams WHERE id = ?1")?
+            .query_row([stream_id], |row| row.get::<_, Arc<str>>(0))
+            .optional()?;
+        self.known.insert(stream_id, name.clone());
+        Ok(name)
+    }
+}
+
+/// The least text greater than all that start with `prefix`: SQLite orders text by its bytes.
+fn after_prefix(prefix: &str) -> String {
+    let mut end = prefix.to_owned();
+    end.push(char::MAX);
+    end
+}
+
+pub(super) fn groups(
+    connection: &Connection,
+    prefix: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<LogGroup>, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT name, created_ms, retention_hours FROM log_groups
+         WHERE name >= ?1 AND name < ?2 AND name > ?3 ORDER BY name LIMIT ?4",
+    )?;
+    let rows = statement.query_map(
+        params![prefix, after_prefix(prefix), after.unwrap_or(""), i64::try_from(limit).unwrap_or(i64::MAX)],
+        |row| Ok(LogGroup { name: row.get(0)?, created_ms: row.get(1)?, retention_hours: row.get(2)? }),
+    )?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+pub(super) fn streams(
+    connection: &Connection,
+    group: &str,
+    prefix: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<LogStream>, Error> {
+    let group_id = group_id(connection, group)?;
+    let mut statement = connection.prepare_cached(
+        "SELECT name, created_ms, first_event_ms, last_event_ms, last_event_id FROM log_streams
+         WHERE group_id = ?1 AND name >= ?2 AND name < ?3 AND name > ?4 ORDER BY name LIMIT ?5",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows =
+        statement.query_map(params![group_id, prefix, after_prefix(prefix), after.unwrap_or(""), limit], |row| {
+            Ok(LogStream {
+                name: row.get(0)?,
+                created_ms: row.get(1)?,
+                first_event_ms: row.get(2)?,
+                last_event_ms: row.get(3)?,
+                last_event: EventId(row.get(4)?),
+            })
+        })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}

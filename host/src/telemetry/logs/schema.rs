@@ -1,0 +1,114 @@
+//! The log database's tables.
+
+use super::Error;
+use rusqlite::{Connection, ErrorCode};
+use std::path::{Path, PathBuf};
+
+/// Counted up with every change of the tables; a file with a greater one is refused.
+const VERSION: i64 = 1;
+
+const TABLES: &str = "
+CREATE TABLE log_groups (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT UNIQUE, -- NULL: deleted, its events are still to go
+    created_ms INTEGER NOT NULL,
+    retention_hours INTEGER -- NULL: as configured; 0: for good
+);
+CREATE TABLE log_streams (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    group_id INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    first_event_ms INTEGER NOT NULL,
+    last_event_ms INTEGER NOT NULL,
+    last_event_id INTEGER NOT NULL,
+    UNIQUE (group_id, name)
+);
+CREATE TABLE log_events (
+    group_id INTEGER NOT NULL,
+    id INTEGER NOT NULL, -- ingestion time in milliseconds << 20 | count
+    stream_id INTEGER NOT NULL,
+    timestamp_ms INTEGER NOT NULL,
+    message TEXT NOT NULL,
+    PRIMARY KEY (group_id, id)
+) WITHOUT ROWID;
+";
+
+/// Opens the database for writing; one that is damaged is put aside, since nothing in it was promised to anyone.
+pub(super) fn open_or_replace(path: &Path) -> Result<Connection, Error> {
+    match open(path) {
+        Ok(connection) => Ok(connection),
+        Err(OpenError::Sqlite(rusqlite::Error::SqliteFailure(error, _)))
+            if matches!(error.code, ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) =>
+        {
+            let aside = with_suffix(path, ".damaged");
+            let (from, to) = (path.display(), aside.display());
+            tracing::warn!(path = %from, aside = %to, "the log database is damaged; a new one is begun");
+            std::fs::rename(path, &aside).map_err(|e| Error::Failed(format!("cannot put {from} aside: {e}")))?;
+            for suffix in ["-wal", "-shm"] {
+                // They may not be there.
+                let _ = std::fs::remove_file(with_suffix(path, suffix));
+            }
+            open(path).map_err(|e| e.at(path))
+        }
+        Err(error) => Err(error.at(path)),
+    }
+}
+
+enum OpenError {
+    Sqlite(rusqlite::Error),
+    Newer(i64),
+}
+
+impl From<rusqlite::Error> for OpenError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl OpenError {
+    fn at(self, path: &Path) -> Error {
+        let path = path.display();
+        Error::Failed(match self {
+            Self::Sqlite(error) => format!("cannot open {path}: {error}"),
+            Self::Newer(version) => {
+                format!("{path} has version {version}, of a newer release; this one knows {VERSION}")
+            }
+        })
+    }
+}
+
+fn open(path: &Path) -> Result<Connection, OpenError> {
+    let connection = Connection::open(path)?;
+    // Must come before the first table, and lets deleted events' pages go back a few at a time.
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "journal_size_limit", 16 * 1024 * 1024)?;
+    connection.pragma_update(None, "cache_size", -8 * 1024)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    match connection.pragma_query_value(None, "user_version", |row| row.get(0))? {
+        0 => {
+            let all = format!("BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;");
+            connection.execute_batch(&all)?;
+        }
+        VERSION => {}
+        newer => return Err(OpenError::Newer(newer)),
+    }
+    Ok(connection)
+}
+
+/// Opens the database for reading.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
+    let connection = Connection::open(path)?;
+    connection.pragma_update(None, "query_only", true)?;
+    connection.pragma_update(None, "cache_size", -2 * 1024)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    Ok(connection)
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

@@ -1,0 +1,371 @@
+use super::*;
+use crate::clock::{SystemClock, TokioClock};
+use crate::telemetry::metrics::{self, Metrics};
+use std::fs;
+
+const GROUP: &str = "/aws/lambda/hello";
+
+struct Fixture {
+    _dir: tempfile::TempDir,
+    path: std::path::PathBuf,
+    clock: SharedClock,
+    config: Config,
+    metrics: Metrics,
+}
+
+impl Fixture {
+    fn new(config: Config) -> Self {
+        Self::on(Arc::new(SystemClock), config)
+    }
+
+    fn on(clock: SharedClock, config: Config) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("logs.db");
+        let metrics = Metrics::new(&metrics::Config::default(), "0", "0").unwrap();
+        Self { _dir: dir, path, clock, config, metrics }
+    }
+
+    fn open(&self) -> LogStore {
+        LogStore::open(&self.path, &self.config, Arc::clone(&self.clock), &self.metrics.logs).unwrap()
+    }
+}
+
+fn quick() -> Config {
+    Config { linger_ms: 0, ..Config::default() }
+}
+
+fn batch(group: &str, stream: &str, lines: &[(i64, &str)]) -> LogBatch {
+    let line = |&(timestamp_ms, text): &(i64, &str)| LogLine {
+        timestamp_ms,
+        text: LineText::Guest(Bytes::copy_from_slice(text.as_bytes())),
+    };
+    LogBatch { group: group.into(), stream: stream.into(), lines: lines.iter().map(line).collect() }
+}
+
+fn messages(page: &LogPage) -> Vec<&str> {
+    page.events.iter().map(|e| e.message.as_str()).collect()
+}
+
+async fn all(store: &LogStore, query: LogQuery) -> Vec<String> {
+    messages(&store.query(query).await.unwrap()).into_iter().map(str::to_owned).collect()
+}
+
+#[test]
+fn names_are_lambdas() {
+    assert_eq!(&*group_name(&FunctionName::new("hello").unwrap()), GROUP);
+    let at = "2026-01-31T23:59:59Z".parse().unwrap();
+    assert_eq!(
+        &*stream_name(Version::Latest, at, Uuid::from_u128(0xabc)),
+        "2026/01/31/[$LATEST]00000000000000000000000000000abc"
+    );
+    assert!(stream_name(Version::Number(7), at, Uuid::nil()).starts_with("2026/01/31/[7]0"));
+}
+
+#[tokio::test]
+async fn what_is_written_is_read_back_and_survives_a_restart() {
+    let fixture = Fixture::new(Config::default());
+    let store = fixture.open();
+    let now = fixture.clock.now_ms();
+    store.write(LogBatch {
+        group: GROUP.into(),
+        stream: "a".into(),
+        lines: vec![
+            LogLine::platform(now, PlatformLine::Start { request_id: Uuid::nil(), version: Version::Latest }),
+            LogLine { timestamp_ms: now, text: LineText::Guest(Bytes::from_static(b"caf\xc3\xa9 \xff\0 tab\t")) },
+            LogLine::platform(now, PlatformLine::End { request_id: Uuid::nil() }),
+        ],
+    });
+    store.flush().await.unwrap();
+    let before = store.query(LogQuery::of(GROUP)).await.unwrap();
+    assert_eq!(
+        messages(&before),
+        [
+            "START RequestId: 00000000-0000-0000-0000-000000000000 Version: $LATEST",
+            "café \u{fffd}\0 tab\t",
+            "END RequestId: 00000000-0000-0000-0000-000000000000",
+        ]
+    );
+    assert!(before.done && before.events.iter().all(|e| e.id.ingestion_ms() >= now && &*e.stream == "a"));
+    store.shutdown().await;
+    let store = fixture.open();
+    assert_eq!(store.query(LogQuery::of(GROUP)).await.unwrap(), before);
+    store.write(batch(GROUP, "a", &[(now, "later")]));
+    store.flush().await.unwrap();
+    let after = store.query(LogQuery { cursor: Some(before.next), ..LogQuery::of(GROUP) }).await.unwrap();
+    assert_eq!(messages(&after), ["later"]);
+    assert_eq!(fixture.metrics.logs.lines.get(), 4);
+}
+
+#[tokio::test]
+async fn queries_choose() {
+    let fixture = Fixture::new(quick());
+    let store = fixture.open();
+    let now = fixture.clock.now_ms();
+    store.write(batch(GROUP, "2026/a", &[(now - 30, "one x"), (now - 20, "two"), (now - 10, "three x")]));
+    store.write(batch(GROUP, "2026/b", &[(now - 25, "four x"), (now, "five")]));
+    store.write(batch("/aws/lambda/other", "2026/a", &[(now, "not me")]));
+    store.flush().await.unwrap();
+    let of = || LogQuery::of(GROUP);
+    assert_eq!(all(&store, of()).await, ["one x", "two", "three x", "four x", "five"]);
+    assert_eq!(
+        all(&store, LogQuery { streams: Streams::Prefix("2026/b".to_owned()), ..of() }).await,
+        ["four x", "five"]
+    );
+    assert_eq!(
+        all(&store, LogQuery { streams: Streams::Named(vec!["2026/b".to_owned()]), ..of() }).await,
+        ["four x", "five"]
+    );
+    assert_eq!(all(&store, LogQuery { streams: Streams::Named(vec!["2026".to_owned()]), ..of() }).await.len(), 0);
+    assert_eq!(
+        all(&store, LogQuery { from_ms: Some(now - 25), until_ms: Some(now), ..of() }).await,
+        ["two", "three x", "four x"]
+    );
+    assert_eq!(all(&store, LogQuery { contains: Some(" x".to_owned()), ..of() }).await, ["one x", "three x", "four x"]);
+    assert!(matches!(store.query(LogQuery::of("/aws/lambda/none")).await, Err(Error::GroupNotFound)));
+
+    for (order, expected) in [
+        (Order::OldestFirst, ["one x", "two", "three x", "four x", "five"]),
+        (Order::NewestFirst, ["five", "four x", "three x", "two", "one x"]),
+    ] {
+        let (mut cursor, mut seen, mut pages) = (None, Vec::new(), 0);
+        loop {
+            let page = store.query(LogQuery { order, limit: 2, cursor, ..of() }).await.unwrap();
+            seen.extend(page.events.iter().map(|e| e.message.clone()));
+            cursor = Some(page.next);
+            pages += 1;
+            if page.done {
+                break;
+            }
+        }
+        assert_eq!((seen.as_slice(), pages), (expected.map(str::to_owned).as_slice(), 3));
+    }
+}
+
+#[tokio::test]
+async fn groups_and_streams_are_listed() {
+    let fixture = Fixture::new(quick());
+    let store = fixture.open();
+    store.write(batch("/aws/lambda/a", "s2", &[(20, "x"), (10, "y")]));
+    store.write(batch("/aws/lambda/a", "s1", &[(30, "x")]));
+    store.write(batch("/aws/lambda/b", "s1", &[(30, "x")]));
+    store.create_group("other").await.unwrap();
+    store.set_retention("/aws/lambda/b", Some(24)).await.unwrap();
+    assert!(matches!(store.create_group("other").await, Err(Error::GroupExists)));
+    assert!(matches!(store.set_retention("none", None).await, Err(Error::GroupNotFound)));
+    let groups = store.groups("/aws/lambda/", None, 10).await.unwrap();
+    let seen: Vec<_> = groups.iter().map(|g| (g.name.as_str(), g.retention_hours)).collect();
+    assert_eq!(seen, [("/aws/lambda/a", None), ("/aws/lambda/b", Some(24))]);
+    assert_eq!(store.groups("", Some("/aws/lambda/a"), 1).await.unwrap()[0].name, "/aws/lambda/b");
+    let streams = store.streams("/aws/lambda/a", "", None, 10).await.unwrap();
+    let seen: Vec<_> = streams.iter().map(|s| (s.name.as_str(), s.first_event_ms, s.last_event_ms)).collect();
+    assert_eq!(seen, [("s1", 30, 30), ("s2", 10, 20)]);
+    assert_eq!(store.streams("/aws/lambda/a", "s2", None, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn following_waits_for_what_comes() {
+    let fixture = Fixture::new(quick());
+    let store = Arc::new(fixture.open());
+    // The group is not there yet.
+    let follower = {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            let mut seen = Vec::new();
+            let mut query = LogQuery::of(GROUP);
+            while seen.len() < 20 {
+                let page = store.follow(query.clone()).await.unwrap();
+                seen.extend(page.events.iter().map(|e| e.message.clone()));
+                query.cursor = Some(page.next);
+            }
+            seen
+        })
+    };
+    for i in 0..20 {
+        store.write(batch("/aws/lambda/noise", "s", &[(0, "noise")]));
+        store.write(batch(GROUP, "s", &[(0, &i.to_string())]));
+        store.flush().await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    let seen = follower.await.unwrap();
+    assert_eq!(seen, (0..20).map(|i| i.to_string()).collect::<Vec<_>>());
+
+    let waiting = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.follow(LogQuery::of("/aws/lambda/quiet")).await }
+    });
+    while store.followers.lock().get("/aws/lambda/quiet").is_none() {
+        tokio::task::yield_now().await;
+    }
+    store.shutdown().await;
+    assert!(matches!(waiting.await.unwrap(), Err(Error::Closed)));
+}
+
+/// The writer is held up by a lock on its database, so the queue fills for certain.
+#[tokio::test]
+async fn a_full_queue_drops_and_says_so() {
+    let fixture = Fixture::new(Config { max_queued_bytes: 3_000, ..quick() });
+    let store = fixture.open();
+    store.write(batch(GROUP, "s", &[(1, "first")]));
+    store.flush().await.unwrap();
+    let holder = rusqlite::Connection::open(&fixture.path).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for _ in 0..100 {
+        store.write(batch(GROUP, "s", &[(2, "a"), (3, "b")]));
+    }
+    let dropped = fixture.metrics.logs.lines_dropped.get();
+    assert!(dropped > 100 && dropped < 200, "{dropped}");
+    holder.execute_batch("COMMIT").unwrap();
+    store.flush().await.unwrap();
+    // The notice comes with the first write after the loss.
+    store.write(batch(GROUP, "s", &[(4, "last")]));
+    store.flush().await.unwrap();
+    let seen = all(&store, LogQuery::of(GROUP)).await;
+    let told: u64 = seen
+        .iter()
+        .filter_map(|m| m.strip_prefix("[lamina] ")?.strip_suffix(" log lines dropped: the log writer fell behind"))
+        .map(|n| n.parse::<u64>().unwrap())
+        .sum();
+    assert_eq!(told, dropped, "{seen:?}");
+    assert_eq!(seen.iter().filter(|m| matches!(m.as_str(), "a" | "b")).count() as u64, 200 - dropped);
+    assert!(seen.iter().any(|m| m == "last"));
+    assert_eq!(store.queue.bytes.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn old_events_go_and_their_streams() {
+    let clock: SharedClock = Arc::new(TokioClock::starting_at("2026-01-01T00:00:00Z".parse().unwrap()));
+    let fixture = Fixture::on(Arc::clone(&clock), Config { retention_hours: 48, ..quick() });
+    let store = fixture.open();
+    let write = |hour: u64| {
+        let now = clock.now_ms();
+        for group in ["default", "short", "forever"] {
+            store.write(batch(group, &format!("s{hour}"), &[(now, "x")]));
+        }
+    };
+    write(0);
+    store.set_retention("short", Some(1)).await.unwrap();
+    store.set_retention("forever", Some(0)).await.unwrap();
+    let counts = async |store: &LogStore| {
+        let mut counts = Vec::new();
+        for group in ["default", "short", "forever"] {
+            let events = store.query(LogQuery::of(group)).await.unwrap().events.len();
+            counts.push((events, store.streams(group, "", None, 10).await.unwrap().len()));
+        }
+        counts
+    };
+    store.maintain().await.unwrap();
+    assert_eq!(counts(&store).await, [(1, 1), (1, 1), (1, 1)]);
+    tokio::time::advance(Duration::from_secs(40 * 3_600)).await;
+    write(40);
+    store.maintain().await.unwrap();
+    assert_eq!(counts(&store).await, [(2, 2), (1, 1), (2, 2)]);
+    tokio::time::advance(Duration::from_secs(10 * 3_600)).await;
+    store.maintain().await.unwrap();
+    assert_eq!(counts(&store).await, [(1, 1), (0, 0), (2, 2)]);
+    // A stream whose row is gone comes back with its next line.
+    store.write(batch("short", "s40", &[(clock.now_ms(), "again")]));
+    store.flush().await.unwrap();
+    assert_eq!(counts(&store).await, [(1, 1), (1, 1), (2, 2)]);
+}
+
+#[tokio::test]
+async fn past_its_size_the_oldest_go_first() {
+    let fixture = Fixture::new(Config { max_size_bytes: 2 * 1024 * 1024, retention_hours: 0, ..quick() });
+    let store = fixture.open();
+    let line = "x".repeat(900);
+    for i in 0..40 {
+        for group in ["a", "b"] {
+            let lines: Vec<(i64, &str)> = (0..100).map(|_| (i, line.as_str())).collect();
+            store.write(batch(group, "s", &lines));
+            store.flush().await.unwrap();
+        }
+    }
+    store.maintain().await.unwrap();
+    store.shutdown().await;
+    let size = fs::metadata(&fixture.path).unwrap().len();
+    assert!(size <= 2 * 1024 * 1024, "{size}");
+    let store = fixture.open();
+    let newest = LogQuery { order: Order::NewestFirst, limit: 1, ..LogQuery::of("a") };
+    assert_eq!(store.query(newest.clone()).await.unwrap().events[0].timestamp_ms, 39);
+    assert_eq!(store.query(LogQuery { group: "b".into(), ..newest }).await.unwrap().events[0].timestamp_ms, 39);
+}
+
+#[tokio::test]
+async fn a_deleted_group_is_empty_when_it_comes_back() {
+    let fixture = Fixture::new(quick());
+    let store = fixture.open();
+    store.write(batch(GROUP, "s", &[(1, "old")]));
+    store.delete_group(GROUP).await.unwrap();
+    assert!(matches!(store.query(LogQuery::of(GROUP)).await, Err(Error::GroupNotFound)));
+    assert!(matches!(store.delete_group(GROUP).await, Err(Error::GroupNotFound)));
+    store.write(batch(GROUP, "s", &[(2, "new")]));
+    store.maintain().await.unwrap();
+    assert_eq!(all(&store, LogQuery::of(GROUP)).await, ["new"]);
+    let connection = rusqlite::Connection::open(&fixture.path).unwrap();
+    let count = |table: &str| -> i64 {
+        connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!((count("log_groups"), count("log_streams"), count("log_events")), (1, 1, 1));
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_put_aside_and_a_newer_one_refused() {
+    let fixture = Fixture::new(quick());
+    fs::write(&fixture.path, "this is no database, and long enough to be told from one".repeat(100)).unwrap();
+    let store = fixture.open();
+    store.write(batch(GROUP, "s", &[(1, "x")]));
+    store.flush().await.unwrap();
+    assert_eq!(all(&store, LogQuery::of(GROUP)).await, ["x"]);
+    assert!(fixture.path.with_extension("db.damaged").exists());
+    store.shutdown().await;
+    rusqlite::Connection::open(&fixture.path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let refused =
+        LogStore::open(&fixture.path, &fixture.config, Arc::clone(&fixture.clock), &fixture.metrics.logs).err();
+    assert!(refused.unwrap().to_string().contains("version 99"));
+}
+
+#[tokio::test]
+async fn after_a_failed_write_the_next_succeeds() {
+    let fixture = Fixture::new(quick());
+    let store = fixture.open();
+    store.write(batch(GROUP, "s", &[(1, "before")]));
+    store.flush().await.unwrap();
+    let other = rusqlite::Connection::open(&fixture.path).unwrap();
+    let trigger = "CREATE TRIGGER refuse BEFORE INSERT ON log_events BEGIN SELECT RAISE(ABORT, 'refused'); END";
+    other.execute_batch(trigger).unwrap();
+    store.write(batch(GROUP, "new", &[(2, "lost"), (2, "lost")]));
+    store.flush().await.unwrap();
+    assert_eq!(fixture.metrics.logs.lines_dropped.get(), 2);
+    other.execute_batch("DROP TRIGGER refuse").unwrap();
+    store.write(batch(GROUP, "new", &[(3, "after")]));
+    store.flush().await.unwrap();
+    let seen = all(&store, LogQuery::of(GROUP)).await;
+    assert_eq!(seen, ["before", "after", "[lamina] 2 log lines dropped: the log writer fell behind"]);
+}
+
+#[tokio::test]
+async fn a_long_search_answers_in_pages() {
+    let fixture = Fixture::new(quick());
+    let store = fixture.open();
+    for _ in 0..3 {
+        let lines = vec![(1, "hay"); MAX_SCAN / 2];
+        store.write(batch(GROUP, "s", &lines));
+    }
+    store.write(batch(GROUP, "s", &[(1, "needle")]));
+    store.flush().await.unwrap();
+    let query = LogQuery { contains: Some("needle".to_owned()), ..LogQuery::of(GROUP) };
+    let first = store.query(query.clone()).await.unwrap();
+    assert!(first.events.is_empty() && !first.done);
+    let second = store.query(LogQuery { cursor: Some(first.next), ..query.clone() }).await.unwrap();
+    assert!(second.done && messages(&second) == ["needle"]);
+    assert_eq!(messages(&store.follow(query).await.unwrap()), ["needle"]);
+}
+
+#[test]
+fn any_number_is_a_cursor_and_any_time_an_id() {
+    for ms in [i64::MIN, -1, 0, 1, i64::MAX] {
+        assert!(EventId::at(ms).to_raw() >= 0);
+    }
+    assert_eq!(EventId::at(1_800_000_000_000).ingestion_ms(), 1_800_000_000_000);
+    assert_eq!(EventId::from_raw(i64::MAX).next().to_raw(), i64::MAX);
+}
