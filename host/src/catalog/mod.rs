@@ -130,7 +130,7 @@ pub struct Parts {
     /// Wall time.
     pub clock: SharedClock,
     /// The most log a single invocation may write.
-    pub log_limits: crate::telemetry::LogLimits,
+    pub log_limits: crate::telemetry::capture::Limits,
 }
 
 /// All functions of this host.

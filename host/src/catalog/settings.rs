@@ -45,7 +45,7 @@ impl Settings {
                 "CPU_TIME_LIMIT_MS" => settings.cpu_time_limit = Some(Duration::from_millis(number(1, 900_000)?)),
                 "IDLE_TIMEOUT_S" => settings.idle_timeout = Some(Duration::from_secs(number(0, 86_400)?)),
                 "OUTBOUND_HOSTS" => {
-                    let list = AllowList::parse(value).map_err(|error| format!("{name}: {error}"))?;
+                    let list = AllowList::parse(value.split(',').map(str::trim).filter(|entry| !entry.is_empty())).map_err(|error| format!("{name}: {error}"))?;
                     settings.outbound = Arc::new(list);
                 }
                 _ => return Err(format!("{name} is not a setting that Lamina knows")),

@@ -170,7 +170,7 @@ impl Environment {
     }
 
     /// What the guest wrote and may write: its log and, for a command, its response.
-    pub fn io(&self) -> &super::state::GuestIo {
+    pub fn io(&self) -> &super::GuestIo {
         self.store.data().io()
     }
 

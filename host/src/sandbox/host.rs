@@ -1,5 +1,7 @@
 //! The sandbox side of the daemon: engines, compiled guests, slots and what is shared between environments.
 
+use super::calls::filesystem::{TmpRoot, TmpRootError};
+use super::calls::outbound_http::{ClientError, OutboundClient};
 use super::capacity::{Machine, PoolSize};
 use super::compile::{Compilation, CompileError, Compiler};
 use super::engine::{self, Family, MEMORY_GUARD_BYTES, MEMORY_RESERVATION_BYTES, Ticker, Tuning};
@@ -8,7 +10,9 @@ use super::linker;
 use super::loaded::{Artifacts, CacheCounters, CodeKey, Compiled, Linked, Loaded};
 use super::package::{self, PackageError};
 use super::pool::Pool;
+use super::shared::Shared;
 use super::slots::{Slot, Slots};
+use crate::clock::SharedClock;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -35,6 +39,10 @@ pub struct Config {
     pub memory_keep_resident_kb: u32,
     /// Free slots whose last image stays mapped.
     pub warm_slots: u32,
+    /// Connections that all functions together may have open to the outside.
+    pub max_outbound_connections: usize,
+    /// Certificate authorities, in PEM, that functions' HTTPS requests trust beside the public ones.
+    pub outbound_ca_file: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -49,6 +57,8 @@ impl Default for Config {
             compile_timeout_s: limits.timeout.as_secs(),
             memory_keep_resident_kb: u32::try_from(tuning.memory_keep_resident_bytes / 1024).unwrap_or(0),
             warm_slots: tuning.warm_slots,
+            max_outbound_connections: 1024,
+            outbound_ca_file: None,
         }
     }
 }
@@ -67,6 +77,12 @@ pub enum HostError {
     /// A directory or thread could not be made.
     #[error("the sandbox could not start: {0}")]
     Io(#[from] std::io::Error),
+    /// The directory of `/tmp`s cannot be used.
+    #[error(transparent)]
+    Tmp(#[from] TmpRootError),
+    /// Requests cannot be sent.
+    #[error(transparent)]
+    Outbound(#[from] ClientError),
 }
 
 /// Why a package was not deployed.
@@ -94,7 +110,7 @@ pub struct Host {
     artifacts: Artifacts,
     plain_slots: Arc<Slots>,
     concurrent_slots: Arc<Slots>,
-    budget: Arc<GrowthBudget>,
+    shared: Shared,
     /// Pools that hold idle environments, for retirement and eviction.
     pools: Mutex<Vec<Weak<Pool>>>,
     config: Config,
@@ -104,7 +120,12 @@ pub struct Host {
 
 impl Host {
     /// Reserves the pools and opens the code cache in `data_dir`.
-    pub fn start(config: Config, data_dir: &Path, compiler: Compiler) -> Result<Arc<Self>, HostError> {
+    pub fn start(
+        config: Config,
+        data_dir: &Path,
+        compiler: Compiler,
+        clock: SharedClock,
+    ) -> Result<Arc<Self>, HostError> {
         let wanted = (config.max_environments > 0).then_some(config.max_environments);
         let size =
             PoolSize::derive(&Machine::detect(), wanted, MEMORY_RESERVATION_BYTES.saturating_add(MEMORY_GUARD_BYTES));
@@ -112,6 +133,16 @@ impl Host {
             memory_keep_resident_bytes: usize::try_from(config.memory_keep_resident_kb).unwrap_or(0) * 1024,
             warm_slots: config.warm_slots,
             ..Tuning::default()
+        };
+        let shared = Shared {
+            clock,
+            budget: GrowthBudget::new(size.memory_growth_bytes),
+            tmp_root: TmpRoot::open(&data_dir.join("tmp"))?,
+            outbound: Arc::new(OutboundClient::new(
+                config.outbound_ca_file.as_deref(),
+                config.max_outbound_connections,
+            )?),
+            outbound_counters: Arc::default(),
         };
         let cache_dir = data_dir.join("native");
         std::fs::create_dir_all(&cache_dir)?;
@@ -132,7 +163,7 @@ impl Host {
             artifacts,
             plain_slots: Slots::new(size.environments),
             concurrent_slots: Slots::new(size.concurrent_environments),
-            budget: GrowthBudget::new(size.memory_growth_bytes),
+            shared,
             pools: Mutex::default(),
             config,
             size,
@@ -163,7 +194,7 @@ impl Host {
 
     /// Bytes that guests may still grow by.
     pub fn growth_left_bytes(&self) -> u64 {
-        self.budget.left_bytes()
+        self.shared.budget.left_bytes()
     }
 
     /// Finds the guest in a package, makes it a component and compiles it.
@@ -179,9 +210,9 @@ impl Host {
         self.artifacts.load(key, component_path).await
     }
 
-    /// The budget all guests share.
-    pub(super) fn budget(&self) -> Arc<GrowthBudget> {
-        Arc::clone(&self.budget)
+    /// What all environments share.
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     fn slots_of(&self, family: Family) -> &Arc<Slots> {

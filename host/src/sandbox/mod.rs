@@ -17,11 +17,16 @@ pub mod component;
 pub mod engine;
 pub mod environment;
 mod failure;
+mod host;
 pub mod limits;
 pub mod linker;
 pub mod loaded;
 pub mod package;
+pub mod pool;
+mod shared;
 mod slots;
 mod state;
 
 pub use failure::{Failure, StartError};
+pub use host::{Config, DeployError, Host, HostError, SlotUse};
+pub use state::GuestIo;

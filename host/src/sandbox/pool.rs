@@ -8,11 +8,13 @@ use super::calls;
 use super::engine::Family;
 use super::environment::{Context, Environment, TimeLimits};
 use super::host::Host;
-use super::limits::MemoryLimits;
 use super::loaded::CodeKey;
 use super::state::State;
 use super::{Failure, StartError};
+use crate::ids::Version;
 use crate::storage::functions::GuestKind;
+use crate::telemetry::capture::CapturedLine;
+use crate::telemetry::logs::stream_name;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -27,6 +29,8 @@ pub struct Spec {
     pub code: CodeKey,
     /// Its component, from which it is compiled again where native code is missing.
     pub component_path: PathBuf,
+    /// Names the environments' log streams.
+    pub version: Version,
     /// Limit of linear memory.
     pub memory_size_mb: u32,
     /// Size of `/tmp`.
@@ -43,8 +47,8 @@ pub struct Spec {
     pub outbound: Arc<calls::outbound_http::AllowList>,
     /// How long an environment stays without work.
     pub idle_timeout: Duration,
-    /// The most log a single invocation may write.
-    pub log_limit_bytes: usize,
+    /// Bounds of what one invocation may log.
+    pub log_limits: crate::telemetry::capture::Limits,
 }
 
 /// An environment with what the pool and the invoker know about it.
@@ -116,8 +120,7 @@ impl Pool {
     /// A new environment that has finished its init phase.
     pub async fn start(self: &Arc<Self>) -> Result<Lease, StartFailure> {
         let started = Instant::now();
-        let mut log_stream = None;
-        match self.start_worker(started, &mut log_stream).await {
+        match self.start_worker(started).await {
             Ok(worker) => Ok(Lease::new(self, worker)),
             Err(mut failure) => {
                 failure.duration = started.elapsed();
@@ -126,15 +129,13 @@ impl Pool {
         }
     }
 
-    async fn start_worker(&self, started: Instant, log_stream: &mut Option<Arc<str>>) -> Result<Worker, StartFailure> {
+    async fn start_worker(&self, started: Instant) -> Result<Worker, StartFailure> {
         let spec = &self.spec;
         let slot = self.host.slot(spec.code.family).ok_or(StartError::Full)?;
         let loaded = self.host.load(&spec.code, &spec.component_path).await;
         let loaded = loaded.map_err(|error| StartError::Host(error.to_string()))?;
-        let stream = new_log_stream(&spec.context.function_version);
-        *log_stream = Some(Arc::clone(&stream));
-        let limits = MemoryLimits::new(spec.memory_size_mb, self.host.budget());
-        let state = State::new(spec, &stream, limits, &self.host);
+        let stream = stream_name(spec.version, self.host.shared().clock.now(), uuid::Uuid::new_v4());
+        let state = State::new(spec, &stream, self.host.shared());
         let limit = self.host.init_timeout();
         let time = TimeLimits { wall: limit, cpu: None };
         let instantiated = tokio::time::timeout(limit, Environment::instantiate(loaded, state, slot)).await;
@@ -263,7 +264,7 @@ pub struct StartFailure {
     /// Why.
     pub error: StartError,
     /// What the guest wrote in its init phase.
-    pub log: Vec<u8>,
+    pub log: Vec<CapturedLine>,
     /// The stream it would have had.
     pub log_stream: Option<Arc<str>>,
     /// How long it took to fail.
@@ -274,11 +275,4 @@ impl From<StartError> for StartFailure {
     fn from(error: StartError) -> Self {
         Self { error, log: Vec::new(), log_stream: None, duration: Duration::ZERO }
     }
-}
-
-/// `2026/11/24/[1]0123…`: the date, the version, and 32 hex digits.
-fn new_log_stream(version: &str) -> Arc<str> {
-    let day = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
-    let id = uuid::Uuid::new_v4().simple();
-    format!("{:04}/{:02}/{:02}/[{version}]{id}", day.year(), day.month(), day.day()).into()
 }

@@ -1,33 +1,91 @@
 //! What a store holds: everything a guest can reach through the host, and its limits.
 
+use super::calls::filesystem::{FilesystemAccess, FilesystemView, TmpDir};
+use super::calls::outbound_http::OutboundHttp;
+use super::calls::output::{BoundedOutput, Input, Output, OutputSink};
 use super::limits::MemoryLimits;
+use super::pool::Spec;
+use super::shared::Shared;
+use crate::clock::SharedClock;
+use crate::storage::functions::GuestKind;
+use crate::telemetry::capture::{CapturedLine, Limits as LogLimits, LogCapture};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use wasmtime::component::ResourceTable;
-use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
-use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// Handles a guest may hold at once; a guest that takes more without giving any back is trapped.
 const HANDLES: usize = 16_384;
 
+/// The most a command may answer (Lambda quota of a buffered response: 6 MB).
+const RESPONSE_LIMIT_BYTES: usize = 6 * 1024 * 1024;
+
+/// The environment's log: whatever the guest prints between two invocations' ends.
+struct LogSink {
+    capture: Mutex<LogCapture>,
+    clock: SharedClock,
+}
+
+impl OutputSink for LogSink {
+    fn write(&self, bytes: &[u8]) {
+        self.capture.lock().push(bytes, self.clock.now_ms());
+    }
+}
+
 /// Standard streams of one environment.
-#[derive(Debug)]
 pub struct GuestIo {
-    out: MemoryOutputPipe,
-    err: MemoryOutputPipe,
-    stdin: Mutex<Bytes>,
+    log: Arc<LogSink>,
+    /// A command's stdout, which is its response; other guests print to the log.
+    response: Option<Arc<BoundedOutput>>,
+    stdin: Input,
 }
 
 impl GuestIo {
-    /// Sets what stdin holds.
-    pub fn feed(&self, event: Bytes) {
-        *self.stdin.lock() = event;
+    fn new(kind: GuestKind, log_limits: LogLimits, clock: SharedClock) -> Self {
+        Self {
+            log: Arc::new(LogSink { capture: Mutex::new(LogCapture::new(log_limits)), clock }),
+            response: (kind == GuestKind::Command).then(|| Arc::new(BoundedOutput::new(RESPONSE_LIMIT_BYTES))),
+            stdin: Input::default(),
+        }
     }
-    /// Takes what a command wrote to stdout.
-    pub fn take_response(&self) -> Result<Vec<u8>, usize> {
-        Ok(self.out.contents().to_vec())
+
+    fn stdout(&self) -> Output {
+        match &self.response {
+            Some(response) => Output::new(Arc::clone(response) as Arc<dyn OutputSink>),
+            None => self.stderr(),
+        }
+    }
+
+    fn stderr(&self) -> Output {
+        Output::new(Arc::clone(&self.log) as Arc<dyn OutputSink>)
+    }
+
+    /// Sets what stdin holds.
+    pub(super) fn feed(&self, event: Bytes) {
+        self.stdin.set(event);
+    }
+
+    /// Takes what a command wrote to stdout; a size over the limit is the error.
+    pub(super) fn take_response(&self) -> Result<Vec<u8>, usize> {
+        let Some(response) = &self.response else { return Ok(Vec::new()) };
+        let captured = response.take();
+        if captured.overflowed { Err(captured.bytes.len().saturating_add(1)) } else { Ok(captured.bytes) }
+    }
+
+    /// The last 4 kB of what was printed since the last [`GuestIo::take_log`].
+    pub fn log_tail(&self) -> Vec<u8> {
+        self.log.capture.lock().tail()
+    }
+
+    /// Takes what was printed.
+    pub fn take_log(&self) -> Vec<CapturedLine> {
+        let mut capture = self.log.capture.lock();
+        if capture.is_empty() {
+            return Vec::new();
+        }
+        capture.take_lines(self.log.clock.now_ms())
     }
 }
 
@@ -36,15 +94,41 @@ pub struct State {
     wasi: WasiCtx,
     table: ResourceTable,
     http: WasiHttpCtx,
-    outbound: NoOutbound,
-    io: Arc<GuestIo>,
-    /// Memory.
+    outbound: OutboundHttp,
+    tmp: TmpDir,
+    io: GuestIo,
     pub(super) limits: MemoryLimits,
 }
 
 impl State {
+    /// For a new environment of `spec`. Touches no disk.
+    pub(super) fn new(spec: &Spec, log_stream: &str, shared: &Shared) -> Self {
+        let io = GuestIo::new(spec.code.kind, spec.log_limits, Arc::clone(&shared.clock));
+        let mut wasi = WasiCtx::builder();
+        wasi.envs(&spec.variables)
+            .env("AWS_LAMBDA_LOG_STREAM_NAME", log_stream)
+            .stdin(io.stdin.clone())
+            .stdout(io.stdout())
+            .stderr(io.stderr());
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(HANDLES);
+        Self {
+            wasi: wasi.build(),
+            table,
+            http: WasiHttpCtx::new(),
+            outbound: OutboundHttp::new(
+                Arc::clone(&shared.outbound),
+                Arc::clone(&spec.outbound),
+                Arc::clone(&shared.outbound_counters),
+            ),
+            tmp: TmpDir::new(Arc::clone(&shared.tmp_root), u64::from(spec.tmp_size_mb) << 20),
+            io,
+            limits: MemoryLimits::new(spec.memory_size_mb, Arc::clone(&shared.budget)),
+        }
+    }
+
     /// The guest's standard streams.
-    pub fn io(&self) -> &GuestIo {
+    pub(super) fn io(&self) -> &GuestIo {
         &self.io
     }
 }
@@ -61,22 +145,8 @@ impl WasiHttpView for State {
     }
 }
 
-/// shim
-pub struct NoOutbound;
-type Sent = Result<
-    (
-        http::Response<wasmtime_wasi_http::WasiBody>,
-        Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>,
-    ),
-    wasmtime_wasi_http::Error,
->;
-impl wasmtime_wasi_http::WasiHttpHooks for NoOutbound {
-    fn send_request(
-        &mut self,
-        _: http::Request<wasmtime_wasi_http::WasiBody>,
-        _: Option<wasmtime_wasi_http::RequestOptions>,
-        _: Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>,
-    ) -> Box<dyn Future<Output = Sent> + Send> {
-        Box::new(async { Err(wasmtime_wasi_http::Error::HttpRequestDenied) })
+impl FilesystemAccess for State {
+    fn files(&mut self) -> FilesystemView<'_> {
+        FilesystemView { table: &mut self.table, tmp: &mut self.tmp }
     }
 }
