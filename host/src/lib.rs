@@ -15,4 +15,5 @@
 pub mod clock;
 pub mod ids;
 pub mod invocation;
+pub mod sandbox;
 pub mod storage;
