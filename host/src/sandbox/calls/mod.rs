@@ -9,3 +9,6 @@
 pub mod filesystem;
 pub mod outbound_http;
 pub mod output;
+
+#[cfg(test)]
+mod testing;

@@ -9,7 +9,7 @@ use wasmtime_wasi::p2::bindings::filesystem::preopens::Host as _;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     DescriptorFlags, DescriptorType, ErrorCode, HostDescriptor, HostDirectoryEntryStream, OpenFlags, PathFlags,
 };
-use wasmtime_wasi::p2::{FsResult, OutputStream, StreamError};
+use wasmtime_wasi::p2::{FsResult, StreamError};
 
 type Fd = Resource<Descriptor>;
 
@@ -502,6 +502,39 @@ async fn a_call_given_up_is_still_counted() {
 #[test]
 fn an_unused_tmp_is_small() {
     assert!(size_of::<TmpDir>() <= 128, "{}", size_of::<TmpDir>());
+}
+
+/// Makes /tmp/f, appends 1 kB to it until that fails, and exits with the errno; then checks that it reads back, and that no path leads out.
+const FILLER: &str = r#"(module
+    (import "wasi_snapshot_preview1" "fd_prestat_get" (func $prestat (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "path_open"
+        (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_filestat_get" (func $stat (param i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 16) "f../x/etc/passwd")
+    (func (export "_start") (local $errno i32)
+        ;; 3 is the one preopen; there is no 4.
+        (if (call $prestat (i32.const 3) (i32.const 64)) (then (unreachable)))
+        (if (i32.ne (call $prestat (i32.const 4) (i32.const 64)) (i32.const 8)) (then (unreachable)))
+        (if (i32.ne (call $open (i32.const 3) (i32.const 1) (i32.const 17) (i32.const 4) (i32.const 1) (i64.const 64) (i64.const 64) (i32.const 0) (i32.const 8)) (i32.const 63)) (then (unreachable)))
+        (if (i32.ne (call $open (i32.const 3) (i32.const 1) (i32.const 21) (i32.const 11) (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 8)) (i32.const 63)) (then (unreachable)))
+        (if (call $open (i32.const 3) (i32.const 1) (i32.const 16) (i32.const 1) (i32.const 1) (i64.const 64) (i64.const 64) (i32.const 0) (i32.const 8)) (then (unreachable)))
+        (i32.store (i32.const 0) (i32.const 2048))
+        (i32.store (i32.const 4) (i32.const 1024))
+        (loop $more
+            (local.set $errno (call $write (i32.load (i32.const 8)) (i32.const 0) (i32.const 1) (i32.const 12)))
+            (br_if $more (i32.eqz (local.get $errno))))
+        ;; 51 is ENOSPC; the file has the whole quota.
+        (if (i32.ne (local.get $errno) (i32.const 51)) (then (unreachable)))
+        (if (call $stat (i32.load (i32.const 8)) (i32.const 128)) (then (unreachable)))
+        (if (i64.ne (i64.load (i32.const 160)) (i64.const 65536)) (then (unreachable)))))"#;
+
+#[tokio::test]
+async fn a_preview_1_guest_fills_its_tmp_and_finds_no_way_out() {
+    let ran = crate::sandbox::calls::testing::run_command(FILLER, bytes::Bytes::new(), 0).await;
+    ran.result.unwrap().unwrap();
+    assert!(ran.used_tmp);
 }
 
 mod version_3 {
