@@ -1,13 +1,14 @@
-//! shim
-pub mod filesystem {
-    //! shim
-    use wasmtime::component::Linker;
-    /// shim
-    pub fn add_to_linker_p2<T>(_l: &mut Linker<T>) -> wasmtime::Result<()> {
-        Ok(())
-    }
-    /// shim
-    pub fn add_to_linker_p3<T>(_l: &mut Linker<T>) -> wasmtime::Result<()> {
-        Ok(())
-    }
-}
+//! What guests may call, a file a host interface.
+//!
+//! - [`filesystem`]: `wasi:filesystem`: a private `/tmp` with a quota, and nothing else.
+//! - [`outbound_http`]: `wasi:http` towards the outside, by allow-list.
+//! - [`output`]: `wasi:cli` stdin, stdout and stderr.
+//!
+//! Everything else of WASI (clocks, random, io, cli) is wasmtime's own; sockets stay denied.
+
+pub mod filesystem;
+pub mod outbound_http;
+pub mod output;
+
+#[cfg(test)]
+mod testing;
