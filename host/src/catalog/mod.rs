@@ -184,6 +184,11 @@ impl Catalog {
         &self.parts.home
     }
 
+    /// The limit of the init phase.
+    pub fn init_timeout_s(&self) -> u32 {
+        self.parts.host.config().init_timeout_s
+    }
+
     /// The host's concurrency.
     pub fn account(&self) -> &AccountConcurrency {
         &self.account

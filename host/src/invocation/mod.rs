@@ -4,7 +4,13 @@
 //! concurrency limits, runs it in an environment and answers an [`Outcome`]. A function that fails is an
 //! outcome; an [`InvokeError`] means that it did not run to an end of its own.
 
+mod failure;
+mod http_context;
 pub mod http_event;
+mod invoker;
+mod record;
+
+pub use invoker::Invoker;
 mod labels;
 
 use crate::ids::{FunctionRef, Version};

@@ -62,8 +62,6 @@ pub struct Worker {
     pub log_stream: Arc<str>,
     /// How long instantiation and `init` took.
     pub init_duration: Duration,
-    /// Whether it has served before.
-    pub served: bool,
 }
 
 struct Idle {
@@ -77,6 +75,7 @@ pub struct Pool {
     host: Arc<Host>,
     idle: Mutex<VecDeque<Idle>>,
     busy: AtomicU32,
+    starting: AtomicU32,
     closed: AtomicBool,
 }
 
@@ -88,6 +87,7 @@ impl Pool {
             host,
             idle: Mutex::default(),
             busy: AtomicU32::new(0),
+            starting: AtomicU32::new(0),
             closed: AtomicBool::new(false),
         });
         if !pool.spec.keep {
@@ -120,6 +120,7 @@ impl Pool {
     /// A new environment that has finished its init phase.
     pub async fn start(self: &Arc<Self>) -> Result<Lease, StartFailure> {
         let started = Instant::now();
+        let _starting = Starting::new(&self.starting);
         match self.start_worker(started).await {
             Ok(worker) => Ok(Lease::new(self, worker)),
             Err(mut failure) => {
@@ -150,7 +151,12 @@ impl Pool {
         }
         let mut context = spec.context.clone();
         stream.as_ref().clone_into(&mut context.log_stream);
-        Ok(Worker { environment, context, log_stream: stream, init_duration: started.elapsed(), served: false })
+        Ok(Worker { environment, context, log_stream: stream, init_duration: started.elapsed() })
+    }
+
+    /// Environments in their init phase.
+    pub fn starting(&self) -> u32 {
+        self.starting.load(Ordering::Relaxed)
     }
 
     fn put_back(&self, worker: Worker) {
@@ -232,14 +238,15 @@ impl Lease {
         self.worker.as_mut()
     }
 
-    /// Returns the environment to its pool, if its kind and function let it serve again.
-    pub fn give_back(mut self) {
-        if let Some(mut worker) = self.worker.take() {
-            worker.served = true;
-            let serves_again = self.pool.spec.reuse && self.pool.spec.code.kind != GuestKind::Command;
-            if serves_again {
+    /// Returns the environment to its pool, if its kind and function let it serve again; answers whether they did.
+    pub fn give_back(mut self) -> bool {
+        let serves_again = self.pool.spec.reuse && self.pool.spec.code.kind != GuestKind::Command;
+        match self.worker.take() {
+            Some(worker) if serves_again => {
                 self.pool.put_back(worker);
+                true
             }
+            _ => false,
         }
     }
 
@@ -255,6 +262,22 @@ impl Drop for Lease {
     fn drop(&mut self) {
         drop(self.worker.take());
         self.pool.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Counts an init phase while it lasts.
+struct Starting<'a>(&'a AtomicU32);
+
+impl<'a> Starting<'a> {
+    fn new(counter: &'a AtomicU32) -> Self {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Self(counter)
+    }
+}
+
+impl Drop for Starting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

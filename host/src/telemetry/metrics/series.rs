@@ -166,6 +166,12 @@ pub struct InvocationSeries {
     init_durations: [Lazy<Histogram>; Start::ALL.len()],
 }
 
+impl std::fmt::Debug for InvocationSeries {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InvocationSeries").field("version", &self.version).field("alias", &self.alias).finish_non_exhaustive()
+    }
+}
+
 impl InvocationSeries {
     /// Counts one invocation that reached the function. `init` is the init phase it waited for, if it did.
     pub fn observe(&self, source: Source, start: Start, duration: Duration, init: Option<Duration>) {

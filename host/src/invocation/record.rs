@@ -1,0 +1,106 @@
+//! What every invocation leaves behind: its log lines and its counts, in one place.
+
+use super::{FunctionError, Source, StartKind, failure};
+use crate::catalog::Target;
+use crate::telemetry::capture::CapturedLine;
+use crate::telemetry::logs::{LogBatch, LogLine, LogStore};
+use crate::telemetry::metrics::labels;
+use crate::telemetry::report::{InitPhase, PlatformLine, Report, Status};
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// One finished invocation.
+pub(super) struct Record<'a> {
+    pub(super) target: &'a Target,
+    pub(super) request_id: Uuid,
+    pub(super) source: Source,
+    pub(super) start: StartKind,
+    pub(super) log_stream: Arc<str>,
+    pub(super) started_ms: i64,
+    pub(super) ended_ms: i64,
+    pub(super) duration: Duration,
+    pub(super) init_duration: Option<Duration>,
+    pub(super) peak_memory_bytes: u64,
+    pub(super) lines: Vec<CapturedLine>,
+    pub(super) error: Option<&'a FunctionError>,
+}
+
+impl Record<'_> {
+    /// Counts the invocation and hands its lines to the log.
+    pub(super) fn write(self, logs: &LogStore) {
+        let start = match self.start {
+            StartKind::Cold => labels::Start::Cold,
+            StartKind::Warm => labels::Start::Warm,
+            StartKind::Provisioned => labels::Start::Provisioned,
+        };
+        let series = &self.target.series;
+        series.observe(label(self.source), start, self.duration, self.init_duration);
+        if let Some(error) = self.error {
+            series.function().error(&error.error_type);
+        }
+        let version = &self.target.version;
+        let (request_id, timeout) = (self.request_id, version.limits.wall);
+        let mut lines = Vec::with_capacity(self.lines.len() + 4);
+        let line = |ms, line| LogLine::platform(ms, line);
+        lines.push(line(self.started_ms, PlatformLine::Start { request_id, version: version.record.version }));
+        lines.extend(self.lines.into_iter().map(LogLine::from));
+        let status = failure::status(self.error);
+        if let Some(error) = self.error.filter(|error| !error.handled) {
+            lines.push(match status {
+                Status::Timeout => {
+                    let at = jiff::Timestamp::from_millisecond(self.ended_ms).unwrap_or_default();
+                    line(self.ended_ms, PlatformLine::TimedOut { request_id, at, timeout })
+                }
+                _ => {
+                    let prefix = format!("RequestId: {request_id} Error: ");
+                    let message = error.error_message.strip_prefix(&prefix).unwrap_or(&error.error_message);
+                    line(
+                        self.ended_ms,
+                        PlatformLine::Fault {
+                            request_id,
+                            error_type: error.error_type.as_str().into(),
+                            error_message: message.into(),
+                        },
+                    )
+                }
+            });
+        }
+        lines.push(line(self.ended_ms, PlatformLine::End { request_id }));
+        let report = Report {
+            request_id,
+            duration: self.duration,
+            init_duration: self.init_duration,
+            memory_size_mb: version.record.configuration.memory_size_mb,
+            max_memory_used_mb: u32::try_from(self.peak_memory_bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX),
+            status,
+            trace: None,
+        };
+        lines.push(line(self.ended_ms, PlatformLine::Report(Box::new(report))));
+        logs.write(LogBatch { group: Arc::clone(&version.log_group), stream: self.log_stream, lines });
+    }
+}
+
+/// What a failed init phase wrote, and that it failed.
+pub(super) fn write_failed_init(
+    logs: &LogStore,
+    target: &Target,
+    log_stream: Arc<str>,
+    now_ms: i64,
+    duration: Duration,
+    printed: Vec<CapturedLine>,
+    status: Status,
+) {
+    let mut lines: Vec<_> = printed.into_iter().map(LogLine::from).collect();
+    lines.push(LogLine::platform(now_ms, PlatformLine::InitReport { duration, phase: InitPhase::Init, status }));
+    logs.write(LogBatch { group: Arc::clone(&target.version.log_group), stream: log_stream, lines });
+}
+
+pub(super) fn label(source: Source) -> labels::Source {
+    match source {
+        Source::Api => labels::Source::Api,
+        Source::Http => labels::Source::Http,
+        Source::Schedule => labels::Source::Schedule,
+        Source::Queue => labels::Source::Queue,
+    }
+}
