@@ -452,8 +452,10 @@ async fn a_stream_that_breaks_off_is_seen_to() {
     assert!(!answer.ends_with("0\r\n\r\n") && !answer.contains("content-length"), "{answer}");
     let mut client = server.http2().await;
     let request = Request::get(server.uri("/broken")).body(full("")).unwrap();
-    let response = within(client.send_request(request)).await.unwrap();
-    assert!(within(response.collect()).await.is_err());
+    // The reset may overtake the head.
+    if let Ok(response) = within(client.send_request(request)).await {
+        assert!(within(response.collect()).await.is_err());
+    }
 }
 
 #[tokio::test]
