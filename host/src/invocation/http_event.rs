@@ -171,6 +171,7 @@ fn first_byte(json: &[u8]) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use http_body::Frame;
     use http_body_util::StreamBody;

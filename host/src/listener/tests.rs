@@ -1,5 +1,7 @@
 //! Over loopback sockets with raw bytes. Time-outs are short where a test waits for one, long everywhere else.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
 use super::*;
 use http::StatusCode;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -183,7 +185,7 @@ async fn a_head_that_does_not_come_costs_its_connection() {
 
 #[tokio::test]
 async fn an_idle_connection_is_closed() {
-    let limits = Limits { keep_alive_idle_timeout: SHORT, ..Limits::default() };
+    let limits = Limits { keep_alive_idle_timeout: 6 * SHORT, ..Limits::default() };
     let server = Running::start(limits).await;
     let mut stream = server.send(b"GET /a HTTP/1.1\r\nhost: h\r\n\r\n").await;
     until(&mut stream, "/a HTTP/1.1").await;
@@ -198,14 +200,15 @@ async fn an_idle_connection_is_closed() {
 
 #[tokio::test]
 async fn a_request_in_flight_is_not_idle() {
-    let limits = Limits { keep_alive_idle_timeout: SHORT, header_read_timeout: SHORT, ..Limits::default() };
+    let short = 6 * SHORT;
+    let limits = Limits { keep_alive_idle_timeout: short, header_read_timeout: short, ..Limits::default() };
     let server = Running::start(limits).await;
     let stream = server.send(b"GET /wait HTTP/1.1\r\nhost: h\r\n\r\n").await;
     server.arrived().await;
     let mut client = http2_client(server.addr).await;
     let waiting = tokio::spawn(client.send_request(get(server.addr, "/wait")));
     server.arrived().await;
-    tokio::time::sleep(4 * SHORT).await;
+    tokio::time::sleep(3 * short).await;
     server.gate.cancel();
     assert!(rest(stream).await.ends_with("waited"));
     let response = within(waiting).await.unwrap().unwrap();
@@ -352,7 +355,7 @@ async fn past_the_drain_limit_connections_are_cut() {
     server.arrived().await;
     let report = server.stop().await;
     assert_eq!((report.open, report.cut), (2, 2));
-    assert!(matches!(within(busy.read_u8()).await, Err(_)));
+    assert!(within(busy.read_u8()).await.is_err());
     assert!(within(stream).await.unwrap().is_err());
 }
 

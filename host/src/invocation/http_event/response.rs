@@ -119,6 +119,7 @@ pub fn response_event(response: &http::response::Parts, body: &[u8]) -> Result<B
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
     use super::*;
     use serde_json::{Value, json};
 

@@ -488,6 +488,7 @@ fn normal_host(host: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
     use super::*;
 
     fn route(text: &str) -> RouteConfig {

@@ -1,5 +1,7 @@
 //! The trigger over loopback sockets with raw bytes, in front of an `Invoke` that records and does as it is told.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
 use super::*;
 use crate::clock::SystemClock;
 use crate::ids::{FunctionName, Qualifier, Version};
