@@ -120,7 +120,7 @@ impl Observer for () {}
 /// How a drain went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DrainReport {
-    /// Connections open when the drain began.
+    /// Connections still open when the listener had closed.
     pub open: usize,
     /// Of these, the ones cut at the limit.
     pub cut: usize,

@@ -199,6 +199,7 @@ pub fn signals() -> std::io::Result<impl Stream<Item = ()> + Send> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::panic, reason = "tests")]
     use super::*;
     use futures_util::stream;
     use parking_lot::Mutex;

@@ -15,11 +15,10 @@ mod response;
 pub use request::{event_request, request_event};
 pub use response::{event_response, response_event};
 
-use super::BodyError;
-use bytes::Bytes;
+use super::{Body, BodyError};
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use http_body::Body;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use std::collections::BTreeMap;
 
 /// `requestContext.apiId`: all routes of a daemon are one API.
@@ -70,16 +69,24 @@ pub enum CollectError {
 }
 
 /// Buffers a body of at most `limit_bytes`. Trailers are dropped: the event format has no place for them.
-pub async fn collect<B>(body: B, limit_bytes: usize) -> Result<Bytes, CollectError>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<BodyError>,
-{
-    match Limited::new(body, limit_bytes).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(CollectError::TooLarge { limit_bytes }),
-        Err(error) => Err(CollectError::Broken(error)),
+pub async fn collect(mut body: Body, limit_bytes: usize) -> Result<Bytes, CollectError> {
+    // A body is mostly one chunk, and that one is passed on as it is.
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(chunk) = frame.map_err(CollectError::Broken)?.into_data() else { continue };
+        let size_bytes = first.len().max(all.len()).saturating_add(chunk.len());
+        if size_bytes > limit_bytes {
+            return Err(CollectError::TooLarge { limit_bytes });
+        }
+        if first.is_empty() && all.is_empty() {
+            first = chunk;
+            continue;
+        }
+        all.extend_from_slice(&std::mem::take(&mut first));
+        all.extend_from_slice(&chunk);
     }
+    Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
 /// Whether a body with these headers goes into a document as text, given that it is UTF-8. Everything else is base64.
@@ -160,4 +167,35 @@ fn read_headers(from: BTreeMap<String, Option<Scalar>>, into: &mut HeaderMap) ->
 /// The first byte of a JSON document that is not white space.
 fn first_byte(json: &[u8]) -> Option<u8> {
     json.iter().copied().find(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+
+    fn body(chunks: &[&'static str]) -> Body {
+        let frames: Vec<_> = chunks
+            .iter()
+            .map(|chunk| match *chunk {
+                "!" => Err("broke off".into()),
+                "trailers" => Ok(Frame::trailers(HeaderMap::new())),
+                chunk => Ok(Frame::data(Bytes::from(chunk))),
+            })
+            .collect();
+        StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync()
+    }
+
+    #[tokio::test]
+    async fn a_body_is_collected_up_to_its_limit() {
+        for chunks in [&["abcdef"][..], &["ab", "", "cd", "ef", "trailers"], &["", "abc", "def"]] {
+            assert_eq!(collect(body(chunks), 6).await.unwrap(), "abcdef");
+            let error = collect(body(chunks), 5).await.unwrap_err();
+            assert!(matches!(error, CollectError::TooLarge { limit_bytes: 5 }), "{error}");
+        }
+        assert!(collect(body(&[]), 0).await.unwrap().is_empty());
+        assert!(matches!(collect(body(&["a", "!"]), 9).await, Err(CollectError::Broken(_))));
+    }
 }

@@ -173,6 +173,7 @@ where
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use futures_util::{StreamExt, stream};
     use http_body_util::{BodyExt, Full, StreamBody};

@@ -291,6 +291,7 @@ fn query_string(parameters: &BTreeMap<String, Option<Scalar>>) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
     use super::*;
     use serde_json::{Value, json};
 

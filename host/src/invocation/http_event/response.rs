@@ -40,6 +40,8 @@ const DEFAULT_CONTENT_TYPE: HeaderValue = HeaderValue::from_static("text/plain; 
 /// headers that HTTP does not allow.
 pub fn event_response(answer: Bytes) -> Result<Response<Bytes>, HttpEventError> {
     let invalid = HttpEventError::InvalidResponse;
+    // Members that are skipped are not looked into, but the whole goes out as JSON.
+    std::str::from_utf8(&answer).map_err(|error| invalid(error.to_string()))?;
     let is_structured = match first_byte(&answer) {
         Some(b'{') => {
             let probe: Probe = serde_json::from_slice(&answer).map_err(|error| invalid(error.to_string()))?;
@@ -117,6 +119,7 @@ pub fn response_event(response: &http::response::Parts, body: &[u8]) -> Result<B
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
     use super::*;
     use serde_json::{Value, json};
 

@@ -184,6 +184,7 @@ pub(super) fn fix_content_length(
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
     use super::*;
     use http::Request;
 
