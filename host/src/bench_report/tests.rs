@@ -137,14 +137,3 @@ fn few_or_no_samples_are_drawn_too() {
     report.series = vec![series("huge", "", 1, 1e19, 0.0, 1), series("nil", "", 1, 0.0, 0.0, 1)];
     assert!(!report.svg().contains("NaN"));
 }
-
-/// Writes the sample to the directory `LAMINA_BENCH_SAMPLE` names, to be looked at.
-#[test]
-fn sample() {
-    let Some(directory) = std::env::var_os("LAMINA_BENCH_SAMPLE") else { return };
-    let (directory, report) = (std::path::Path::new(&directory), report());
-    std::fs::write(directory.join("bench.svg"), report.svg()).unwrap();
-    std::fs::write(directory.join("bench.html"), report.html()).unwrap();
-    std::fs::write(directory.join("bench.json"), report.json().unwrap()).unwrap();
-    std::fs::write(directory.join("bench.txt"), report.table()).unwrap();
-}
