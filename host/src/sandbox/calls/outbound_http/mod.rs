@@ -168,7 +168,8 @@ impl OutboundHttp {
             return Err(Error::HttpRequestDenied);
         }
         let own = self.connections.get_or_insert_with(|| Arc::new(Semaphore::new(MAX_ENVIRONMENT_CONNECTIONS)));
-        let permit = |of: &Arc<Semaphore>| Arc::clone(of).try_acquire_owned().map_err(|_| Error::ConnectionLimitReached);
+        let permit =
+            |of: &Arc<Semaphore>| Arc::clone(of).try_acquire_owned().map_err(|_| Error::ConnectionLimitReached);
         let permits = [permit(own)?, permit(&self.client.connections)?];
         Ok(Outgoing { client: Arc::clone(&self.client), allow: Arc::clone(&self.allow), to, permits })
     }
@@ -249,6 +250,7 @@ impl Connected {
 
         let (mut sender, connection) = http1::Builder::new()
             .max_buf_size(MAX_RESPONSE_HEADER_BYTES)
+            .max_header_size(MAX_RESPONSE_HEADER_BYTES)
             .max_headers(MAX_RESPONSE_HEADERS)
             .handshake(TokioIo::new(stream))
             .await
@@ -298,7 +300,11 @@ fn destination<B>(request: &Request<B>) -> Result<Destination, Error> {
     // `host:` has an empty port, which is none; one that is no number is an error.
     let port = match authority.as_str().get(authority.host().len()..).map(|port| port.trim_start_matches(':')) {
         None | Some("") => {
-            if scheme == Scheme::HTTPS { 443 } else { 80 }
+            if scheme == Scheme::HTTPS {
+                443
+            } else {
+                80
+            }
         }
         Some(_) => authority.port_u16().filter(|port| *port > 0).ok_or(Error::HttpRequestUriInvalid)?,
     };
@@ -327,11 +333,11 @@ fn from_hyper(error: hyper::Error) -> Error {
     if error.is_timeout() {
         return Error::HttpResponseTimeout;
     }
-    if error.is_incomplete_message() {
+    let broken = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    if error.is_incomplete_message() || broken.is_some_and(|e| e.kind() == std::io::ErrorKind::UnexpectedEof) {
         return Error::HttpResponseIncomplete;
     }
-    let broken = error.source().is_some_and(|cause| cause.downcast_ref::<std::io::Error>().is_some());
-    if error.is_closed() || error.is_canceled() || broken {
+    if error.is_closed() || error.is_canceled() || broken.is_some() {
         return Error::ConnectionTerminated;
     }
     Error::HttpProtocolError

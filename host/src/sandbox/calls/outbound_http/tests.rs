@@ -13,9 +13,7 @@ use tokio::net::TcpListener;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi_http::p2::bindings::http::outgoing_handler::Host as _;
 use wasmtime_wasi_http::p2::bindings::http::types as p2;
-use wasmtime_wasi_http::p2::bindings::http::types::{
-    HostFields as _, HostFutureIncomingResponse as _, HostOutgoingRequest as _,
-};
+use wasmtime_wasi_http::p2::bindings::http::types::HostOutgoingRequest as _;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView};
 
 const CA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/sandbox/calls/outbound_http/testdata/ca.pem");
@@ -106,7 +104,10 @@ async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
     String::from_utf8(head).unwrap()
 }
 
-async fn serve_one(mut stream: impl AsyncRead + AsyncWrite + Unpin, answer: Arc<dyn Fn(&str) -> Vec<u8> + Send + Sync>) {
+async fn serve_one(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    answer: Arc<dyn Fn(&str) -> Vec<u8> + Send + Sync>,
+) {
     let head = read_head(&mut stream).await;
     let _ = stream.write_all(&answer(&head)).await;
     let _ = stream.shutdown().await;
@@ -145,7 +146,11 @@ async fn silent_server(start: &'static [u8]) -> u16 {
 
 fn short() -> RequestOptions {
     let short = Some(Duration::from_millis(30));
-    RequestOptions { connect_timeout: Some(Duration::from_secs(60)), first_byte_timeout: short, between_bytes_timeout: short }
+    RequestOptions {
+        connect_timeout: Some(Duration::from_secs(60)),
+        first_byte_timeout: short,
+        between_bytes_timeout: short,
+    }
 }
 
 #[tokio::test]
@@ -192,9 +197,17 @@ async fn a_name_that_leads_to_the_host_is_denied_whoever_listed_it() {
             ("localhost", &[&["127.0.0.1", "::1"]]),
         ],
     );
-    for host in
-        ["evil.test", "mapped.test", "metadata.test", "2130706433", "localhost", "127.0.0.1", "[::1]", "0.0.0.0", "[::ffff:127.0.0.1]"]
-    {
+    for host in [
+        "evil.test",
+        "mapped.test",
+        "metadata.test",
+        "2130706433",
+        "localhost",
+        "127.0.0.1",
+        "[::1]",
+        "0.0.0.0",
+        "[::ffff:127.0.0.1]",
+    ] {
         assert!(matches!(way.get(&format!("http://{host}:{port}/")).await, Err(Error::HttpRequestDenied)), "{host}");
     }
     assert_eq!(way.counts(), (0, 9));
@@ -204,7 +217,10 @@ async fn a_name_that_leads_to_the_host_is_denied_whoever_listed_it() {
 async fn a_name_that_changes_its_address_is_checked_each_time_and_asked_once_a_request() {
     let port = server(hello).await;
     // 127.0.0.1 is listed and stands for the public address; 127.0.0.2 is where the attacker wants to get.
-    let mut way = Way::new(&["swap.test", "127.0.0.1"], &[("swap.test", &[&["127.0.0.1"], &["127.0.0.2"], &["127.0.0.2", "127.0.0.1"]])]);
+    let mut way = Way::new(
+        &["swap.test", "127.0.0.1"],
+        &[("swap.test", &[&["127.0.0.1"], &["127.0.0.2"], &["127.0.0.2", "127.0.0.1"]])],
+    );
     let url = format!("http://swap.test:{port}/");
     assert!(way.get(&url).await.is_ok());
     assert_eq!(way.asked.lock().unwrap().len(), 1, "what was checked is what was connected to");
@@ -216,7 +232,8 @@ async fn a_name_that_changes_its_address_is_checked_each_time_and_asked_once_a_r
 #[tokio::test]
 async fn redirects_are_the_guests_affair() {
     let port =
-        server(|_| b"HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/\r\ncontent-length: 0\r\n\r\n".to_vec()).await;
+        server(|_| b"HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/\r\ncontent-length: 0\r\n\r\n".to_vec())
+            .await;
     let mut way = Way::new(&["127.0.0.1"], &[]);
     assert_eq!(way.get(&format!("http://127.0.0.1:{port}/")).await.unwrap().0, 302);
 }
@@ -322,7 +339,7 @@ async fn tls_checks_the_name_and_trusts_the_configured_authority() {
     way.hooks.client = Arc::new(untrusting);
     let unknown = way.get(&format!("https://tls.test:{port}/")).await;
     assert!(matches!(unknown, Err(Error::TlsCertificateError)), "{unknown:?}");
-    let plain = server(hello).await;
+    let plain = silent_server(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
     let not_tls = way.get(&format!("https://127.0.0.1:{plain}/")).await;
     assert!(matches!(not_tls, Err(Error::TlsProtocolError | Error::ConnectionTerminated)), "{not_tls:?}");
 }
@@ -404,6 +421,7 @@ async fn handle(way: &mut Way, authority: &str) -> Result<u16, p2::ErrorCode> {
     let same = || wasmtime::component::Resource::new_own(request.rep());
     view.set_scheme(same(), Some(p2::Scheme::Http)).unwrap().unwrap();
     view.set_authority(same(), Some(authority.to_owned())).unwrap().unwrap();
+    view.set_path_with_query(same(), Some("/".to_owned())).unwrap().unwrap();
     let future = view.handle(request, None).unwrap();
     {
         use wasmtime_wasi::p2::Pollable as _;
@@ -416,7 +434,8 @@ async fn handle(way: &mut Way, authority: &str) -> Result<u16, p2::ErrorCode> {
 #[tokio::test]
 async fn a_guest_is_told_in_the_words_of_its_interface() {
     let port = server(hello).await;
-    let mut way = Way::new(&["a.test", "b.test", "127.0.0.1"], &[("a.test", &[&["127.0.0.1"]]), ("b.test", &[&["10.0.0.1"]])]);
+    let mut way =
+        Way::new(&["a.test", "b.test", "127.0.0.1"], &[("a.test", &[&["127.0.0.1"]]), ("b.test", &[&["10.0.0.1"]])]);
     assert_eq!(handle(&mut way, &format!("a.test:{port}")).await.unwrap(), 200);
     let denied = handle(&mut way, "c.test").await;
     assert!(matches!(denied, Err(p2::ErrorCode::HttpRequestDenied)), "{denied:?}");
