@@ -19,7 +19,6 @@ use crate::sandbox::{Failure, StartError};
 use crate::shutdown::{Phase, Shutdown};
 use crate::storage::functions::GuestKind;
 use crate::telemetry::logs::LogStore;
-use crate::telemetry::metrics::labels;
 use bytes::Bytes;
 use futures_channel::oneshot;
 use futures_util::future::BoxFuture;
@@ -98,7 +97,7 @@ impl Invoker {
             Ok(admitted) => admitted,
             Err(NotStarted::Refused(error)) => {
                 if let InvokeError::Throttled(reason) = error {
-                    target.series.function().throttle(throttle_label(reason));
+                    target.series.function().throttle(reason.into());
                 }
                 return Err(error);
             }
@@ -442,12 +441,4 @@ async fn buffered(outcome: Outcome) -> Outcome {
 fn too_large() -> FunctionError {
     let limits = Limits { timeout: Duration::ZERO, cpu: None, memory_size_mb: 0 };
     failure::function_error(Failure::ResponseTooLarge { size_bytes: 0 }, Uuid::nil(), limits)
-}
-
-fn throttle_label(reason: ThrottleReason) -> labels::Throttle {
-    match reason {
-        ThrottleReason::ReservedFunctionConcurrentInvocationLimitExceeded => labels::Throttle::Reserved,
-        ThrottleReason::ConcurrentInvocationLimitExceeded => labels::Throttle::Concurrency,
-        ThrottleReason::HostCapacity => labels::Throttle::HostCapacity,
-    }
 }

@@ -4,7 +4,6 @@ use super::{FunctionError, Source, StartKind, failure};
 use crate::catalog::Target;
 use crate::telemetry::capture::CapturedLine;
 use crate::telemetry::logs::{LogBatch, LogLine, LogStore};
-use crate::telemetry::metrics::labels;
 use crate::telemetry::report::{InitPhase, PlatformLine, Report, Status};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,13 +28,8 @@ pub(super) struct Record<'a> {
 impl Record<'_> {
     /// Counts the invocation and hands its lines to the log.
     pub(super) fn write(self, logs: &LogStore) {
-        let start = match self.start {
-            StartKind::Cold => labels::Start::Cold,
-            StartKind::Warm => labels::Start::Warm,
-            StartKind::Provisioned => labels::Start::Provisioned,
-        };
         let series = &self.target.series;
-        series.observe(label(self.source), start, self.duration, self.init_duration);
+        series.observe(self.source.into(), self.start.into(), self.duration, self.init_duration);
         if let Some(error) = self.error {
             series.function().error(&error.error_type);
         }
@@ -94,13 +88,4 @@ pub(super) fn write_failed_init(
     let mut lines: Vec<_> = printed.into_iter().map(LogLine::from).collect();
     lines.push(LogLine::platform(now_ms, PlatformLine::InitReport { duration, phase: InitPhase::Init, status }));
     logs.write(LogBatch { group: Arc::clone(&target.version.log_group), stream: log_stream, lines });
-}
-
-pub(super) fn label(source: Source) -> labels::Source {
-    match source {
-        Source::Api => labels::Source::Api,
-        Source::Http => labels::Source::Http,
-        Source::Schedule => labels::Source::Schedule,
-        Source::Queue => labels::Source::Queue,
-    }
 }

@@ -59,11 +59,8 @@ pub(super) async fn run_command(module: &str, event: Bytes, limit_bytes: usize) 
     let (input, stdout, stderr) =
         (Input::default(), Arc::new(BoundedOutput::new(limit_bytes)), Arc::new(BoundedOutput::new(1 << 20)));
     input.set(event);
-    let wasi = WasiCtx::builder()
-        .stdin(input)
-        .stdout(Output::new(stdout.clone()))
-        .stderr(Output::new(stderr.clone()))
-        .build();
+    let wasi =
+        WasiCtx::builder().stdin(input).stdout(Output::new(stdout.clone())).stderr(Output::new(stderr.clone())).build();
     let data = Data { table: ResourceTable::new(), wasi, tmp: TmpDir::new(root, 64 << 10) };
     let mut store = Store::new(&engine, data);
     let command = Command::instantiate_async(&mut store, &component, &linker).await.unwrap();

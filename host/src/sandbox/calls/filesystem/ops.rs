@@ -103,7 +103,8 @@ pub(super) fn write(usage: &mut Usage, file: &StdFile, at: WriteAt, bytes: &[u8]
     };
     let wanted = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     let end = start.checked_add(wanted).filter(|end| i64::try_from(*end).is_ok()).ok_or(Errno::FBIG)?;
-    let room = usage.writable_end(before, end).checked_sub(start).filter(|room| *room > 0).ok_or_else(Fault::no_space)?;
+    let room =
+        usage.writable_end(before, end).checked_sub(start).filter(|room| *room > 0).ok_or_else(Fault::no_space)?;
     let fitting = bytes.get(..usize::try_from(room).unwrap_or(usize::MAX)).unwrap_or(bytes);
     let written = loop {
         let written = match at {
@@ -122,12 +123,7 @@ pub(super) fn write(usage: &mut Usage, file: &StdFile, at: WriteAt, bytes: &[u8]
 }
 
 /// Writes all of `bytes`, returning how many were, and what stopped it.
-pub(super) fn write_all(
-    usage: &mut Usage,
-    file: &StdFile,
-    at: WriteAt,
-    mut bytes: &[u8],
-) -> (u64, Result<(), Fault>) {
+pub(super) fn write_all(usage: &mut Usage, file: &StdFile, at: WriteAt, mut bytes: &[u8]) -> (u64, Result<(), Fault>) {
     let mut done: u64 = 0;
     while !bytes.is_empty() {
         let here = match at {
@@ -186,12 +182,7 @@ pub(super) fn symlink(usage: &mut Usage, dir: &Dir, target: &str, path: &str) ->
     Ok(())
 }
 
-pub(super) fn link(
-    usage: &mut Usage,
-    old: (&Dir, &str),
-    follow: bool,
-    new: (&Dir, &str),
-) -> Result<(), Fault> {
+pub(super) fn link(usage: &mut Usage, old: (&Dir, &str), follow: bool, new: (&Dir, &str)) -> Result<(), Fault> {
     check_writable_pair(old.0, new.0)?;
     if follow {
         return Err(Errno::INVAL.into());
@@ -290,10 +281,5 @@ fn inode(dir: &Dir, path: &str, follow: FollowSymlinks) -> Result<Inode, Fault> 
 
 fn stat(dir: &Dir, path: &Path, follow: FollowSymlinks) -> io::Result<Inode> {
     let metadata: Metadata = cap_primitives::fs::stat(&dir.dir, path, follow)?;
-    Ok(Inode {
-        ino: metadata.ino(),
-        links: metadata.nlink(),
-        len: metadata.len(),
-        is_file: metadata.is_file(),
-    })
+    Ok(Inode { ino: metadata.ino(), links: metadata.nlink(), len: metadata.len(), is_file: metadata.is_file() })
 }

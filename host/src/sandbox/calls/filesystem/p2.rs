@@ -155,8 +155,7 @@ impl HostDescriptor for FilesystemView<'_> {
             return Err(ErrorCode::NotPermitted.into());
         }
         let state = self.state().await?;
-        let written =
-            state.change(move |usage| ops::write(usage, &file.file, WriteAt::Offset(offset), &bytes)).await?;
+        let written = state.change(move |usage| ops::write(usage, &file.file, WriteAt::Offset(offset), &bytes)).await?;
         Ok(Filesize::try_from(written).unwrap_or(Filesize::MAX))
     }
 
@@ -200,7 +199,14 @@ impl HostDescriptor for FilesystemView<'_> {
         self.wasi().set_times_at(fd, flags, path, accessed, modified).await
     }
 
-    async fn link_at(&mut self, old: Fd, flags: PathFlags, old_path: String, new: Fd, new_path: String) -> FsResult<()> {
+    async fn link_at(
+        &mut self,
+        old: Fd,
+        flags: PathFlags,
+        old_path: String,
+        new: Fd,
+        new_path: String,
+    ) -> FsResult<()> {
         let follow = flags.contains(PathFlags::SYMLINK_FOLLOW);
         let (old, new) = (self.dir(&old).await?, self.dir(&new).await?);
         let state = self.state().await?;

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::sync::oneshot;
 use wasmtime::component::{
-    Access, Accessor, Destination, FutureReader, Linker, Resource, Source, StreamConsumer, StreamProducer, StreamReader,
-    StreamResult, VecBuffer,
+    Access, Accessor, Destination, FutureReader, Linker, Resource, Source, StreamConsumer, StreamProducer,
+    StreamReader, StreamResult, VecBuffer,
 };
 use wasmtime::{AsContextMut, StoreContextMut};
 use wasmtime_wasi::filesystem::{Descriptor, Dir, File, WasiFilesystem, WasiFilesystemCtxView};
@@ -82,9 +82,7 @@ fn file_of(view: &FilesystemView<'_>, fd: &Fd) -> FilesystemResult<File> {
 }
 
 /// The environment's directory, made now if it was not there.
-async fn state<U: FilesystemAccess + 'static>(
-    store: &Accessor<U, GuestFilesystem>,
-) -> FilesystemResult<Arc<TmpState>> {
+async fn state<U: FilesystemAccess + 'static>(store: &Accessor<U, GuestFilesystem>) -> FilesystemResult<Arc<TmpState>> {
     let (state, root, quota_bytes) = store.with(|mut store| {
         let tmp = store.get().tmp;
         (tmp.state().cloned(), Arc::clone(tmp.root()), tmp.quota_bytes())

@@ -42,7 +42,9 @@ impl OpenFiles {
 
     fn take(&self) -> Result<(), Fault> {
         self.held
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| (held < self.limit).then(|| held.saturating_add(1)))
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
+                (held < self.limit).then(|| held.saturating_add(1))
+            })
             .map(|_| ())
             .map_err(|_| Fault::TooManyOpenFiles)
     }

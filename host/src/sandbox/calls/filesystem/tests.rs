@@ -82,10 +82,8 @@ impl Guest {
     async fn read_file(&mut self, path: &str) -> FsResult<Vec<u8>> {
         let dir = self.tmp_fd();
         let none = OpenFlags::empty();
-        let fd = self
-            .files()
-            .open_at(dir, PathFlags::SYMLINK_FOLLOW, path.to_owned(), none, DescriptorFlags::READ)
-            .await?;
+        let fd =
+            self.files().open_at(dir, PathFlags::SYMLINK_FOLLOW, path.to_owned(), none, DescriptorFlags::READ).await?;
         let bytes = self.files().read(Resource::new_own(fd.rep()), 1 << 16, 0).await?.0;
         self.close(fd);
         Ok(bytes)
@@ -130,9 +128,7 @@ impl Guest {
         let fd = self.tmp_fd();
         let stream = self.files().read_directory(fd).await.unwrap();
         let mut names = Vec::new();
-        while let Some(entry) =
-            self.files().read_directory_entry(Resource::new_own(stream.rep())).await.unwrap()
-        {
+        while let Some(entry) = self.files().read_directory_entry(Resource::new_own(stream.rep())).await.unwrap() {
             names.push(entry.name);
         }
         HostDirectoryEntryStream::drop(&mut self.files(), stream).unwrap();
@@ -664,8 +660,7 @@ mod version_3 {
             for i in 0..200 {
                 create(files, &dir, &format!("f{i}")).await.unwrap();
             }
-            let (stream, done) =
-                files.with(|store| GuestFilesystem::read_directory(store, same(&dir))).unwrap();
+            let (stream, done) = files.with(|store| GuestFilesystem::read_directory(store, same(&dir))).unwrap();
             let (send, mut receive) = tokio::sync::mpsc::unbounded_channel();
             files.with(|store| stream.pipe(store, Collect(send))).unwrap();
             assert!(finished(files, done).await.is_ok());

@@ -85,7 +85,8 @@ impl TmpRoot {
             changed: Condvar::new(),
         });
         let placeholder = shared.make_directory(&random_name()?, true)?;
-        let limit = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |n| usize::try_from(n / 2).unwrap_or(usize::MAX));
+        let limit =
+            getrlimit(Resource::Nofile).current.map_or(usize::MAX, |n| usize::try_from(n / 2).unwrap_or(usize::MAX));
         let remover = {
             let shared = Arc::clone(&shared);
             std::thread::Builder::new().name("lamina-tmp".to_owned()).spawn(move || shared.remove_until_closed())?

@@ -117,12 +117,12 @@ impl AllowList {
 
     /// Whether a connection may be made to this address, for a request to `host` that is itself allowed.
     pub(super) fn allows_address(&self, host: &HostName, address: IpAddr, scheme: &Scheme, port: u16) -> bool {
-        let localhost = matches!(host, HostName::Name(name) if name == "localhost") && is_loopback(address);
+        let localhost = matches!(host, HostName::Name(name) if name == "localhost")
+            && is_loopback(address)
+            && self.lists_localhost(scheme, port);
         let unlisted = |form: IpAddr| match restricted(form) {
-            Some(range) => {
-                !self.networks(scheme, port).any(|network| network.contains(&form) && range.contains(&network))
-                    && !(localhost && self.lists_localhost(scheme, port))
-            }
+            _ if localhost => false,
+            Some(range) => !self.networks(scheme, port).any(|n| n.contains(&form) && range.contains(&n)),
             None => false,
         };
         if forms(address).any(unlisted) {

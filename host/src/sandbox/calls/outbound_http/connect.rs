@@ -163,7 +163,9 @@ fn from_connect(error: &io::Error) -> Error {
 
 fn from_tls(error: &io::Error) -> Error {
     match error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => Error::TlsCertificateError,
+        Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => {
+            Error::TlsCertificateError
+        }
         Some(rustls::Error::AlertReceived(alert)) => {
             Error::TlsAlertReceived { alert_id: Some(u8::from(*alert)), alert_message: Some(format!("{alert:?}")) }
         }

@@ -41,6 +41,8 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, timeout};
 use wasmtime_wasi_http::io::TokioIo;
+use wasmtime_wasi_http::p2::bindings::http::types as p2;
+use wasmtime_wasi_http::p3::bindings::http::types as p3;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 /// How long a lookup, a connection and a TLS handshake may take together, unless the guest says otherwise.
@@ -166,7 +168,8 @@ impl OutboundHttp {
             return Err(Error::HttpRequestDenied);
         }
         let own = self.connections.get_or_insert_with(|| Arc::new(Semaphore::new(MAX_ENVIRONMENT_CONNECTIONS)));
-        let permit = |of: &Arc<Semaphore>| Arc::clone(of).try_acquire_owned().map_err(|_| Error::ConnectionLimitReached);
+        let permit =
+            |of: &Arc<Semaphore>| Arc::clone(of).try_acquire_owned().map_err(|_| Error::ConnectionLimitReached);
         let permits = [permit(own)?, permit(&self.client.connections)?];
         Ok(Outgoing { client: Arc::clone(&self.client), allow: Arc::clone(&self.allow), to, permits })
     }
@@ -185,18 +188,32 @@ impl WasiHttpHooks for OutboundHttp {
         let counters = Arc::clone(&self.counters);
         Box::new(async move {
             let connected = match outgoing {
-                Ok(outgoing) => outgoing.connect(options).await,
+                Ok(outgoing) => {
+                    let connected = outgoing.connect(options).await;
+                    if !matches!(connected, Err(Error::HttpRequestDenied)) {
+                        counters.allowed.fetch_add(1, Ordering::Relaxed);
+                    }
+                    connected
+                }
                 Err(error) => Err(error),
             };
-            match &connected {
-                Err(Error::HttpRequestDenied) => {
-                    tracing::debug!(authority = ?request.uri().authority(), "a guest's request is denied");
-                    counters.denied.fetch_add(1, Ordering::Relaxed)
-                }
-                _ => counters.allowed.fetch_add(1, Ordering::Relaxed),
-            };
+            if let Err(Error::HttpRequestDenied) = connected {
+                tracing::debug!(authority = ?request.uri().authority(), "a guest's request is denied");
+                counters.denied.fetch_add(1, Ordering::Relaxed);
+            }
             connected?.send(request, options).await
         })
+    }
+
+    // Only a guest's own body fails this way; a guest must not be able to fill the host's log.
+    fn p2_error_from_hyper(&mut self, error: &hyper::Error) -> p2::ErrorCode {
+        tracing::debug!(%error, "a guest's request failed");
+        p2::ErrorCode::HttpProtocolError
+    }
+
+    fn p3_error_from_hyper(&mut self, error: &hyper::Error) -> p3::ErrorCode {
+        tracing::debug!(%error, "a guest's request failed");
+        p3::ErrorCode::HttpProtocolError
     }
 }
 
@@ -233,6 +250,7 @@ impl Connected {
 
         let (mut sender, connection) = http1::Builder::new()
             .max_buf_size(MAX_RESPONSE_HEADER_BYTES)
+            .max_header_size(MAX_RESPONSE_HEADER_BYTES)
             .max_headers(MAX_RESPONSE_HEADERS)
             .handshake(TokioIo::new(stream))
             .await
@@ -282,7 +300,11 @@ fn destination<B>(request: &Request<B>) -> Result<Destination, Error> {
     // `host:` has an empty port, which is none; one that is no number is an error.
     let port = match authority.as_str().get(authority.host().len()..).map(|port| port.trim_start_matches(':')) {
         None | Some("") => {
-            if scheme == Scheme::HTTPS { 443 } else { 80 }
+            if scheme == Scheme::HTTPS {
+                443
+            } else {
+                80
+            }
         }
         Some(_) => authority.port_u16().filter(|port| *port > 0).ok_or(Error::HttpRequestUriInvalid)?,
     };
@@ -311,11 +333,11 @@ fn from_hyper(error: hyper::Error) -> Error {
     if error.is_timeout() {
         return Error::HttpResponseTimeout;
     }
-    if error.is_incomplete_message() {
+    let broken = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    if error.is_incomplete_message() || broken.is_some_and(|e| e.kind() == std::io::ErrorKind::UnexpectedEof) {
         return Error::HttpResponseIncomplete;
     }
-    let broken = error.source().is_some_and(|cause| cause.downcast_ref::<std::io::Error>().is_some());
-    if error.is_closed() || error.is_canceled() || broken {
+    if error.is_closed() || error.is_canceled() || broken.is_some() {
         return Error::ConnectionTerminated;
     }
     Error::HttpProtocolError
