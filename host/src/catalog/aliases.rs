@@ -124,7 +124,9 @@ impl Catalog {
         }
         for (version, weight) in &alias.weights {
             if alias.version == Version::Latest || *version == Version::Latest {
-                return Err(Error::Invalid("$LATEST is not supported for an alias pointing to more than 1 version".into()));
+                return Err(Error::Invalid(
+                    "$LATEST is not supported for an alias pointing to more than 1 version".into(),
+                ));
             }
             if !view.records.versions.contains_key(version) {
                 let arn = self.home().function_arn(&alias.function, Some(version));

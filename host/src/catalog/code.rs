@@ -1,7 +1,7 @@
 //! Code: a function is created with it, and `$LATEST` gets new one.
 
-use super::{Catalog, Error, FunctionConcurrency, Result, View};
 use super::view::Records;
+use super::{Catalog, Error, FunctionConcurrency, Result, View};
 use crate::ids::{FunctionName, Version};
 use crate::storage::functions::{Change, CodeRecord, ConfigurationRecord, FunctionRecord, VersionRecord};
 use bytes::Bytes;

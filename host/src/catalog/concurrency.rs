@@ -91,9 +91,7 @@ impl FunctionConcurrency {
     /// Lets one invocation run on demand, or says why not.
     pub fn admit(self: &Arc<Self>) -> Result<Permit, ThrottleReason> {
         let below = |counter: &AtomicU32, limit: u32| {
-            counter
-                .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |used| (used < limit).then_some(used + 1))
-                .is_ok()
+            counter.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |used| (used < limit).then_some(used + 1)).is_ok()
         };
         match u32::try_from(self.reserved.load(Ordering::Acquire)) {
             Ok(reserved) => {
@@ -154,10 +152,7 @@ mod tests {
         assert_eq!(other.admit().unwrap_err(), ThrottleReason::ConcurrentInvocationLimitExceeded);
         let mine: Vec<_> = std::iter::from_fn(|| reserved.admit().ok()).collect();
         assert_eq!(mine.len(), 3, "guaranteed while others fill the rest");
-        assert_eq!(
-            reserved.admit().unwrap_err(),
-            ThrottleReason::ReservedFunctionConcurrentInvocationLimitExceeded
-        );
+        assert_eq!(reserved.admit().unwrap_err(), ThrottleReason::ReservedFunctionConcurrentInvocationLimitExceeded);
         drop(mine);
         assert!(reserved.admit().is_ok());
     }

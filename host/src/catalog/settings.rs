@@ -28,8 +28,7 @@ pub struct Settings {
 impl Settings {
     /// Reads the settings among a function's variables. Errors are for the caller, who set them.
     pub fn from_variables(variables: &BTreeMap<String, String>) -> Result<Self, String> {
-        let mut settings =
-            Self { reuse: true, cpu_time_limit: None, outbound: Arc::default(), idle_timeout: None };
+        let mut settings = Self { reuse: true, cpu_time_limit: None, outbound: Arc::default(), idle_timeout: None };
         for (name, value) in variables {
             let Some(setting) = name.strip_prefix(PREFIX) else { continue };
             let number = |least: u64, most: u64| match value.parse::<u64>() {
@@ -45,7 +44,8 @@ impl Settings {
                 "CPU_TIME_LIMIT_MS" => settings.cpu_time_limit = Some(Duration::from_millis(number(1, 900_000)?)),
                 "IDLE_TIMEOUT_S" => settings.idle_timeout = Some(Duration::from_secs(number(0, 86_400)?)),
                 "OUTBOUND_HOSTS" => {
-                    let list = AllowList::parse(value.split(',').map(str::trim).filter(|entry| !entry.is_empty())).map_err(|error| format!("{name}: {error}"))?;
+                    let list = AllowList::parse(value.split(',').map(str::trim).filter(|entry| !entry.is_empty()))
+                        .map_err(|error| format!("{name}: {error}"))?;
                     settings.outbound = Arc::new(list);
                 }
                 _ => return Err(format!("{name} is not a setting that Lamina knows")),

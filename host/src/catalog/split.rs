@@ -1,7 +1,7 @@
 //! How an alias with weights picks a version.
 
-use crate::storage::functions::{AliasRecord, Sticky};
 use crate::ids::Version;
+use crate::storage::functions::{AliasRecord, Sticky};
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
@@ -123,10 +123,9 @@ mod tests {
 
     #[test]
     fn a_sticky_key_always_picks_the_same_and_keys_spread() {
-        for (sticky, name, value) in [
-            (Sticky::Header("x-user".into()), "x-user", "u"),
-            (Sticky::Cookie("sid".into()), "cookie", "a=1; sid=u"),
-        ] {
+        for (sticky, name, value) in
+            [(Sticky::Header("x-user".into()), "x-user", "u"), (Sticky::Cookie("sid".into()), "cookie", "a=1; sid=u")]
+        {
             let split = split(&[(2, 0.5)], Some(sticky));
             let pick = |i: u32| {
                 let mut headers = http::HeaderMap::new();

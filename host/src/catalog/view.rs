@@ -5,9 +5,7 @@ use super::live::{LiveProvisioned, LiveVersion, Target};
 use super::split::Split;
 use super::{Catalog, Error, Result};
 use crate::ids::{AliasName, FunctionName, Qualifier, Version};
-use crate::storage::functions::{
-    AliasRecord, Change, FunctionRecord, ProvisionedRecord, Snapshot, VersionRecord,
-};
+use crate::storage::functions::{AliasRecord, Change, FunctionRecord, ProvisionedRecord, Snapshot, VersionRecord};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -7,8 +7,8 @@ use super::failure::{self, Limits};
 use super::http_event::{self, CollectError};
 use super::record::{self, Record};
 use super::{
-    Body, BodyError, FunctionError, HttpPayload, Invocation, Invoke, InvokeError, Outcome, PAYLOAD_LIMIT_BYTES, Payload,
-    Response, Source, StartKind, ThrottleReason, http_context,
+    Body, BodyError, FunctionError, HttpPayload, Invocation, Invoke, InvokeError, Outcome, PAYLOAD_LIMIT_BYTES,
+    Payload, Response, Source, StartKind, ThrottleReason, http_context,
 };
 use crate::catalog::concurrency::Permit;
 use crate::catalog::{self, Catalog, Function, Target};
@@ -182,12 +182,20 @@ impl Invoker {
         let timeout = Duration::from_secs(self.catalog.init_timeout_s().into());
         let error = failure::function_error(cause, call.request_id, Limits { timeout, ..limits(target) });
         let now_ms = self.clock.now_ms();
-        let log_tail = call.tail_log.then(|| {
-            failure.log.iter().flat_map(|line| line.text.iter().chain(b"\n")).copied().collect::<Vec<u8>>()
-        });
+        let log_tail = call
+            .tail_log
+            .then(|| failure.log.iter().flat_map(|line| line.text.iter().chain(b"\n")).copied().collect::<Vec<u8>>());
         if let Some(stream) = failure.log_stream {
             let status = failure::status(Some(&error));
-            record::write_failed_init(&self.logs, target, Arc::clone(&stream), now_ms, failure.duration, failure.log, status);
+            record::write_failed_init(
+                &self.logs,
+                target,
+                Arc::clone(&stream),
+                now_ms,
+                failure.duration,
+                failure.log,
+                status,
+            );
             let record = Record {
                 target,
                 request_id: call.request_id,
@@ -223,7 +231,9 @@ impl Invoker {
         call: &Call,
     ) -> Result<Outcome, InvokeError> {
         let Admitted { mut lease, permit, start, init_duration } = admitted;
-        let Some(worker) = lease.worker() else { return Err(InvokeError::Platform("a lease without environment".into())) };
+        let Some(worker) = lease.worker() else {
+            return Err(InvokeError::Platform("a lease without environment".into()));
+        };
         let limits = target.version.limits;
         let started_ms = self.clock.now_ms();
         let started = Instant::now();
@@ -304,8 +314,10 @@ impl Invoker {
                 () = cancelled.cancelled() => Err(Failure::Host("the caller went away".into())),
                 served = serving => served,
             };
-            let error =
-                served.as_ref().err().map(|f| failure::function_error(f.clone(), call.request_id, self::limits(&target)));
+            let error = served
+                .as_ref()
+                .err()
+                .map(|f| failure::function_error(f.clone(), call.request_id, self::limits(&target)));
             let log_tail = call.tail_log.then(|| worker.environment.io().log_tail());
             let record = Record {
                 target: &target,

@@ -168,7 +168,10 @@ pub struct InvocationSeries {
 
 impl std::fmt::Debug for InvocationSeries {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("InvocationSeries").field("version", &self.version).field("alias", &self.alias).finish_non_exhaustive()
+        f.debug_struct("InvocationSeries")
+            .field("version", &self.version)
+            .field("alias", &self.alias)
+            .finish_non_exhaustive()
     }
 }
 
