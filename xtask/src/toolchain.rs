@@ -164,10 +164,11 @@ fn has_target(target: &str) -> bool {
 /// A C compiler for `wasm32-wasi`, as program and first arguments.
 pub fn c_compiler(workspace: &Workspace) -> Result<(PathBuf, Vec<&'static str>)> {
     let found = || DEBIAN_C.iter().all(|package| apt::installed(package)) && which("clang").is_some();
-    if !found() && apt::usable() {
-        if let Err(why) = apt::install(workspace, "building C guests", &DEBIAN_C) {
-            steps::note(&format!("Debian's clang for wasm is not to be had: {why:#}"));
-        }
+    if !found()
+        && apt::usable()
+        && let Err(why) = apt::install(workspace, "building C guests", &DEBIAN_C)
+    {
+        steps::note(&format!("Debian's clang for wasm is not to be had: {why:#}"));
     }
     if found() {
         let clang = which("clang").context("clang is not on PATH")?;
