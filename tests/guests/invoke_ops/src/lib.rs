@@ -51,6 +51,15 @@ impl Guest for Ops {
         CALLS.set(CALLS.get() + 1);
         let parsed: Value = serde_json::from_slice(&event).unwrap_or(Value::Null);
         let answer = match parsed["op"].as_str() {
+            // Behind an HTTP route: the request's body says what to do, `{"respond": …}` what to answer.
+            None if parsed["requestContext"].is_object() => {
+                let body: Value = serde_json::from_str(text(&parsed, "body")).unwrap_or(Value::Null);
+                match (body["op"].as_str(), body.get("respond")) {
+                    (_, Some(respond)) => respond.clone(),
+                    (Some(op), None) => run(op, &body, &context)?,
+                    (None, None) => return Ok(event),
+                }
+            }
             None if parsed["Records"].is_array() => batch(&parsed, &context)?,
             None => return Ok(event),
             Some("bytes") => return Ok(vec![b'x'; number(&parsed, "size")]),
