@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from harness import clients, packages, wait
 from harness.daemon import Daemon
+from harness.functions import create, zipped
 
 _numbers = itertools.count(1)
 
@@ -121,33 +121,6 @@ def names(request):
     return lambda: unique(request)
 
 
-def create(lam, name, zipped, environment=None, **more):
-    """CreateFunction with what tests rarely care about filled in, waited for until Active."""
-    settings = {
-        "Runtime": "provided.al2023",
-        "Handler": "bootstrap",
-        "Role": clients.ROLE,
-        "Timeout": 10,
-        "MemorySize": 128,
-    } | more
-    if environment is not None:
-        settings["Environment"] = {"Variables": environment}
-    answer = lam.create_function(FunctionName=name, Code={"ZipFile": zipped}, **settings)
-    active(lam, name)
-    return answer
-
-
-def active(lam, name):
-    """Waits until the function can be invoked and its last update is done."""
-
-    def settled():
-        now = lam.get_function_configuration(FunctionName=name)
-        assert now.get("State") != "Failed", now
-        return now.get("State") == "Active" and now.get("LastUpdateStatus") in (None, "Successful")
-
-    wait.until(f"{name} is active", settled, 30)
-
-
 @pytest.fixture
 def make(request, daemon):
     """Makes functions on the shared daemon, deleted with the test: `make("invoke_ops", Timeout=1)`.
@@ -169,13 +142,6 @@ def make(request, daemon):
                 daemon.lam.delete_function(FunctionName=name)
             except daemon.lam.exceptions.ResourceNotFoundException:
                 pass
-
-
-def zipped(package):
-    """A guest's name or the bytes of a zip, as the bytes of a zip."""
-    if isinstance(package, bytes):
-        return package
-    return packages.text_package(package) if "." in package else packages.package(package)
 
 
 @pytest.fixture

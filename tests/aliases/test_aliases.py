@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from conftest import active
 from harness import packages
 from harness.clients import function_arn, refused
+from harness.functions import active
 
 
 def constant(mark):
@@ -28,8 +28,11 @@ def three(lam, make):
 def put_alias(daemon, function, alias, body):
     """UpdateAlias with members that boto3 does not know."""
     return daemon.request(
-        "PUT", f"/2015-03-31/functions/{function}/aliases/{alias}", json.dumps(body).encode(),
-        {"Content-Type": "application/json"}, listener="api",
+        "PUT",
+        f"/2015-03-31/functions/{function}/aliases/{alias}",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+        listener="api",
     )
 
 
@@ -71,19 +74,32 @@ def test_refusals(lam, three):
 
 @pytest.mark.parametrize(
     "version,weights",
-    [("1", {"2": 1.5}), ("1", {"2": -0.1}), ("1", {"2": 0.6, "3": 0.6}), ("1", {"1": 0.5}), ("$LATEST", {"2": 0.5}), ("1", {"$LATEST": 0.5})],
+    [
+        ("1", {"2": 1.5}),
+        ("1", {"2": -0.1}),
+        ("1", {"2": 0.6, "3": 0.6}),
+        ("1", {"1": 0.5}),
+        ("$LATEST", {"2": 0.5}),
+        ("1", {"$LATEST": 0.5}),
+    ],
 )
 def test_weights_that_make_no_sense_are_refused(lam, three, version, weights):
     with refused(("InvalidParameterValueException", "ValidationException"), 400):
         lam.create_alias(
-            FunctionName=three, Name="split", FunctionVersion=version, RoutingConfig={"AdditionalVersionWeights": weights}
+            FunctionName=three,
+            Name="split",
+            FunctionVersion=version,
+            RoutingConfig={"AdditionalVersionWeights": weights},
         )
 
 
 def test_a_weight_of_an_unknown_version_is_refused(lam, three):
     with refused(("ResourceNotFoundException", "InvalidParameterValueException")):
         lam.create_alias(
-            FunctionName=three, Name="split", FunctionVersion="1", RoutingConfig={"AdditionalVersionWeights": {"99": 0.5}}
+            FunctionName=three,
+            Name="split",
+            FunctionVersion="1",
+            RoutingConfig={"AdditionalVersionWeights": {"99": 0.5}},
         )
 
 
@@ -101,7 +117,9 @@ def test_list_in_pages_and_by_version(lam, three):
 
 def test_weights_split_among_three_versions(daemon, lam, three):
     lam.create_alias(
-        FunctionName=three, Name="split", FunctionVersion="1",
+        FunctionName=three,
+        Name="split",
+        FunctionVersion="1",
         RoutingConfig={"AdditionalVersionWeights": {"2": 0.3, "3": 0.2}},
     )
     assert lam.get_alias(FunctionName=three, Name="split")["RoutingConfig"] == {
@@ -141,5 +159,7 @@ def test_sticky_is_stored_and_refused_when_malformed(daemon, lam, three):
         answer = put_alias(daemon, three, "split", {"RoutingConfig": routing})
         assert answer.status == 200 and json.loads(answer.body)["RoutingConfig"] == routing, answer
     for sticky in ({"Header": ""}, {"Header": "a b"}, {"Query": "x"}, {"Header": "a", "Cookie": "b"}, "x-user"):
-        answer = put_alias(daemon, three, "split", {"RoutingConfig": {"AdditionalVersionWeights": weights, "Sticky": sticky}})
+        answer = put_alias(
+            daemon, three, "split", {"RoutingConfig": {"AdditionalVersionWeights": weights, "Sticky": sticky}}
+        )
         assert answer.status == 400, (sticky, answer)

@@ -3,8 +3,8 @@
 import json
 import threading
 
-from conftest import active
 from harness import packages, wait
+from harness.functions import active
 
 
 def test_swapping_loses_and_mixes_nothing(daemon, lam, make):
@@ -32,7 +32,9 @@ def test_swapping_loses_and_mixes_nothing(daemon, lam, make):
             answer = json.loads(content)
             version = answer["version"]
             expected = {"code": f"CODE-MARK:{version:0>13}.", "mark": version, "version": version}
-            if {key: answer[key] for key in expected} != expected or response.headers["X-Amz-Executed-Version"] != version:
+            if {key: answer[key] for key in expected} != expected or response.headers[
+                "X-Amz-Executed-Version"
+            ] != version:
                 problems.append((version, answer, response.headers["X-Amz-Executed-Version"]))
             with counted:
                 seen[version] += 1
@@ -66,7 +68,9 @@ def test_an_invocation_in_flight_finishes_on_its_version(daemon, lam, make):
     thread.start()
     wait.until(
         "it is running",
-        lambda: daemon.metrics().sum("lamina_environments", function=name, state="busy") > before or not thread.is_alive(),
+        lambda: (
+            daemon.metrics().sum("lamina_environments", function=name, state="busy") > before or not thread.is_alive()
+        ),
     )
     lam.update_function_configuration(FunctionName=name, Environment={"Variables": {"MARK": "2"}})
     active(lam, name)

@@ -1,12 +1,12 @@
-"""Provisioned concurrency: ready before it says so, used first, spilled over, replaced, and there again after a restart."""
+"""Provisioned concurrency: ready before it says so, used first, spilled over, replaced, there again after a restart."""
 
 import threading
 
 import pytest
 
-from conftest import create, zipped
 from harness import wait
 from harness.clients import function_arn, refused
+from harness.functions import active, create, zipped
 
 
 def config_of(lam, name, qualifier):
@@ -80,15 +80,11 @@ def test_a_dead_one_is_replaced(daemon, lam, make):
 def test_an_init_that_fails_is_told(lam, make):
     name = make("invoke_ops", environment={"INIT": "fail"}, Publish=True)
     lam.put_provisioned_concurrency_config(FunctionName=name, Qualifier="1", ProvisionedConcurrentExecutions=1)
-    failed = wait.until(
-        "FAILED", lambda: (now := config_of(lam, name, "1"))["Status"] == "FAILED" and now, 30
-    )
+    failed = wait.until("FAILED", lambda: (now := config_of(lam, name, "1"))["Status"] == "FAILED" and now, 30)
     assert failed["StatusReason"] and failed["AvailableProvisionedConcurrentExecutions"] == 0
 
 
 def test_an_alias_moves_its_provisioned_ones_with_it(daemon, lam, make):
-    from conftest import active
-
     name = make("invoke_ops", environment={"MARK": "1"}, Publish=True)
     lam.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
     lam.put_provisioned_concurrency_config(FunctionName=name, Qualifier="live", ProvisionedConcurrentExecutions=1)
@@ -104,15 +100,15 @@ def test_an_alias_moves_its_provisioned_ones_with_it(daemon, lam, make):
 
 
 def test_list_change_and_delete(daemon, lam, make):
-    from conftest import active
-
     name = make("invoke_ops", Publish=True)
     lam.update_function_configuration(FunctionName=name, Timeout=9)
     active(lam, name)
     lam.publish_version(FunctionName=name)
     lam.create_alias(FunctionName=name, Name="live", FunctionVersion="2")
     for qualifier in ("1", "live"):
-        lam.put_provisioned_concurrency_config(FunctionName=name, Qualifier=qualifier, ProvisionedConcurrentExecutions=1)
+        lam.put_provisioned_concurrency_config(
+            FunctionName=name, Qualifier=qualifier, ProvisionedConcurrentExecutions=1
+        )
     seen = []
     for page in lam.get_paginator("list_provisioned_concurrency_configs").paginate(
         FunctionName=name, PaginationConfig={"PageSize": 1}

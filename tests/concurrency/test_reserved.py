@@ -5,8 +5,9 @@ import threading
 
 import pytest
 
-from harness import wait
+from harness import config, wait
 from harness.clients import refused
+from harness.functions import create, zipped
 
 
 def running(daemon, name):
@@ -41,7 +42,10 @@ class Sleepers:
 def test_put_get_delete(lam, make):
     name = make()
     assert "ReservedConcurrentExecutions" not in lam.get_function_concurrency(FunctionName=name)
-    assert lam.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=7)["ReservedConcurrentExecutions"] == 7
+    assert (
+        lam.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=7)["ReservedConcurrentExecutions"]
+        == 7
+    )
     assert lam.get_function_concurrency(FunctionName=name)["ReservedConcurrentExecutions"] == 7
     assert lam.get_function(FunctionName=name)["Concurrency"] == {"ReservedConcurrentExecutions": 7}
     assert lam.delete_function_concurrency(FunctionName=name)["ResponseMetadata"]["HTTPStatusCode"] == 204
@@ -119,7 +123,9 @@ def test_never_more_than_the_cap_at_once(daemon, lam, make):
     def call():
         connection = daemon.connection("api")
         for _ in range(20):
-            connection.request("POST", f"/2015-03-31/functions/{name}/invocations", json.dumps({"op": "sleep", "ms": 20}))
+            connection.request(
+                "POST", f"/2015-03-31/functions/{name}/invocations", json.dumps({"op": "sleep", "ms": 20})
+            )
             response = connection.getresponse()
             response.read()
             statuses.append(response.status)
@@ -140,9 +146,6 @@ def test_never_more_than_the_cap_at_once(daemon, lam, make):
 
 def test_reserved_for_one_is_kept_from_others(own_daemon):
     """A host of 4: 3 reserved leave 1 for the rest, and the reserved 3 stay free for their function."""
-    from conftest import create, zipped
-    from harness import config
-
     daemon = own_daemon(config.render({"concurrency": {"limit": 4, "unreserved_minimum": 1}})).start()
     create(daemon.lam, "kept", zipped("invoke_ops"), Timeout=30)
     create(daemon.lam, "rest", zipped("invoke_ops"), Timeout=30)

@@ -15,9 +15,7 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/lamina"
 
 def boto(service, endpoint):
     """A boto3 client that asks once: a test wants the first answer, not a third one."""
-    session = boto3.session.Session(
-        aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION
-    )
+    session = boto3.session.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
     return session.client(
         service,
         endpoint_url=endpoint,

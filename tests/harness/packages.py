@@ -23,7 +23,7 @@ def built(name):
 
 @functools.cache
 def wat(name, mark=None):
-    """A hand-written guest as text: `NAME.event.wat` in its shell, `NAME.command.wat` and `NAME.component.wat` as they are."""
+    """A hand-written guest as text: `NAME.event.wat` in its shell, command modules and components as they are."""
     path = WAT / f"{name}.wat"
     text = path.read_text()
     if mark is not None:
@@ -83,12 +83,7 @@ def padded_module(size):
     """A valid command module with a custom section that makes it `size` bytes large."""
     # (module (func (export "_start")) (memory (export "memory") 1))
     module = bytes.fromhex(
-        "0061736d01000000"
-        "010401600000"
-        "03020100"
-        "0503010001"
-        "0713" "02" "065f7374617274" "0000" "066d656d6f7279" "0200"
-        "0a040102000b"
+        "0061736d01000000010401600000030201000503010001071302065f73746172740000066d656d6f727902000a040102000b"
     )
     name = b"\x07padding"
     content = size - len(module) - 1 - 5 - len(name)

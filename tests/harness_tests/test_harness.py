@@ -1,10 +1,10 @@
 """The harness itself: what it generates is well-formed, and its checks can fail."""
 
 import io
-import tomllib
 import zipfile
 
 import pytest
+import tomllib
 
 from harness import config, metrics, packages, wait
 
@@ -46,11 +46,18 @@ def test_waiting_ends_with_an_error():
 
 
 def test_packages_are_deterministic_and_hold_their_guest():
-    one, two = packages.text_package("invoke_constant.event", "v1"), packages.text_package("invoke_constant.event", "v2")
+    one, two = (
+        packages.text_package("invoke_constant.event", "v1"),
+        packages.text_package("invoke_constant.event", "v2"),
+    )
     assert one != two
     with zipfile.ZipFile(io.BytesIO(one)) as zipped:
         text = zipped.read("bootstrap.wat").decode()
-    assert '"\\"v1\\""' in text and "GUEST" not in text.replace("GUEST stands", "") and "canon lift (core func $init)" not in text
+    assert (
+        '"\\"v1\\""' in text
+        and "GUEST" not in text.replace("GUEST stands", "")
+        and "canon lift (core func $init)" not in text
+    )
     assert "canon lift (core func $init)" in packages.wat("hostile_init.event")
 
 

@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from conftest import active, create, zipped
 from harness import config, packages, wait
 from harness.daemon import Daemon
+from harness.functions import active, create, zipped
 
 MB = 1 << 20
 
@@ -34,11 +34,16 @@ def site(tmp_path_factory):
             lam.publish_version(FunctionName="split")
         for alias, sticky in (("by-header", {"Header": "x-user"}), ("by-cookie", {"Cookie": "session"})):
             body = {
-                "Name": alias, "FunctionVersion": "1",
+                "Name": alias,
+                "FunctionVersion": "1",
                 "RoutingConfig": {"AdditionalVersionWeights": {"2": 0.3, "3": 0.3}, "Sticky": sticky},
             }
             answer = daemon.request(
-                "POST", "/2015-03-31/functions/split/aliases", json.dumps(body), {"Content-Type": "application/json"}, "api"
+                "POST",
+                "/2015-03-31/functions/split/aliases",
+                json.dumps(body),
+                {"Content-Type": "application/json"},
+                "api",
             )
             assert answer.status == 201, answer
         assert daemon.stop() == 0
@@ -84,7 +89,12 @@ def test_a_parameter_becomes_part_of_the_event(site):
     assert seen["pathParameters"] == {"id": "a b"}
     assert seen["headers"]["x-one"] == "1" and seen["cookies"] == ["a=1", "b=2"]
     http = seen["requestContext"]["http"]
-    assert (http["method"], http["path"], http["protocol"], http["sourceIp"]) == ("GET", "/users/a%20b", "HTTP/1.1", "127.0.0.1")
+    assert (http["method"], http["path"], http["protocol"], http["sourceIp"]) == (
+        "GET",
+        "/users/a%20b",
+        "HTTP/1.1",
+        "127.0.0.1",
+    )
     assert seen["requestContext"]["requestId"] and isinstance(seen["requestContext"]["timeEpoch"], int)
     assert seen["isBase64Encoded"] is False and "body" not in seen
 
@@ -106,7 +116,9 @@ def test_text_and_binary_bodies(site):
     assert (base64.b64decode(seen["body"]), seen["isBase64Encoded"]) == (b"\x00\xff", True)
 
 
-@pytest.mark.parametrize("method,path", [("GET", "/nothing"), ("POST", "/users/1"), ("GET", "/users/"), ("GET", "/files/")])
+@pytest.mark.parametrize(
+    "method,path", [("GET", "/nothing"), ("POST", "/users/1"), ("GET", "/users/"), ("GET", "/files/")]
+)
 def test_what_no_route_matches_is_404(site, method, path):
     answer = site.request(method, path)
     assert answer.status == 404 and json.loads(answer.body) == {"message": "Not Found"}
@@ -117,29 +129,47 @@ def ops(site, body):
 
 
 def test_a_structured_response(site):
-    answer = ops(site, {"respond": {
-        "statusCode": 201, "headers": {"X-Thing": "a", "Content-Type": "text/plain"}, "cookies": ["a=1", "b=2"], "body": "made",
-    }})
+    answer = ops(
+        site,
+        {
+            "respond": {
+                "statusCode": 201,
+                "headers": {"X-Thing": "a", "Content-Type": "text/plain"},
+                "cookies": ["a=1", "b=2"],
+                "body": "made",
+            }
+        },
+    )
     assert (answer.status, answer.body) == (201, b"made")
     assert (answer.headers["x-thing"], answer.headers["content-type"]) == ("a", "text/plain")
     assert answer.headers.get_all("set-cookie") == ["a=1", "b=2"]
-    answer = ops(site, {"respond": {"statusCode": 200, "body": base64.b64encode(b"\x00\xff").decode(), "isBase64Encoded": True}})
+    answer = ops(
+        site, {"respond": {"statusCode": 200, "body": base64.b64encode(b"\x00\xff").decode(), "isBase64Encoded": True}}
+    )
     assert answer.body == b"\x00\xff"
 
 
 def test_a_response_without_a_status_is_the_body(site):
     answer = ops(site, {"respond": {"hello": "world"}})
-    assert (answer.status, json.loads(answer.body), answer.headers["content-type"]) == (200, {"hello": "world"}, "application/json")
+    assert (answer.status, json.loads(answer.body), answer.headers["content-type"]) == (
+        200,
+        {"hello": "world"},
+        "application/json",
+    )
     assert json.loads(ops(site, {"respond": "just text"}).body) == "just text"
 
 
-@pytest.mark.parametrize("response", [{"statusCode": "abc"}, {"statusCode": 99}, {"statusCode": 200, "isBase64Encoded": True, "body": "%"}])
+@pytest.mark.parametrize(
+    "response", [{"statusCode": "abc"}, {"statusCode": 99}, {"statusCode": 200, "isBase64Encoded": True, "body": "%"}]
+)
 def test_a_malformed_response_is_an_internal_error(site, response):
     answer = ops(site, {"respond": response})
     assert answer.status in (500, 502) and json.loads(answer.body) == {"message": "Internal Server Error"}, answer
 
 
-@pytest.mark.parametrize("failure", [{"op": "fail", "type": "A", "message": "secret"}, {"op": "panic"}, {"op": "exit", "code": 2}])
+@pytest.mark.parametrize(
+    "failure", [{"op": "fail", "type": "A", "message": "secret"}, {"op": "panic"}, {"op": "exit", "code": 2}]
+)
 def test_a_failing_function_is_an_internal_error_that_tells_nothing(site, failure):
     answer = ops(site, failure)
     assert answer.status in (500, 502) and json.loads(answer.body) == {"message": "Internal Server Error"}, answer
@@ -221,8 +251,14 @@ def test_an_uri_past_the_limit_is_414_and_headers_past_it_431(site):
 
 @pytest.mark.parametrize(
     "text",
-    [b"nonsense\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET /users/1 HTTP/1.1\r\n\r\n", b"GET /users/1 HTTP/1.1\r\nHost: x\r\nContent-Length: z\r\n\r\n",
-     b"POST /ops HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"\x16\x03\x01\x00\x00"],
+    [
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /users/1 HTTP/1.1\r\n\r\n",
+        b"GET /users/1 HTTP/1.1\r\nHost: x\r\nContent-Length: z\r\n\r\n",
+        b"POST /ops HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"\x16\x03\x01\x00\x00",
+    ],
     ids=["no-http", "version", "no-host", "length", "smuggling", "tls"],
 )
 def test_malformed_requests_get_400_or_a_close(site, text):
@@ -290,7 +326,10 @@ def test_a_route_to_a_version(site):
     assert json.loads(get(site, "/version").body) == "v2"
 
 
-@pytest.mark.parametrize("path,header", [("/by-header", lambda who: {"X-User": who}), ("/by-cookie", lambda who: {"Cookie": f"z=1; session={who}"})])
+@pytest.mark.parametrize(
+    "path,header",
+    [("/by-header", lambda who: {"X-User": who}), ("/by-cookie", lambda who: {"Cookie": f"z=1; session={who}"})],
+)
 def test_a_sticky_split_keeps_each_caller_on_a_version(site, path, header):
     chosen = {}
     for _ in range(3):

@@ -3,6 +3,7 @@
 import threading
 
 from harness import wait
+from harness.functions import active
 
 ENOSPC = 51  # WASI's number
 
@@ -76,7 +77,8 @@ def test_an_idle_environment_is_retired(daemon, make):
     name = make("invoke_ops", environment={"LAMINA_IDLE_TIMEOUT_S": "1"})
     first = daemon.invoke(name, {"op": "count"}).ok()["instance"]
     alive = lambda: sum(
-        daemon.metrics().sum("lamina_environments", function=name, state=state) for state in ("idle", "busy", "initializing")
+        daemon.metrics().sum("lamina_environments", function=name, state=state)
+        for state in ("idle", "busy", "initializing")
     )
     assert alive() == 1
     wait.until("it is retired", lambda: alive() == 0, 15)
@@ -96,8 +98,6 @@ def test_the_last_used_environment_is_used_first(daemon, make):
 
 
 def test_an_update_retires_environments_of_the_old_configuration(daemon, lam, make):
-    from conftest import active
-
     name = make("invoke_ops", environment={"A": "1"})
     assert daemon.invoke(name, {"op": "env"}).ok()["A"] == "1"
     lam.update_function_configuration(FunctionName=name, Environment={"Variables": {"A": "2"}})

@@ -36,7 +36,9 @@ def test_a_timeout_of_a_busy_guest(daemon, make):
 def test_an_exit(daemon, make, guest):
     name = make(guest)
     document = daemon.invoke(name, {"op": "exit", "code": 3}).failed("Runtime.ExitError")
-    assert re.search(r"RequestId: [0-9a-f-]{36} Error: Runtime exited with error: exit status 3", document["errorMessage"])
+    assert re.search(
+        r"RequestId: [0-9a-f-]{36} Error: Runtime exited with error: exit status 3", document["errorMessage"]
+    )
     assert daemon.invoke(name, {"plain": 1}).ok() == {"plain": 1}
 
 

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from conftest import active
 from harness import packages
 from harness.clients import function_arn, refused
+from harness.functions import active
 
 
 @pytest.mark.parametrize("guest", ["invoke_echo.event", "invoke_echo.command", "invoke_ops", "command_ops"])
@@ -20,9 +20,17 @@ def test_the_event_comes_back(daemon, make, guest, event):
 def test_an_http_function_takes_a_payload_2_event(daemon, make):
     name = make("http_ops")
     event = {
-        "version": "2.0", "routeKey": "POST /a/body", "rawPath": "/a/body", "rawQueryString": "x=1&y=2",
-        "headers": {"content-type": "text/plain", "x-one": "1"}, "body": "hello", "isBase64Encoded": False,
-        "requestContext": {"http": {"method": "POST", "path": "/a/body", "sourceIp": "127.0.0.1"}, "routeKey": "POST /a/body"},
+        "version": "2.0",
+        "routeKey": "POST /a/body",
+        "rawPath": "/a/body",
+        "rawQueryString": "x=1&y=2",
+        "headers": {"content-type": "text/plain", "x-one": "1"},
+        "body": "hello",
+        "isBase64Encoded": False,
+        "requestContext": {
+            "http": {"method": "POST", "path": "/a/body", "sourceIp": "127.0.0.1"},
+            "routeKey": "POST /a/body",
+        },
     }
     answer = daemon.invoke(name, event).ok()
     body = base64.b64decode(answer["body"]).decode() if answer.get("isBase64Encoded") else answer["body"]
@@ -44,8 +52,14 @@ def test_an_http_function_refuses_what_is_no_request(daemon, make):
 
 def test_a_wasi_http_0_3_function(daemon, make):
     event = {
-        "version": "2.0", "routeKey": "$default", "rawPath": "/p3", "rawQueryString": "", "headers": {}, "body": "over",
-        "isBase64Encoded": False, "requestContext": {"http": {"method": "POST", "path": "/p3", "sourceIp": "127.0.0.1"}},
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": "/p3",
+        "rawQueryString": "",
+        "headers": {},
+        "body": "over",
+        "isBase64Encoded": False,
+        "requestContext": {"http": {"method": "POST", "path": "/p3", "sourceIp": "127.0.0.1"}},
     }
     answer = daemon.invoke(make("http_p3"), event).ok()
     body = base64.b64decode(answer["body"]).decode() if answer.get("isBase64Encoded") else answer["body"]
@@ -78,7 +92,9 @@ def test_headers_of_the_answer(daemon, lam, make):
     name = make(Publish=True)
     answer = daemon.invoke(name)
     assert (answer.status, answer.version) == (200, "$LATEST")
-    assert re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", answer.headers["x-amzn-requestid"])
+    assert re.fullmatch(
+        r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", answer.headers["x-amzn-requestid"]
+    )
     assert "x-amz-log-result" not in answer.headers
     assert daemon.invoke(name, Qualifier="1").version == "1"
 
@@ -96,7 +112,11 @@ def test_dry_run_checks_without_running(daemon, lam, make):
 def test_an_unknown_invocation_type_is_refused(daemon, make):
     name = make()
     answer = daemon.request(
-        "POST", f"/2015-03-31/functions/{name}/invocations", b"{}", {"X-Amz-Invocation-Type": "Sideways"}, listener="api"
+        "POST",
+        f"/2015-03-31/functions/{name}/invocations",
+        b"{}",
+        {"X-Amz-Invocation-Type": "Sideways"},
+        listener="api",
     )
     assert answer.status == 400, answer
 
@@ -109,9 +129,16 @@ def test_log_tail_has_lambdas_lines(daemon, make):
     lines = log.splitlines()
     assert any(line.startswith(f"START RequestId: {request_id} Version: $LATEST") for line in lines), log
     assert f"END RequestId: {request_id}" in lines
-    assert any("hello from inside 0" in line for line in lines) and any("hello from inside on stderr" in line for line in lines)
+    assert any("hello from inside 0" in line for line in lines) and any(
+        "hello from inside on stderr" in line for line in lines
+    )
     report = next(line for line in lines if line.startswith(f"REPORT RequestId: {request_id}"))
-    for field in (r"Duration: \d+\.\d+ ms", r"Billed Duration: \d+ ms", "Memory Size: 128 MB", r"Max Memory Used: \d+ MB"):
+    for field in (
+        r"Duration: \d+\.\d+ ms",
+        r"Billed Duration: \d+ ms",
+        "Memory Size: 128 MB",
+        r"Max Memory Used: \d+ MB",
+    ):
         assert re.search(field, report), report
     assert re.search(r"Init Duration: \d+\.\d+ ms", report), "the first start is a cold one"
     again = base64.b64decode(daemon.invoke(name, {"op": "count"}, LogType="Tail").log_result).decode()
@@ -167,7 +194,11 @@ def test_the_trace_header_reaches_the_function(daemon, make):
     name = make("invoke_ops")
     trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
     answer = daemon.request(
-        "POST", f"/2015-03-31/functions/{name}/invocations", b'{"op":"context"}', {"X-Amzn-Trace-Id": trace}, listener="api"
+        "POST",
+        f"/2015-03-31/functions/{name}/invocations",
+        b'{"op":"context"}',
+        {"X-Amzn-Trace-Id": trace},
+        listener="api",
     )
     assert json.loads(answer.body)["trace_id"].startswith("Root=1-5759e988-bd862e3fe1be46a994272793")
 
@@ -178,9 +209,15 @@ def test_qualifiers_in_every_place(daemon, lam, make):
     lam.update_function_code(FunctionName=name, ZipFile=packages.text_package("invoke_constant.event", "two"))
     active(lam, name)
     for function, qualifier, expected in [
-        (name, None, "two"), (name, "$LATEST", "two"), (name, "1", "one"), (name, "live", "one"),
-        (f"{name}:1", None, "one"), (f"{name}:live", None, "one"), (function_arn(name, "live"), None, "one"),
-        (f"000000000000:function:{name}:1", None, "one"), (f"{name}:live", "live", "one"),
+        (name, None, "two"),
+        (name, "$LATEST", "two"),
+        (name, "1", "one"),
+        (name, "live", "one"),
+        (f"{name}:1", None, "one"),
+        (f"{name}:live", None, "one"),
+        (function_arn(name, "live"), None, "one"),
+        (f"000000000000:function:{name}:1", None, "one"),
+        (f"{name}:live", "live", "one"),
     ]:
         more = {"Qualifier": qualifier} if qualifier else {}
         assert daemon.invoke(function, **more).ok() == expected, (function, qualifier)
@@ -196,8 +233,13 @@ def test_environment_variables_reach_the_guest_and_nothing_else(daemon, make, gu
     name = make(guest, environment={"GREETING": "hej", "EMPTY": "", "LAMINA_SANDBOX": "reuse"})
     if guest == "http_ops":
         event = {
-            "version": "2.0", "rawPath": "/env", "rawQueryString": "", "headers": {}, "isBase64Encoded": False,
-            "routeKey": "$default", "requestContext": {"http": {"method": "GET", "path": "/env", "sourceIp": "127.0.0.1"}},
+            "version": "2.0",
+            "rawPath": "/env",
+            "rawQueryString": "",
+            "headers": {},
+            "isBase64Encoded": False,
+            "routeKey": "$default",
+            "requestContext": {"http": {"method": "GET", "path": "/env", "sourceIp": "127.0.0.1"}},
         }
         answer = daemon.invoke(name, event).ok()
         body = base64.b64decode(answer["body"]) if answer.get("isBase64Encoded") else answer["body"]

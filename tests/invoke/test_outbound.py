@@ -36,8 +36,12 @@ def upstream():
 
 def fetch(daemon, name, authority):
     event = {
-        "version": "2.0", "routeKey": "$default", "rawPath": "/fetch", "rawQueryString": f"authority={authority}&path=/x",
-        "headers": {}, "isBase64Encoded": False,
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": "/fetch",
+        "rawQueryString": f"authority={authority}&path=/x",
+        "headers": {},
+        "isBase64Encoded": False,
         "requestContext": {"http": {"method": "GET", "path": "/fetch", "sourceIp": "127.0.0.1"}},
     }
     answer = daemon.invoke(name, event).ok()

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from conftest import active, create, zipped
 from harness import clients, packages
 from harness.clients import function_arn, refused
+from harness.functions import active, create, zipped
 
 ECHO = "invoke_echo.event"
 INVALID = ("InvalidParameterValueException", "ValidationException")
@@ -21,16 +21,33 @@ def sha(package):
 def test_create_answers_the_configuration(lam, make, name):
     package = zipped(ECHO)
     answer = create(
-        lam, name, package, {"A": "1"}, Description="echoes", Timeout=7, MemorySize=256, EphemeralStorage={"Size": 1024},
+        lam,
+        name,
+        package,
+        {"A": "1"},
+        Description="echoes",
+        Timeout=7,
+        MemorySize=256,
+        EphemeralStorage={"Size": 1024},
         Tags={"team": "blue"},
     )
     try:
         assert answer["ResponseMetadata"]["HTTPStatusCode"] == 201
         expected = {
-            "FunctionName": name, "FunctionArn": function_arn(name), "Runtime": "provided.al2023", "Role": clients.ROLE,
-            "Handler": "bootstrap", "CodeSize": len(package), "CodeSha256": sha(package), "Description": "echoes",
-            "Timeout": 7, "MemorySize": 256, "EphemeralStorage": {"Size": 1024}, "Version": "$LATEST",
-            "Environment": {"Variables": {"A": "1"}}, "PackageType": "Zip",
+            "FunctionName": name,
+            "FunctionArn": function_arn(name),
+            "Runtime": "provided.al2023",
+            "Role": clients.ROLE,
+            "Handler": "bootstrap",
+            "CodeSize": len(package),
+            "CodeSha256": sha(package),
+            "Description": "echoes",
+            "Timeout": 7,
+            "MemorySize": 256,
+            "EphemeralStorage": {"Size": 1024},
+            "Version": "$LATEST",
+            "Environment": {"Variables": {"A": "1"}},
+            "PackageType": "Zip",
         }
         assert {key: answer.get(key) for key in expected} == expected
         assert answer["State"] in ("Pending", "Active") and answer["RevisionId"]
@@ -57,7 +74,9 @@ def test_last_modified_has_lambdas_form(lam, make):
     assert modified.endswith("+0000")
 
 
-@pytest.mark.parametrize("form", ["{name}", "000000000000:function:{name}", "arn:aws:lambda:us-east-1:000000000000:function:{name}"])
+@pytest.mark.parametrize(
+    "form", ["{name}", "000000000000:function:{name}", "arn:aws:lambda:us-east-1:000000000000:function:{name}"]
+)
 def test_every_form_of_a_name_is_taken(lam, make, form):
     name = make()
     assert lam.get_function_configuration(FunctionName=form.format(name=name))["FunctionName"] == name
@@ -72,8 +91,15 @@ def test_create_twice_is_a_conflict(lam, make):
 @pytest.mark.parametrize(
     "settings",
     [
-        {"MemorySize": 127}, {"MemorySize": 10_241}, {"Timeout": 0}, {"Timeout": 901}, {"EphemeralStorage": {"Size": 511}},
-        {"EphemeralStorage": {"Size": 10_241}}, {"Runtime": "cobol85"}, {"Description": "x" * 257}, {"Role": "not an arn"},
+        {"MemorySize": 127},
+        {"MemorySize": 10_241},
+        {"Timeout": 0},
+        {"Timeout": 901},
+        {"EphemeralStorage": {"Size": 511}},
+        {"EphemeralStorage": {"Size": 10_241}},
+        {"Runtime": "cobol85"},
+        {"Description": "x" * 257},
+        {"Role": "not an arn"},
     ],
     ids=lambda settings: f"{list(settings)[0]}={str(list(settings.values())[0])[:20]}",
 )
@@ -81,8 +107,14 @@ def test_settings_out_of_bounds_are_refused(lam, name, settings):
     more = {key: value for key, value in settings.items()}
     with refused(INVALID, 400):
         lam.create_function(
-            **{"FunctionName": name, "Code": {"ZipFile": zipped(ECHO)}, "Runtime": "provided.al2023",
-               "Handler": "bootstrap", "Role": clients.ROLE, **more}
+            **{
+                "FunctionName": name,
+                "Code": {"ZipFile": zipped(ECHO)},
+                "Runtime": "provided.al2023",
+                "Handler": "bootstrap",
+                "Role": clients.ROLE,
+                **more,
+            }
         )
     with refused("ResourceNotFoundException", 404):
         lam.get_function(FunctionName=name)
@@ -109,7 +141,8 @@ def test_an_environment_past_4_kb_is_refused(lam, name):
 
 
 @pytest.mark.parametrize(
-    "variable,value", [("LAMINA_SANDBOX", "sometimes"), ("LAMINA_CPU_TIME_LIMIT_MS", "soon"), ("LAMINA_IDLE_TIMEOUT_S", "-1")]
+    "variable,value",
+    [("LAMINA_SANDBOX", "sometimes"), ("LAMINA_CPU_TIME_LIMIT_MS", "soon"), ("LAMINA_IDLE_TIMEOUT_S", "-1")],
 )
 def test_sandbox_settings_that_make_no_sense_are_refused(lam, name, variable, value):
     with refused("InvalidParameterValueException", 400, says=variable):

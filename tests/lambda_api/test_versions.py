@@ -2,9 +2,9 @@
 
 import pytest
 
-from conftest import active, create, zipped
 from harness import packages
 from harness.clients import function_arn, refused
+from harness.functions import active, create, zipped
 
 
 def constant(mark):

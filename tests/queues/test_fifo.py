@@ -4,8 +4,7 @@ import time
 
 from harness import wait
 from harness.clients import refused
-
-from test_queue_api import receive
+from harness.queues import receive
 
 
 def test_names_and_attributes(sqs, make_queue, name):
@@ -55,7 +54,9 @@ def test_a_group_waits_for_its_message_in_flight(sqs, make_queue):
     assert first["Body"] == "a0" and receive(sqs, url) == []
     send(sqs, url, "b0", "b")
     assert [message["Body"] for message in receive(sqs, url)] == ["b0"], "other groups go on"
-    wait.until("the first comes again", lambda: [m["Body"] for m in receive(sqs, url, MaxNumberOfMessages=1)] == ["a0"], 5)
+    wait.until(
+        "the first comes again", lambda: [m["Body"] for m in receive(sqs, url, MaxNumberOfMessages=1)] == ["a0"], 5
+    )
 
 
 def test_deduplication(sqs, make_queue):

@@ -7,8 +7,7 @@ import pytest
 
 from harness import wait
 from harness.clients import function_arn, queue_arn, refused
-
-from test_queue_api import count, receive
+from harness.queues import count, receive
 
 
 @pytest.fixture
@@ -59,7 +58,9 @@ def test_create_get_list_update_delete(lam, make, make_queue):
     enabled(lam, identity, False)
     with refused("ResourceConflictException", 409):
         lam.create_event_source_mapping(EventSourceArn=arn, FunctionName=function)
-    assert [m["UUID"] for m in lam.list_event_source_mappings(FunctionName=function)["EventSourceMappings"]] == [identity]
+    assert [m["UUID"] for m in lam.list_event_source_mappings(FunctionName=function)["EventSourceMappings"]] == [
+        identity
+    ]
     assert [m["UUID"] for m in lam.list_event_source_mappings(EventSourceArn=arn)["EventSourceMappings"]] == [identity]
     updated = lam.update_event_source_mapping(UUID=identity, BatchSize=7, Enabled=True)
     assert updated["BatchSize"] == 7
@@ -85,8 +86,12 @@ def test_refusals(lam, make, make_queue):
     with refused(("InvalidParameterValueException", "ResourceNotFoundException")):
         create(EventSourceArn=queue_arn("nope"), FunctionName=function)
     for bad in (
-        {"BatchSize": 0}, {"BatchSize": 10_001}, {"BatchSize": 11}, {"MaximumBatchingWindowInSeconds": 301},
-        {"ScalingConfig": {"MaximumConcurrency": 1}}, {"FilterCriteria": {"Filters": [{"Pattern": "{"}]}},
+        {"BatchSize": 0},
+        {"BatchSize": 10_001},
+        {"BatchSize": 11},
+        {"MaximumBatchingWindowInSeconds": 301},
+        {"ScalingConfig": {"MaximumConcurrency": 1}},
+        {"FilterCriteria": {"Filters": [{"Pattern": "{"}]}},
         {"FunctionResponseTypes": ["Nonsense"]},
     ):
         with refused(("InvalidParameterValueException", "ValidationException"), 400):
@@ -103,7 +108,9 @@ def test_messages_reach_the_function_and_are_deleted(daemon, sqs, make, make_que
     seen = got(daemon, function, 12)
     assert sorted(record["id"] for record in seen) == sorted(sent)
     assert {(record["source"], record["arn"]) for record in seen} == {("aws:sqs", queue_arn(url.rpartition("/")[2]))}
-    wait.until("the queue is empty", lambda: count(sqs, url) + count(sqs, url, "ApproximateNumberOfMessagesNotVisible") == 0)
+    wait.until(
+        "the queue is empty", lambda: count(sqs, url) + count(sqs, url, "ApproximateNumberOfMessagesNotVisible") == 0
+    )
     assert daemon.metrics().sum("lamina_invocations_total", function=function, source="queue") >= 2
 
 
@@ -127,11 +134,20 @@ def test_partial_failure(daemon, sqs, make, make_queue, mapping):
     mapping(url, function, FunctionResponseTypes=["ReportBatchItemFailures"], MaximumBatchingWindowInSeconds=1)
     sqs.send_message_batch(
         QueueUrl=url,
-        Entries=[{"Id": "1", "MessageBody": '{"n": 1}'}, {"Id": "2", "MessageBody": '{"do": "until", "receives": 3}'},
-                 {"Id": "3", "MessageBody": '{"n": 3}'}],
+        Entries=[
+            {"Id": "1", "MessageBody": '{"n": 1}'},
+            {"Id": "2", "MessageBody": '{"do": "until", "receives": 3}'},
+            {"Id": "3", "MessageBody": '{"n": 3}'},
+        ],
     )
-    wait.until("all are done", lambda: count(sqs, url) + count(sqs, url, "ApproximateNumberOfMessagesNotVisible") == 0
-               and len(records(daemon, function)) >= 5, 20)
+    wait.until(
+        "all are done",
+        lambda: (
+            count(sqs, url) + count(sqs, url, "ApproximateNumberOfMessagesNotVisible") == 0
+            and len(records(daemon, function)) >= 5
+        ),
+        20,
+    )
     times = {}
     for record in records(daemon, function):
         times[record["body"]] = times.get(record["body"], 0) + 1
@@ -160,10 +176,17 @@ def test_a_filter_drops_what_does_not_match(daemon, sqs, make, make_queue, mappi
     function, url = make("invoke_ops"), make_queue()
     pattern = json.dumps({"body": {"kind": ["order"], "total": [{"numeric": [">", 10]}]}})
     mapping(url, function, FilterCriteria={"Filters": [{"Pattern": pattern}]})
-    bodies = ['{"kind": "order", "total": 11}', '{"kind": "order", "total": 10}', '{"kind": "refund", "total": 99}', "no json"]
+    bodies = [
+        '{"kind": "order", "total": 11}',
+        '{"kind": "order", "total": 10}',
+        '{"kind": "refund", "total": 99}',
+        "no json",
+    ]
     for body in bodies:
         sqs.send_message(QueueUrl=url, MessageBody=body)
-    wait.until("all are gone", lambda: count(sqs, url) + count(sqs, url, "ApproximateNumberOfMessagesNotVisible") == 0, 15)
+    wait.until(
+        "all are gone", lambda: count(sqs, url) + count(sqs, url, "ApproximateNumberOfMessagesNotVisible") == 0, 15
+    )
     assert [record["body"] for record in got(daemon, function, 1)] == bodies[:1]
 
 

@@ -8,30 +8,9 @@ import pytest
 
 from harness import wait
 from harness.clients import queue_arn, refused
+from harness.queues import count, drain, receive
 
 MISSING = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
-
-
-def receive(sqs, url, **more):
-    return sqs.receive_message(QueueUrl=url, **({"AttributeNames": ["All"]} | more)).get("Messages", [])
-
-
-def count(sqs, url, what="ApproximateNumberOfMessages"):
-    return int(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[what])["Attributes"][what])
-
-
-def drain(sqs, url, expected, seconds=10):
-    """Receives and deletes until so many messages were seen."""
-    seen = []
-
-    def more():
-        for message in receive(sqs, url, MaxNumberOfMessages=10):
-            seen.append(message)
-            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return len(seen) >= expected
-
-    wait.until(f"{expected} messages", more, seconds)
-    return seen
 
 
 def test_create_is_idempotent_and_get_url_finds_it(sqs, make_queue, name):
@@ -48,12 +27,21 @@ def test_attributes_have_sqss_defaults_and_can_be_set(sqs, make_queue, name):
     url = make_queue(name)
     have = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     expected = {
-        "QueueArn": queue_arn(name), "VisibilityTimeout": "30", "DelaySeconds": "0", "MessageRetentionPeriod": "345600",
-        "ReceiveMessageWaitTimeSeconds": "0", "ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesNotVisible": "0",
+        "QueueArn": queue_arn(name),
+        "VisibilityTimeout": "30",
+        "DelaySeconds": "0",
+        "MessageRetentionPeriod": "345600",
+        "ReceiveMessageWaitTimeSeconds": "0",
+        "ApproximateNumberOfMessages": "0",
+        "ApproximateNumberOfMessagesNotVisible": "0",
         "ApproximateNumberOfMessagesDelayed": "0",
     }
     assert {key: have.get(key) for key in expected} == expected
-    assert have["MaximumMessageSize"] in ("262144", "1048576") and have["CreatedTimestamp"] and have["LastModifiedTimestamp"]
+    assert (
+        have["MaximumMessageSize"] in ("262144", "1048576")
+        and have["CreatedTimestamp"]
+        and have["LastModifiedTimestamp"]
+    )
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "7", "DelaySeconds": "1"})
     have = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout", "DelaySeconds"])["Attributes"]
     assert have == {"VisibilityTimeout": "7", "DelaySeconds": "1"}
@@ -61,9 +49,18 @@ def test_attributes_have_sqss_defaults_and_can_be_set(sqs, make_queue, name):
 
 @pytest.mark.parametrize(
     "attribute,value",
-    [("VisibilityTimeout", "43201"), ("VisibilityTimeout", "-1"), ("VisibilityTimeout", "soon"), ("DelaySeconds", "901"),
-     ("MessageRetentionPeriod", "59"), ("MaximumMessageSize", "1023"), ("ReceiveMessageWaitTimeSeconds", "21"),
-     ("RedrivePolicy", "{"), ("RedrivePolicy", '{"deadLetterTargetArn":"x","maxReceiveCount":0}'), ("Colour", "blue")],
+    [
+        ("VisibilityTimeout", "43201"),
+        ("VisibilityTimeout", "-1"),
+        ("VisibilityTimeout", "soon"),
+        ("DelaySeconds", "901"),
+        ("MessageRetentionPeriod", "59"),
+        ("MaximumMessageSize", "1023"),
+        ("ReceiveMessageWaitTimeSeconds", "21"),
+        ("RedrivePolicy", "{"),
+        ("RedrivePolicy", '{"deadLetterTargetArn":"x","maxReceiveCount":0}'),
+        ("Colour", "blue"),
+    ],
 )
 def test_attributes_out_of_bounds_are_refused(sqs, make_queue, attribute, value):
     url = make_queue()
@@ -106,13 +103,19 @@ def test_list_by_prefix_and_in_pages(sqs, make_queue, name):
 
 def test_send_receive_delete(sqs, make_queue):
     url = make_queue()
-    attributes = {"Kind": {"DataType": "String", "StringValue": "order"}, "N": {"DataType": "Number", "StringValue": "7"},
-                  "B": {"DataType": "Binary", "BinaryValue": b"\x00\x01"}}
+    attributes = {
+        "Kind": {"DataType": "String", "StringValue": "order"},
+        "N": {"DataType": "Number", "StringValue": "7"},
+        "B": {"DataType": "Binary", "BinaryValue": b"\x00\x01"},
+    }
     sent = sqs.send_message(QueueUrl=url, MessageBody="höllo", MessageAttributes=attributes)
     assert sent["MD5OfMessageBody"] == hashlib.md5("höllo".encode()).hexdigest() and sent["MD5OfMessageAttributes"]
     [message] = receive(sqs, url, MessageAttributeNames=["All"])
     assert (message["MessageId"], message["Body"]) == (sent["MessageId"], "höllo")
-    assert message["MD5OfBody"] == sent["MD5OfMessageBody"] and message["MD5OfMessageAttributes"] == sent["MD5OfMessageAttributes"]
+    assert (
+        message["MD5OfBody"] == sent["MD5OfMessageBody"]
+        and message["MD5OfMessageAttributes"] == sent["MD5OfMessageAttributes"]
+    )
     assert message["MessageAttributes"] == attributes
     assert message["Attributes"]["ApproximateReceiveCount"] == "1"
     assert abs(int(message["Attributes"]["SentTimestamp"]) / 1000 - time.time()) < 30
@@ -151,7 +154,10 @@ def test_a_received_message_is_hidden_and_comes_back(sqs, make_queue):
     [again] = wait.until("it comes back", lambda: receive(sqs, url), 5)
     assert again["MessageId"] == first["MessageId"] and again["ReceiptHandle"] != first["ReceiptHandle"]
     assert again["Attributes"]["ApproximateReceiveCount"] == "2"
-    assert again["Attributes"]["ApproximateFirstReceiveTimestamp"] == first["Attributes"]["ApproximateFirstReceiveTimestamp"]
+    assert (
+        again["Attributes"]["ApproximateFirstReceiveTimestamp"]
+        == first["Attributes"]["ApproximateFirstReceiveTimestamp"]
+    )
 
 
 def test_change_visibility(sqs, make_queue):
@@ -204,7 +210,10 @@ def test_batches(sqs, make_queue):
     assert sorted(message["Body"] for message in messages) == sorted(entry["MessageBody"] for entry in entries)
     done = sqs.delete_message_batch(
         QueueUrl=url,
-        Entries=[{"Id": "good", "ReceiptHandle": messages[0]["ReceiptHandle"]}, {"Id": "bad", "ReceiptHandle": "nonsense"}],
+        Entries=[
+            {"Id": "good", "ReceiptHandle": messages[0]["ReceiptHandle"]},
+            {"Id": "bad", "ReceiptHandle": "nonsense"},
+        ],
     )
     assert [entry["Id"] for entry in done["Successful"]] == ["good"]
     assert [(entry["Id"], entry["SenderFault"]) for entry in done["Failed"]] == [("bad", True)]
@@ -215,7 +224,10 @@ def test_batch_refusals(sqs, make_queue):
     entry = {"Id": "a", "MessageBody": "x"}
     for code, entries in (
         ("AWS.SimpleQueueService.EmptyBatchRequest", []),
-        ("AWS.SimpleQueueService.TooManyEntriesInBatchRequest", [{"Id": str(i), "MessageBody": "x"} for i in range(11)]),
+        (
+            "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
+            [{"Id": str(i), "MessageBody": "x"} for i in range(11)],
+        ),
         ("AWS.SimpleQueueService.BatchEntryIdsNotDistinct", [entry, entry]),
         ("AWS.SimpleQueueService.InvalidBatchEntryId", [entry | {"Id": "a b"}]),
     ):
@@ -244,7 +256,8 @@ def test_purge(sqs, make_queue):
 def test_dead_letters(sqs, make_queue, name):
     dead = make_queue(f"{name[:60]}-dead")
     url = make_queue(
-        VisibilityTimeout=0, RedrivePolicy=f'{{"deadLetterTargetArn": "{queue_arn(f"{name[:60]}-dead")}", "maxReceiveCount": 2}}'
+        VisibilityTimeout=0,
+        RedrivePolicy=f'{{"deadLetterTargetArn": "{queue_arn(f"{name[:60]}-dead")}", "maxReceiveCount": 2}}',
     )
     sent = sqs.send_message(QueueUrl=url, MessageBody="poison")
     for expected in ("1", "2"):
@@ -269,8 +282,15 @@ def test_queue_metrics(daemon, sqs, make_queue, name):
     receive(sqs, url)
     wait.until(
         "the gauges follow",
-        lambda: (lambda m: (m.sum("lamina_queue_messages", queue=name, state="available"),
-                            m.sum("lamina_queue_messages", queue=name, state="in_flight")))(daemon.metrics()) == (2, 1),
+        lambda: (
+            (
+                lambda m: (
+                    m.sum("lamina_queue_messages", queue=name, state="available"),
+                    m.sum("lamina_queue_messages", queue=name, state="in_flight"),
+                )
+            )(daemon.metrics())
+            == (2, 1)
+        ),
         15,
     )
 

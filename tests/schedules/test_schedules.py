@@ -9,6 +9,7 @@ import pytest
 
 from harness import wait
 from harness.clients import ROLE, function_arn, refused
+from harness.functions import create, zipped
 
 OFF = {"Mode": "OFF"}
 
@@ -52,13 +53,21 @@ def test_create_get_list_update_delete(scheduler, make, schedule):
     name = schedule("rate(1 day)", function, Description="d", ScheduleExpressionTimezone="Europe/Berlin")
     read = scheduler.get_schedule(Name=name)
     assert read["Arn"] == f"arn:aws:scheduler:us-east-1:000000000000:schedule/default/{name}"
-    assert (read["ScheduleExpression"], read["ScheduleExpressionTimezone"], read["State"]) == ("rate(1 day)", "Europe/Berlin", "ENABLED")
+    assert (read["ScheduleExpression"], read["ScheduleExpressionTimezone"], read["State"]) == (
+        "rate(1 day)",
+        "Europe/Berlin",
+        "ENABLED",
+    )
     assert (read["GroupName"], read["Description"], read["FlexibleTimeWindow"]) == ("default", "d", OFF)
     assert read["Target"]["Arn"] == function_arn(function) and read["CreationDate"] and read["LastModificationDate"]
     listed = [item for item in scheduler.list_schedules(NamePrefix=name)["Schedules"]]
     assert [item["Name"] for item in listed] == [name] and listed[0]["Target"] == {"Arn": function_arn(function)}
     scheduler.update_schedule(
-        Name=name, ScheduleExpression="cron(0 12 ? * MON-FRI *)", FlexibleTimeWindow=OFF, Target=target(function), State="DISABLED"
+        Name=name,
+        ScheduleExpression="cron(0 12 ? * MON-FRI *)",
+        FlexibleTimeWindow=OFF,
+        Target=target(function),
+        State="DISABLED",
     )
     read = scheduler.get_schedule(Name=name)
     assert (read["ScheduleExpression"], read["State"]) == ("cron(0 12 ? * MON-FRI *)", "DISABLED")
@@ -72,18 +81,35 @@ def test_refusals(scheduler, make, schedule):
     function = make()
     name = schedule("rate(1 day)", function)
     with refused("ConflictException", 409):
-        scheduler.create_schedule(Name=name, ScheduleExpression="rate(1 day)", FlexibleTimeWindow=OFF, Target=target(function))
+        scheduler.create_schedule(
+            Name=name, ScheduleExpression="rate(1 day)", FlexibleTimeWindow=OFF, Target=target(function)
+        )
     for call in (scheduler.get_schedule, scheduler.delete_schedule):
         with refused("ResourceNotFoundException", 404):
             call(Name="nope")
     with refused("ResourceNotFoundException", 404):
-        scheduler.update_schedule(Name="nope", ScheduleExpression="rate(1 day)", FlexibleTimeWindow=OFF, Target=target(function))
+        scheduler.update_schedule(
+            Name="nope", ScheduleExpression="rate(1 day)", FlexibleTimeWindow=OFF, Target=target(function)
+        )
 
 
 @pytest.mark.parametrize(
     "expression",
-    ["", "rate(0 minutes)", "rate(1 minutes)", "rate(5 minute)", "rate(1 fortnight)", "cron(* * * * * *)", "cron(0 0 31 2 ? *)",
-     "cron(0 12 * * *)", "at(2030-02-30T00:00:00)", "at(tomorrow)", "every(5 minutes)", "cron(0 0 ? * 8 *)", "rate(" + "9" * 400 + " days)"],
+    [
+        "",
+        "rate(0 minutes)",
+        "rate(1 minutes)",
+        "rate(5 minute)",
+        "rate(1 fortnight)",
+        "cron(* * * * * *)",
+        "cron(0 0 31 2 ? *)",
+        "cron(0 12 * * *)",
+        "at(2030-02-30T00:00:00)",
+        "at(tomorrow)",
+        "every(5 minutes)",
+        "cron(0 0 ? * 8 *)",
+        "rate(" + "9" * 400 + " days)",
+    ],
 )
 def test_malformed_expressions_are_refused(scheduler, make, name, expression):
     if expression in ("rate(1 minutes)", "rate(5 minute)"):
@@ -91,7 +117,9 @@ def test_malformed_expressions_are_refused(scheduler, make, name, expression):
     function = make()
     try:
         with refused("ValidationException", 400):
-            scheduler.create_schedule(Name=name, ScheduleExpression=expression, FlexibleTimeWindow=OFF, Target=target(function))
+            scheduler.create_schedule(
+                Name=name, ScheduleExpression=expression, FlexibleTimeWindow=OFF, Target=target(function)
+            )
     except Exception as error:
         # botocore itself refuses an empty expression.
         assert expression == "" and "ParamValidation" in type(error).__name__, error
@@ -118,7 +146,9 @@ def test_list_pages(scheduler, make, schedule, name):
     function = make()
     made = {schedule("rate(1 day)", function, name=f"{name[:40]}-{index}") for index in range(5)}
     seen, pages = [], 0
-    for page in scheduler.get_paginator("list_schedules").paginate(NamePrefix=name[:40], PaginationConfig={"PageSize": 2}):
+    for page in scheduler.get_paginator("list_schedules").paginate(
+        NamePrefix=name[:40], PaginationConfig={"PageSize": 2}
+    ):
         assert len(page["Schedules"]) <= 2
         pages += 1
         seen += [item["Name"] for item in page["Schedules"]]
@@ -128,10 +158,14 @@ def test_list_pages(scheduler, make, schedule, name):
 def test_at_fires_once_with_its_input(daemon, make, schedule):
     function = make("invoke_ops")
     expression, due = in_seconds(1)
-    schedule(expression, function, Target=target(function, Input=json.dumps({"op": "log", "text": "fired for the test"})))
+    schedule(
+        expression, function, Target=target(function, Input=json.dumps({"op": "log", "text": "fired for the test"}))
+    )
     wait.until("it fired", lambda: invocations(daemon, function) == 1, 10)
     assert time.time() - due < 5
-    wait.until("its line is in the log", lambda: any("fired for the test" in line for line in daemon.logs(function)), 10)
+    wait.until(
+        "its line is in the log", lambda: any("fired for the test" in line for line in daemon.logs(function)), 10
+    )
     wait.steadily("it fires once", lambda: invocations(daemon, function) == 1, 2)
 
 
@@ -181,7 +215,9 @@ def test_an_update_moves_the_next_firing(scheduler, daemon, make, schedule):
 
 def test_a_time_zone_is_obeyed(daemon, make, schedule):
     function = make()
-    due = datetime.datetime.now(datetime.timezone(datetime.timedelta(hours=5, minutes=45))) + datetime.timedelta(seconds=2)
+    due = datetime.datetime.now(datetime.timezone(datetime.timedelta(hours=5, minutes=45))) + datetime.timedelta(
+        seconds=2
+    )
     schedule(f"at({due:%Y-%m-%dT%H:%M:%S})", function, ScheduleExpressionTimezone="Asia/Kathmandu")
     wait.until("it fired", lambda: invocations(daemon, function) == 1, 10)
 
@@ -213,21 +249,24 @@ def test_a_failing_target_is_retried_as_told(daemon, make, schedule):
     function = make("invoke_ops")
     expression, _ = in_seconds(1)
     schedule(
-        expression, function,
-        Target=target(function, Input='{"op": "fail", "type": "A", "message": "b"}', RetryPolicy={"MaximumRetryAttempts": 0}),
+        expression,
+        function,
+        Target=target(
+            function, Input='{"op": "fail", "type": "A", "message": "b"}', RetryPolicy={"MaximumRetryAttempts": 0}
+        ),
     )
     wait.until("it fired", lambda: invocations(daemon, function) == 1, 10)
     wait.steadily("it is not retried", lambda: invocations(daemon, function) == 1, 1.5)
 
 
 def test_a_firing_missed_while_down_comes_after_a_restart(own_daemon):
-    from conftest import create, zipped
-
     daemon = own_daemon().start()
     create(daemon.lam, "late", zipped("invoke_ops"))
     expression, due = in_seconds(1)
     daemon.scheduler.create_schedule(
-        Name="late", ScheduleExpression=expression, FlexibleTimeWindow=OFF,
+        Name="late",
+        ScheduleExpression=expression,
+        FlexibleTimeWindow=OFF,
         Target=target("late", Input=json.dumps({"op": "log", "text": "better late"})),
     )
     daemon.kill()

@@ -66,25 +66,13 @@ pub fn build(workspace: &Workspace, options: &Options) -> Result<Rust> {
 }
 
 fn build_cargo(workspace: &Workspace, rust: Rust, root: &Path, made: &mut BTreeMap<String, PathBuf>) -> Result<()> {
-    let guests = guests_of(root)?;
-    for target in TARGETS {
-        for library in [true, false] {
-            let batch: Vec<&Guest> = guests.iter().filter(|g| g.target == target && g.library == library).collect();
-            let packages: Vec<&str> = batch.iter().map(|guest| guest.package.as_str()).collect();
-            if packages.is_empty() {
-                continue;
-            }
-            let cargo = || rust.cargo(workspace, root, target, !library);
-            let size = if cargo().one_at_a_time() { 1 } else { packages.len() };
-            for packages in packages.chunks(size) {
-                steps::show(&format!("guests for {target}"), &mut cargo().build(packages, library))?;
-            }
-            for guest in batch {
-                let from = cargo().artifacts.join(format!("{}.wasm", guest.file));
-                if let Some(other) = made.insert(format!("{}.wasm", guest.package), from.clone()) {
-                    bail!("two guests are named {}: {} and {}", guest.package, other.display(), from.display());
-                }
-            }
+    for guest in guests_of(root)? {
+        let cargo = rust.cargo(workspace, root, &guest.target, !guest.library);
+        let from = cargo.artifacts.join(format!("{}.wasm", guest.file));
+        // One at a time: in a common build the features one guest asks of a dependency would reach the others.
+        steps::show(&format!("guest {}", guest.package), &mut cargo.build(&guest.package, guest.library))?;
+        if let Some(other) = made.insert(format!("{}.wasm", guest.package), from.clone()) {
+            bail!("two guests are named {}: {} and {}", guest.package, other.display(), from.display());
         }
     }
     Ok(())

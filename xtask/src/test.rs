@@ -37,6 +37,9 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let promtool = promtool(workspace)?;
     if options.filter.is_none() {
         lints(workspace)?;
+        let mut ruff = Command::new(&python);
+        ruff.current_dir(&workspace.root).args(["-m", "ruff", "check", "--quiet", "--no-cache", "tests"]);
+        steps::show("lints", &mut ruff)?;
         deny(workspace, options.full)?;
     }
     guests::build(workspace, &options.guests)?;

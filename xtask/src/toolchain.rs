@@ -127,26 +127,17 @@ pub struct Cargo {
 }
 
 impl Cargo {
-    /// The command that builds `packages` optimised. Where the linker needs telling, `packages` is one package.
-    pub fn build(mut self, packages: &[&str], library: bool) -> Command {
-        self.command.arg(if self.link.is_empty() { "build" } else { "rustc" });
-        self.command.args(["--release", "--target", &self.target]);
+    /// The command that builds a package optimised: its library, or its program.
+    pub fn build(mut self, package: &str, library: bool) -> Command {
+        self.command.args([if self.link.is_empty() { "build" } else { "rustc" }, "--release", "--target", &self.target]);
         if self.build_std {
             self.command.args(["-Z", "build-std=std,panic_abort"]);
         }
-        self.command.arg(if library { "--lib" } else { "--bins" });
-        for package in packages {
-            self.command.args(["-p", package]);
-        }
+        self.command.args(["-p", package, if library { "--lib" } else { "--bins" }]);
         if !self.link.is_empty() {
             self.command.arg("--").args(&self.link);
         }
         self.command
-    }
-
-    /// Whether one command can build only one package.
-    pub fn one_at_a_time(&self) -> bool {
-        !self.link.is_empty()
     }
 }
 
