@@ -1,1 +1,67 @@
-fn main() {}
+//! `cargo xtask …`: everything a person or CI does with this repository, in one program that needs only cargo.
+//!
+//! - `guests`: the guest toolchain, then every sample and test guest as wasm ([`guests`], [`toolchain`]).
+//! - `run`: guests, host, and a daemon on the repository's `config.toml`, shown at work ([`run`]).
+//! - `test`: sets up and runs every test; `.ci/run` calls it ([`test`]).
+//! - `bench`: the criterion benches.
+//!
+//! What it installs goes through apt, rustup, cargo and pip by package name, only where it is missing, and is named
+//! before it happens. All else it writes lies under the target directory and `.lamina/`.
+
+mod apt;
+mod daemon;
+mod guests;
+mod http;
+mod python;
+mod run;
+mod steps;
+mod test;
+mod toolchain;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Builds, runs and tests Lamina")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Set up the guest toolchain and build every guest to <target>/guests/<name>.wasm
+    Guests(guests::Options),
+    /// Build everything, start the daemon with the samples deployed and show them at work
+    Run(run::Options),
+    /// Set up and run every test
+    Test(test::Options),
+    /// Run the criterion benches; arguments after `--` go to them
+    Bench {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = workspace::Workspace::find().and_then(|workspace| match arguments.command {
+        Command::Guests(options) => guests::build(&workspace, &options).map(|_| ()),
+        Command::Run(options) => run::run(&workspace, &options),
+        Command::Test(options) => test::run(&workspace, &options),
+        Command::Bench { arguments } => {
+            guests::build(&workspace, &guests::Options::default())?;
+            let mut bench = workspace.cargo();
+            bench.args(["bench", "-p", "lamina-benches"]).args(arguments);
+            steps::show("benches", &mut bench)
+        }
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! An HTTP component over `wasi:http/handler@0.3`.
 //!
-//! - `POST /echo` sends the request's body and trailers back as they arrive.
+//! - `POST` to any path sends the request's body and trailers back as they arrive, the path in `x-path`.
 //! - `GET /stream` sends `one`, `two`, `three`, each a write of its own, and the trailer `x-done: yes`.
 //! - `GET /fail` answers with the error `internal-error`, `GET /trap` traps.
 //! - Anything else answers with method, path and the `x-amzn-request-id` header, a line each, and writes the
@@ -23,7 +23,7 @@ impl wasip3::exports::http::handler::Guest for Guest {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
         let path = request.get_path_with_query().unwrap_or_default();
         match (request.get_method(), path.as_str()) {
-            (Method::Post, "/echo") => Ok(echo(request)),
+            (Method::Post, path) => Ok(echo(request, path)),
             (Method::Get, "/stream") => Ok(stream()),
             (Method::Get, "/fail") => Err(ErrorCode::InternalError(Some("failed, as asked".to_owned()))),
             (Method::Get, "/trap") => std::process::abort(),
@@ -38,12 +38,17 @@ impl wasip3::exports::http::handler::Guest for Guest {
     }
 }
 
-fn echo(request: Request) -> Response {
+fn echo(request: Request, path: &str) -> Response {
+    let headers = Fields::new();
+    for (name, value) in [("x-served-by", "wasi:http@0.3"), ("x-path", path)] {
+        // A path that is no header value is left out.
+        let _ = headers.append(name, value.as_bytes());
+    }
     let (received, status) = wit_future::new(|| Ok(()));
     let (contents, trailers) = Request::consume_body(request, status);
     // Dropped, it sends the default: the request was received without an error.
     drop(received);
-    Response::new(Fields::new(), Some(contents), trailers).0
+    Response::new(headers, Some(contents), trailers).0
 }
 
 fn stream() -> Response {

@@ -1,0 +1,4 @@
+;; Never answers.
+(func (export "handle") (param $at i32) (result i32)
+  (loop $again (br $again))
+  unreachable)

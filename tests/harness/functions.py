@@ -1,0 +1,37 @@
+"""Functions on a daemon, made with what tests rarely care about filled in."""
+
+from . import clients, packages, wait
+
+
+def create(lam, name, zipped, environment=None, **more):
+    """CreateFunction with what tests rarely care about filled in, waited for until Active."""
+    settings = {
+        "Runtime": "provided.al2023",
+        "Handler": "bootstrap",
+        "Role": clients.ROLE,
+        "Timeout": 10,
+        "MemorySize": 128,
+    } | more
+    if environment is not None:
+        settings["Environment"] = {"Variables": environment}
+    answer = lam.create_function(FunctionName=name, Code={"ZipFile": zipped}, **settings)
+    active(lam, name)
+    return answer
+
+
+def active(lam, name):
+    """Waits until the function can be invoked and its last update is done."""
+
+    def settled():
+        now = lam.get_function_configuration(FunctionName=name)
+        assert now.get("State") != "Failed", now
+        return now.get("State") == "Active" and now.get("LastUpdateStatus") in (None, "Successful")
+
+    wait.until(f"{name} is active", settled, 30)
+
+
+def zipped(package):
+    """A guest's name or the bytes of a zip, as the bytes of a zip."""
+    if isinstance(package, bytes):
+        return package
+    return packages.text_package(package) if "." in package else packages.package(package)

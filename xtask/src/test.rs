@@ -1,0 +1,182 @@
+//! `cargo xtask test`: every check, in the order in which each fails soonest.
+//!
+//! Formatting and lints, licences, native tests, then the black-box tests against the daemon just built. What is missing is
+//! installed first: promtool (unpacked, never started as a service), cargo-nextest, the Python environment, guest compilers.
+
+use crate::workspace::{Workspace, which};
+use crate::{apt, guests, python, steps};
+use anyhow::{Result, bail};
+use std::path::PathBuf;
+use std::process::Command;
+
+/// pytest's exit code for "no test was selected".
+const PYTEST_NONE: i32 = 5;
+
+/// Packages with tests of their own outside the root workspace, tested natively.
+const NATIVE: [&str; 2] = ["guest-sdk", "functions"];
+
+/// What `cargo xtask test` takes.
+#[derive(clap::Args)]
+pub struct Options {
+    /// Run the long forms too: 50 kills, timing comparisons, advisories
+    #[arg(long)]
+    full: bool,
+    /// Test an optimised daemon
+    #[arg(long)]
+    release: bool,
+    #[command(flatten)]
+    guests: guests::Options,
+    /// Run only tests whose name contains this, and no lints
+    filter: Option<String>,
+}
+
+/// Runs it all.
+pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    let nextest = nextest(workspace)?;
+    let python = python::environment(workspace, "venv", &workspace.root.join("tests/requirements.txt"))?;
+    let promtool = promtool(workspace)?;
+    if options.filter.is_none() {
+        lints(workspace)?;
+        let mut ruff = Command::new(&python);
+        ruff.current_dir(&workspace.root).args(["-m", "ruff", "check", "--quiet", "--no-cache", "tests"]);
+        steps::show("lints", &mut ruff)?;
+        deny(workspace, options.full)?;
+    }
+    guests::build(workspace, &options.guests)?;
+    native(workspace, options, nextest)?;
+    let daemon = daemon(workspace, options.release)?;
+    black_box(workspace, options, &Programs { python, promtool, daemon })
+}
+
+struct Programs {
+    python: PathBuf,
+    promtool: PathBuf,
+    daemon: PathBuf,
+}
+
+/// The packages' directories that a lint or test visits, as far as they exist.
+fn outside<'a>(workspace: &Workspace, directories: &[&'a str]) -> Vec<&'a str> {
+    directories.iter().copied().filter(|d| workspace.root.join(d).join("Cargo.toml").is_file()).collect()
+}
+
+fn lints(workspace: &Workspace) -> Result<()> {
+    for directory in [&[""], &outside(workspace, &["guest-sdk", "functions", "tests/guests"])[..]].concat() {
+        steps::show("format", workspace.cargo_in(directory).args(["fmt", "--all", "--check"]))?;
+    }
+    for directory in [&[""], &outside(workspace, &NATIVE)[..]].concat() {
+        let mut clippy = workspace.cargo_in(directory);
+        steps::show("lints", clippy.args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    }
+    Ok(())
+}
+
+/// Licences, sources and duplicates where cargo-deny is at hand; advisories in the full run, whose database it downloads.
+fn deny(workspace: &Workspace, full: bool) -> Result<()> {
+    if which("cargo-deny").is_none() {
+        if !full {
+            steps::note("cargo-deny is not installed: licences are checked in the full run");
+            return Ok(());
+        }
+        let mut install = workspace.cargo();
+        install.args(["install", "cargo-deny", "--locked"]);
+        steps::quietly(&workspace.own().join("logs"), "cargo install cargo-deny", &mut install)?;
+    }
+    steps::show("licences", workspace.cargo().args(["deny", "check", "licenses", "bans", "sources"]))?;
+    if full && steps::show("advisories", workspace.cargo().args(["deny", "check", "advisories"])).is_err() {
+        let known = Command::new("sh")
+            .args(["-c", "ls -d \"${CARGO_HOME:-$HOME/.cargo}\"/advisory-dbs/*"])
+            .output()
+            .is_ok_and(|output| output.status.success());
+        if known {
+            bail!("advisories: see above");
+        }
+        steps::note("advisories were not checked: their database cannot be downloaded here");
+    }
+    Ok(())
+}
+
+/// Whether nextest is there, after trying to install it.
+fn nextest(workspace: &Workspace) -> Result<bool> {
+    if which("cargo-nextest").is_some() {
+        return Ok(true);
+    }
+    let mut install = workspace.cargo();
+    install.args(["install", "cargo-nextest", "--locked"]);
+    let installed = steps::quietly(&workspace.own().join("logs"), "cargo install cargo-nextest", &mut install);
+    if let Err(why) = &installed {
+        steps::note(&format!("cargo-nextest is not to be had, taking cargo test: {why:#}"));
+    }
+    Ok(installed.is_ok())
+}
+
+fn native(workspace: &Workspace, options: &Options, nextest: bool) -> Result<()> {
+    for directory in [&[""], &outside(workspace, &NATIVE)[..]].concat() {
+        let mut command = workspace.cargo_in(directory);
+        if nextest {
+            command.args(["nextest", "run", "--workspace", "--no-tests", "pass"]);
+            command.arg("--config-file").arg(workspace.root.join(".config/nextest.toml"));
+            if options.full {
+                command.args(["--run-ignored", "all"]);
+            }
+        } else {
+            command.args(["test", "--workspace"]);
+        }
+        command.args(&options.filter);
+        if options.full && !nextest {
+            command.args(["--", "--include-ignored"]);
+        }
+        steps::show("native tests", &mut command)?;
+        // nextest runs no documentation's examples.
+        if nextest && options.filter.is_none() {
+            steps::show("examples", workspace.cargo_in(directory).args(["test", "--workspace", "--doc"]))?;
+        }
+    }
+    Ok(())
+}
+
+/// Builds the daemon that the black-box tests run.
+pub fn daemon(workspace: &Workspace, release: bool) -> Result<PathBuf> {
+    let mut build = workspace.cargo();
+    build.args(["build", "-p", "lamina", "--bin", "lamina"]);
+    if release {
+        build.arg("--release");
+    }
+    steps::show("daemon", &mut build)?;
+    Ok(workspace.target.join(if release { "release" } else { "debug" }).join("lamina"))
+}
+
+/// promtool from `PATH`, or unpacked from Debian's `prometheus`.
+fn promtool(workspace: &Workspace) -> Result<PathBuf> {
+    if let Some(found) = which("promtool") {
+        return Ok(found);
+    }
+    let own = workspace.own().join("tools/promtool");
+    if !own.is_file() {
+        apt::extract(workspace, "prometheus", "promtool", &own)?;
+    }
+    Ok(own)
+}
+
+fn black_box(workspace: &Workspace, options: &Options, programs: &Programs) -> Result<()> {
+    let mut pytest = Command::new(&programs.python);
+    pytest
+        .current_dir(&workspace.root)
+        .args(["-m", "pytest", "tests", "-c", "tests/pytest.ini", "-o"])
+        .arg(format!("cache_dir={}", workspace.own().join("pytest-cache").display()))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("LAMINA_BIN", &programs.daemon)
+        .env("LAMINA_GUESTS", workspace.guests())
+        .env("LAMINA_PROMTOOL", &programs.promtool);
+    if options.full {
+        pytest.arg("--full");
+    }
+    if let Some(filter) = &options.filter {
+        pytest.args(["-k", filter]);
+    }
+    let (status, _) = steps::status("black-box tests", &mut pytest)?;
+    match status.code() {
+        Some(0) => Ok(()),
+        Some(PYTEST_NONE) if options.filter.is_some() => Ok(()),
+        _ => bail!("black-box tests: {status}"),
+    }
+}
