@@ -644,8 +644,9 @@ mod version_3 {
                 async move { create(files, &dir, &format!("f{i}")).await.unwrap() }
             });
             futures_util::future::join_all(all).await;
-            let used = files.with(|mut store| store.get().tmp.state().cloned()).unwrap();
-            assert_eq!(used.dir().dir.metadata().unwrap().len() > 0, true);
+            let state = files.with(|mut store| store.get().tmp.state().cloned()).unwrap();
+            let used_bytes = state.change(|usage| Ok(usage.used_bytes())).await.unwrap();
+            assert_eq!(used_bytes, 20 * BLOCK_BYTES);
             let escape = GuestFilesystem::stat_at(files, same(&dir), PathFlags::SYMLINK_FOLLOW, "..".to_owned()).await;
             assert!(matches!(code(escape), ErrorCode::NotPermitted));
         })

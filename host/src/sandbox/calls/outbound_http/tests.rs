@@ -93,6 +93,9 @@ fn get(url: &str) -> Request<WasiBody> {
     Request::get(url).header("host", "set-by-the-host").body(body).unwrap()
 }
 
+/// Makes a response of a request's head.
+type Answer = Arc<dyn Fn(&str) -> Vec<u8> + Send + Sync>;
+
 async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -104,10 +107,7 @@ async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
     String::from_utf8(head).unwrap()
 }
 
-async fn serve_one(
-    mut stream: impl AsyncRead + AsyncWrite + Unpin,
-    answer: Arc<dyn Fn(&str) -> Vec<u8> + Send + Sync>,
-) {
+async fn serve_one(mut stream: impl AsyncRead + AsyncWrite + Unpin, answer: Answer) {
     let head = read_head(&mut stream).await;
     let _ = stream.write_all(&answer(&head)).await;
     let _ = stream.shutdown().await;
@@ -115,7 +115,7 @@ async fn serve_one(
 
 /// A server that answers every connection's one request with what `answer` makes of its head, then closes. Returns the port.
 async fn server(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> u16 {
-    let answer: Arc<dyn Fn(&str) -> Vec<u8> + Send + Sync> = Arc::new(answer);
+    let answer: Answer = Arc::new(answer);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
