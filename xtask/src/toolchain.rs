@@ -129,7 +129,12 @@ pub struct Cargo {
 impl Cargo {
     /// The command that builds a package optimised: its library, or its program.
     pub fn build(mut self, package: &str, library: bool) -> Command {
-        self.command.args([if self.link.is_empty() { "build" } else { "rustc" }, "--release", "--target", &self.target]);
+        self.command.args([
+            if self.link.is_empty() { "build" } else { "rustc" },
+            "--release",
+            "--target",
+            &self.target,
+        ]);
         if self.build_std {
             self.command.args(["-Z", "build-std=std,panic_abort"]);
         }

@@ -1,0 +1,49 @@
+//! The direction of dependencies between modules, held to by reading the source.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Each module with those it may use, beside itself.
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("triggers", &["invocation", "storage", "listener", "clock", "ids", "telemetry", "shutdown"]),
+    ("invocation", &["catalog", "sandbox", "storage", "telemetry", "clock", "ids", "shutdown"]),
+    ("catalog", &["invocation", "sandbox", "storage", "telemetry", "clock", "ids"]),
+    ("sandbox", &["storage", "telemetry", "clock", "ids"]),
+    ("storage", &["ids", "clock"]),
+    ("telemetry", &["ids", "clock"]),
+    ("listener", &[]),
+    ("shutdown", &[]),
+    ("clock", &[]),
+    ("ids", &[]),
+    ("bench_report", &[]),
+];
+
+#[test]
+fn modules_use_only_what_stands_below_them() {
+    let allowed: BTreeMap<&str, &[&str]> = ALLOWED.iter().copied().collect();
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut violations = Vec::new();
+    visit(&src, &mut |path, text| {
+        let relative = path.strip_prefix(&src).unwrap();
+        let module = relative.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs");
+        let Some(allowed) = allowed.get(module) else { return };
+        for used in text.split("crate::").skip(1) {
+            let used: String = used.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
+            if used != module && !used.is_empty() && !allowed.contains(&used.as_str()) {
+                violations.push(format!("{} uses {used}", relative.display()));
+            }
+        }
+    });
+    assert_eq!(violations, Vec::<String>::new());
+}
+
+fn visit(dir: &Path, look: &mut impl FnMut(&Path, &str)) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            visit(&path, look);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            look(&path, &std::fs::read_to_string(&path).unwrap());
+        }
+    }
+}
