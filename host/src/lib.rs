@@ -11,16 +11,19 @@
 //! - [`storage`]: what is acknowledged is here, on disk.
 //! - [`listener`]: HTTP connections for every port: limits, time-outs, draining.
 //! - [`telemetry`]: metrics and function logs.
+//! - [`config`]: `config.toml`, environment and flags, checked before anything starts.
 //! - [`bench_report`]: what `lamina bench` prints and draws; uses none of the above.
 //! - [`ids`], [`clock`], [`shutdown`]: names, time, and the order of ending.
 
 pub mod bench_report;
 pub mod catalog;
 pub mod clock;
+pub mod config;
 pub mod ids;
 pub mod invocation;
 pub mod listener;
 pub mod sandbox;
+pub mod serve;
 pub mod shutdown;
 pub mod storage;
 pub mod telemetry;

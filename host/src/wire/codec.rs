@@ -35,12 +35,17 @@ impl Request {
 
     /// Parses the body as JSON; an empty one counts as `{}`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, WireError> {
-        let body: &[u8] = if self.body.trim_ascii().is_empty() { b"{}" } else { &self.body };
-        serde_json::from_slice(body).map_err(|error| {
-            let code = if error.is_data() { "InvalidParameterValueException" } else { "SerializationException" };
-            WireError::bad_request(code, format!("Could not parse request body into json: {error}"))
-        })
+        parse(&self.body)
     }
+}
+
+/// Parses a body as JSON; an empty one counts as `{}`.
+pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, WireError> {
+    let body: &[u8] = if body.trim_ascii().is_empty() { b"{}" } else { body };
+    serde_json::from_slice(body).map_err(|error| {
+        let code = if error.is_data() { "InvalidParameterValueException" } else { "SerializationException" };
+        WireError::bad_request(code, format!("Could not parse request body into json: {error}"))
+    })
 }
 
 /// Percent-decodes one part of a URI; `+` is a space, bytes that are not UTF-8 are replaced.

@@ -5,3 +5,5 @@
 
 pub mod codec;
 pub mod error;
+pub mod lambda;
+pub mod server;

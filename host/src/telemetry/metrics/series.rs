@@ -266,17 +266,14 @@ impl FunctionSeries {
         }
     }
 
-    /// Counts an environment that came into a state.
-    pub fn environment_enters(&self, state: EnvironmentState) {
-        if let Some(gauge) = self.environments(state) {
-            gauge.inc();
+    /// Sets how many environments of the function are in a state. Zero makes no series that is not there yet.
+    pub fn set_environments(&self, state: EnvironmentState, count: i64) {
+        let known = self.environments.get(state.index()).is_some_and(|slot| slot.get().is_some());
+        if count == 0 && !known {
+            return;
         }
-    }
-
-    /// Counts an environment that left a state.
-    pub fn environment_leaves(&self, state: EnvironmentState) {
         if let Some(gauge) = self.environments(state) {
-            gauge.dec();
+            gauge.set(count);
         }
     }
 

@@ -20,7 +20,7 @@ fn full() -> Metrics {
     series.observe(Source::Http, Start::Cold, Duration::from_micros(120), Some(Duration::from_micros(80)));
     series.function().error("Sandbox.Timedout");
     series.function().throttle(Throttle::Reserved);
-    series.function().environment_enters(EnvironmentState::Idle);
+    series.function().set_environments(EnvironmentState::Idle, 1);
     metrics.sandbox.compile_duration.observe(0.2);
     metrics.on_scrape(|m| m.sandbox.set_slots(3, 997));
     metrics.on_scrape(|m| {
@@ -141,14 +141,14 @@ fn a_forgotten_function_leaves_no_series_and_makes_room() {
     old.observe(Source::Api, Start::Warm, Duration::ZERO, Some(Duration::ZERO));
     old.function().error("Oops");
     old.function().throttle(Throttle::HostCapacity);
-    old.function().environment_enters(EnvironmentState::Busy);
+    old.function().set_environments(EnvironmentState::Busy, 1);
     metrics.invocations.forget_function(&name("a"));
     // Handles in use count on, also into series they had not made before; none of it may come back.
     old.observe(Source::Api, Start::Warm, Duration::ZERO, None);
     old.observe(Source::Queue, Start::Cold, Duration::ZERO, Some(Duration::ZERO));
     old.function().error("Other");
-    old.function().environment_leaves(EnvironmentState::Busy);
-    old.function().environment_enters(EnvironmentState::Idle);
+    old.function().set_environments(EnvironmentState::Busy, 2);
+    old.function().set_environments(EnvironmentState::Idle, 1);
     let text = metrics.encode().unwrap();
     assert!(!text.contains(r#"function="a""#), "{text}");
     metrics.invocations.series(&name("b"), Version::Latest, None).observe(

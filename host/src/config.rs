@@ -1,0 +1,293 @@
+//! The configuration: parsed once, into checked types, before a port opens.
+//!
+//! Defaults < `config.toml` < environment (`LAMINA_<SECTION>_<KEY>`) < flags. A component's section is the component's own
+//! `Config`; what is declared ([`resources`]) is the other half of the file, brought into being by [`crate::reconcile`].
+//!
+//! Everything that can be known before starting is checked here: keys, types, bounds, names, routes, schedule expressions, time
+//! zones, event patterns, that package files exist. Unknown keys are errors. Every error says where the value came from (file,
+//! line, column; or variable; or flag), which key it is, and, for what looks like a typing error, what may have been meant.
+//! All faults of a file are told at once, except that what does not parse hides what follows.
+//!
+//! Relative paths in the file are relative to the file's directory; those in flags and variables to the working directory.
+//! Only this module reads the process's environment.
+
+mod check;
+mod environment;
+mod error;
+mod fields;
+pub mod resources;
+mod source;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::{ConfigError, Origin, Problem};
+pub use resources::{
+    AliasDeclaration, AliasVersion, FunctionDeclaration, MappingDeclaration, QueueDeclaration, SandboxMode,
+    ScheduleDeclaration, StickyBy,
+};
+
+use crate::ids::Home;
+use crate::triggers::http::RouteConfig;
+use crate::{catalog, sandbox, shutdown, storage, telemetry, triggers};
+use serde::{Deserialize, Serialize};
+use source::Source;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What `config.toml` holds: a section for each component, and what is declared.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where the daemon listens.
+    pub listen: Listen,
+    /// What its ARNs say.
+    pub home: HomeConfig,
+    /// Where it keeps things.
+    pub storage: StorageConfig,
+    /// Environments and compilation.
+    pub sandbox: sandbox::Config,
+    /// Invocations at once.
+    pub concurrency: catalog::Config,
+    /// The HTTP trigger.
+    pub http: triggers::http::Config,
+    /// Function logs as stored.
+    pub logs: telemetry::logs::Config,
+    /// Function logs as captured.
+    pub log_capture: telemetry::capture::Limits,
+    /// Metrics.
+    pub metrics: telemetry::metrics::Config,
+    /// The daemon's own log.
+    pub host_log: telemetry::host_log::Config,
+    /// How it ends.
+    pub shutdown: ShutdownConfig,
+    /// Declared functions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub functions: Vec<FunctionDeclaration>,
+    /// Declared routes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<RouteConfig>,
+    /// Declared schedules.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub schedules: Vec<ScheduleDeclaration>,
+    /// Declared queues.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub queues: Vec<QueueDeclaration>,
+    /// Declared event source mappings.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mappings: Vec<MappingDeclaration>,
+}
+
+/// The `[listen]` section. Port 0 lets the system choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Listen {
+    /// The AWS APIs. Loopback only: whoever reaches it may do anything.
+    pub api_addr: SocketAddr,
+    /// Function routes.
+    pub http_addr: SocketAddr,
+    /// `/metrics`, `/healthz`, `/readyz`.
+    pub admin_addr: SocketAddr,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            api_addr: SocketAddr::from(([127, 0, 0, 1], 4566)),
+            http_addr: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            admin_addr: SocketAddr::from(([127, 0, 0, 1], 9464)),
+        }
+    }
+}
+
+/// The `[home]` section: what every ARN of this daemon says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HomeConfig {
+    /// Such as `us-east-1`.
+    pub region: String,
+    /// Twelve digits.
+    pub account: String,
+}
+
+impl Default for HomeConfig {
+    fn default() -> Self {
+        let home = Home::default();
+        Self { region: home.region.to_string(), account: home.account.to_string() }
+    }
+}
+
+/// The `[storage]` section.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StorageConfig {
+    /// Where everything acknowledged is kept; made if it does not exist. One daemon a directory.
+    pub data_dir: PathBuf,
+    /// Size of the database, packages apart, past which writes are refused; 0 for no bound.
+    pub max_size_mb: u64,
+}
+
+impl Default for StorageConfig {
+    fn default() -> Self {
+        Self { data_dir: PathBuf::from("lamina-data"), max_size_mb: 0 }
+    }
+}
+
+impl StorageConfig {
+    /// The bound as the storage takes it.
+    pub fn maximum_size_bytes(&self) -> Option<u64> {
+        (self.max_size_mb > 0).then(|| self.max_size_mb.saturating_mul(1 << 20))
+    }
+
+    /// The storage's options.
+    pub fn options(&self, observer: Option<std::sync::Arc<dyn storage::CommitObserver>>) -> storage::Options {
+        storage::Options { observer, maximum_size_bytes: self.maximum_size_bytes() }
+    }
+}
+
+/// The `[shutdown]` section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ShutdownConfig {
+    /// How long work under way may go on after the first signal.
+    pub drain_limit_s: u32,
+    /// How long what is acknowledged may take to reach the disk after that.
+    pub flush_limit_s: u32,
+}
+
+impl Default for ShutdownConfig {
+    fn default() -> Self {
+        Self { drain_limit_s: 30, flush_limit_s: 10 }
+    }
+}
+
+impl ShutdownConfig {
+    /// The limits as the shutdown takes them.
+    pub fn limits(&self) -> shutdown::Limits {
+        shutdown::Limits {
+            drain: Duration::from_secs(self.drain_limit_s.into()),
+            flush: Duration::from_secs(self.flush_limit_s.into()),
+        }
+    }
+}
+
+/// What flags set; `None` leaves it to the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// `--data-dir`
+    pub data_dir: Option<PathBuf>,
+    /// `--api-addr`
+    pub api_addr: Option<SocketAddr>,
+    /// `--http-addr`
+    pub http_addr: Option<SocketAddr>,
+    /// `--admin-addr`
+    pub admin_addr: Option<SocketAddr>,
+    /// `--log-level`
+    pub log_level: Option<String>,
+    /// `--log-format`
+    pub log_format: Option<telemetry::host_log::Format>,
+}
+
+impl Config {
+    /// Reads and checks everything. Without a `path` there are only defaults, the environment and flags.
+    pub fn load(path: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigError> {
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Self::load_with(path, overrides, &variables)
+    }
+
+    /// As [`Config::load`], with an environment of the caller's.
+    pub fn load_with(
+        path: Option<&Path>,
+        overrides: &Overrides,
+        variables: &BTreeMap<String, String>,
+    ) -> Result<Self, ConfigError> {
+        let text = match path {
+            None => String::new(),
+            Some(path) => source::read(path)?,
+        };
+        let source = Source::parse(path, &text)?;
+        let mut config: Self = source.deserialize()?;
+        let mut origins = Origins { source: &source, set: BTreeMap::new() };
+        let mut problems = Vec::new();
+        config.place(path.and_then(Path::parent), variables, &mut |path, message| {
+            problems.push(origins.source.problem(path, message));
+        });
+        environment::apply(&mut config, variables, &mut origins, &mut problems);
+        config.apply(overrides, &mut origins);
+        check::check(&config, &mut |path, message, hint| {
+            let mut problem = origins.problem(path, message);
+            problem.hint = problem.hint.or(hint);
+            problems.push(problem);
+        });
+        if problems.is_empty() { Ok(config) } else { Err(ConfigError { problems }) }
+    }
+
+    /// Region and account.
+    pub fn home(&self) -> Home {
+        Home { region: self.home.region.as_str().into(), account: self.home.account.as_str().into() }
+    }
+
+    /// The effective configuration as TOML.
+    pub fn dump(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string(self)
+    }
+
+    /// Makes the file's relative paths relative to its directory, and puts variables into package paths.
+    fn place(
+        &mut self,
+        base: Option<&Path>,
+        variables: &BTreeMap<String, String>,
+        report: &mut dyn FnMut(&str, String),
+    ) {
+        let place = |path: &mut PathBuf| {
+            if let Some(base) = base.filter(|base| !base.as_os_str().is_empty()) {
+                *path = base.join(&path);
+            }
+        };
+        place(&mut self.storage.data_dir);
+        self.sandbox.outbound_ca_file.iter_mut().for_each(place);
+        for (index, function) in self.functions.iter_mut().enumerate() {
+            match environment::expand(&function.package.to_string_lossy(), variables) {
+                Ok(expanded) => function.package = PathBuf::from(expanded),
+                Err(message) => report(&format!("functions[{index}].package"), message),
+            }
+            place(&mut function.package);
+        }
+    }
+
+    fn apply(&mut self, overrides: &Overrides, origins: &mut Origins<'_>) {
+        fn set<T: Clone>(to: &mut T, from: Option<&T>, path: &str, flag: &'static str, origins: &mut Origins<'_>) {
+            if let Some(value) = from {
+                to.clone_from(value);
+                origins.set.insert(path.to_owned(), Origin::Flag(flag));
+            }
+        }
+        let Overrides { data_dir, api_addr, http_addr, admin_addr, log_level, log_format } = overrides;
+        set(&mut self.storage.data_dir, data_dir.as_ref(), "storage.data_dir", "--data-dir", origins);
+        set(&mut self.listen.api_addr, api_addr.as_ref(), "listen.api_addr", "--api-addr", origins);
+        set(&mut self.listen.http_addr, http_addr.as_ref(), "listen.http_addr", "--http-addr", origins);
+        set(&mut self.listen.admin_addr, admin_addr.as_ref(), "listen.admin_addr", "--admin-addr", origins);
+        set(&mut self.host_log.level, log_level.as_ref(), "host_log.level", "--log-level", origins);
+        set(&mut self.host_log.format, log_format.as_ref(), "host_log.format", "--log-format", origins);
+    }
+}
+
+/// Where each value came from.
+struct Origins<'a> {
+    source: &'a Source<'a>,
+    /// Keys that the environment or a flag set.
+    set: BTreeMap<String, Origin>,
+}
+
+impl Origins<'_> {
+    fn problem(&self, path: &str, message: String) -> Problem {
+        match self.set.get(path) {
+            Some(origin) => Problem { origin: origin.clone(), key: path.to_owned(), message, hint: None },
+            None => self.source.problem(path, message),
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! What types alone do not say: bounds, and how values go together.
+
+use super::Config;
+use super::resources::{
+    FunctionDeclaration, MappingDeclaration, QueueDeclaration, ScheduleDeclaration, is_schedule_name,
+};
+use crate::catalog::{Settings, settings};
+use crate::ids::{QueueName, Version};
+use crate::telemetry::host_log;
+use crate::triggers::http::{RouteConfig, RouteError, Router};
+use std::collections::{BTreeMap, HashSet};
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::slice;
+
+/// Takes the path of a key, what is wrong with its value, and a hint.
+type Report<'a> = &'a mut dyn FnMut(&str, String, Option<String>);
+
+/// Reports everything that is wrong with `config`.
+pub(super) fn check(config: &Config, report: Report<'_>) {
+    listen(config, report);
+    home(config, report);
+    sections(config, report);
+    functions(config, report);
+    routes(&config.routes, report);
+    schedules(&config.schedules, report);
+    queues(&config.queues, report);
+    mappings(&config.mappings, report);
+}
+
+fn within(report: Report<'_>, path: &str, value: impl Into<u64>, bounds: RangeInclusive<u64>) {
+    let value = value.into();
+    if !bounds.contains(&value) {
+        let (least, most) = (bounds.start(), bounds.end());
+        report(path, format!("must be from {least} to {most}, not {value}"), None);
+    }
+}
+
+fn listen(config: &Config, report: Report<'_>) {
+    let listen = &config.listen;
+    if !listen.api_addr.ip().is_loopback() {
+        report(
+            "listen.api_addr",
+            format!(
+                "binding the AWS APIs to {} requires credentials, which this daemon cannot check yet: whoever reaches the \
+                 port could deploy and run code",
+                listen.api_addr
+            ),
+            Some("use a loopback address, and a proxy that authenticates in front of it".to_owned()),
+        );
+    }
+    let all = [
+        ("listen.api_addr", listen.api_addr),
+        ("listen.http_addr", listen.http_addr),
+        ("listen.admin_addr", listen.admin_addr),
+    ];
+    for (index, (path, address)) in all.iter().enumerate() {
+        let taken = |other: &&(&str, SocketAddr)| other.1 == *address && address.port() != 0;
+        if let Some((other, _)) = all.iter().take(index).find(taken) {
+            report(path, format!("{address} is {other} already"), None);
+        }
+    }
+}
+
+fn home(config: &Config, report: Report<'_>) {
+    let region = config.home.region.as_str();
+    let parts: Vec<&str> = region.split('-').collect();
+    let well_formed = parts.len() >= 3
+        && parts.iter().all(|part| {
+            !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        })
+        && region.len() <= 32;
+    if !well_formed {
+        report("home.region", format!("{region:?} is not a region"), Some("such as \"us-east-1\"".to_owned()));
+    }
+    let account = config.home.account.as_str();
+    if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
+        report("home.account", format!("{account:?} is not an account: twelve digits"), None);
+    }
+}
+
+fn sections(config: &Config, report: Report<'_>) {
+    if config.storage.data_dir.as_os_str().is_empty() {
+        report("storage.data_dir", "must name a directory".to_owned(), None);
+    }
+    let sandbox = &config.sandbox;
+    within(report, "sandbox.init_timeout_s", sandbox.init_timeout_s, 1..=900);
+    within(report, "sandbox.idle_timeout_s", sandbox.idle_timeout_s, 0..=86_400);
+    within(report, "sandbox.code_cache_mb", sandbox.code_cache_mb, 1..=1 << 24);
+    within(report, "sandbox.compile_memory_mb", sandbox.compile_memory_mb, 64..=1 << 20);
+    within(report, "sandbox.compile_timeout_s", sandbox.compile_timeout_s, 1..=3_600);
+    if sandbox.max_outbound_connections == 0 {
+        report("sandbox.max_outbound_connections", "must be at least 1".to_owned(), None);
+    }
+    if let Some(file) = &sandbox.outbound_ca_file
+        && !file.is_file()
+    {
+        report("sandbox.outbound_ca_file", format!("{} is not a file", file.display()), None);
+    }
+    let concurrency = &config.concurrency;
+    within(report, "concurrency.ceiling", concurrency.ceiling, 1..=1_000_000);
+    if concurrency.unreserved_minimum > concurrency.ceiling {
+        let message =
+            format!("{} is more than concurrency.ceiling, {}", concurrency.unreserved_minimum, concurrency.ceiling);
+        report("concurrency.unreserved_minimum", message, None);
+    }
+    if let Err(error) = config.http.check() {
+        report(&format!("http.{}", error.key), format!("{}: {}", error.value, error.fault), None);
+    }
+    let shutdown = &config.shutdown;
+    within(report, "shutdown.drain_limit_s", shutdown.drain_limit_s, 0..=86_400);
+    within(report, "shutdown.flush_limit_s", shutdown.flush_limit_s, 1..=3_600);
+    if config.http.drain_limit_ms > u64::from(shutdown.drain_limit_s).saturating_mul(1_000) {
+        let message =
+            format!("{} is more than shutdown.drain_limit_s has, of which it is a part", config.http.drain_limit_ms);
+        report("http.drain_limit_ms", message, None);
+    }
+    let capture = &config.log_capture;
+    if capture.max_line_bytes == 0 || capture.max_line_bytes > 1 << 20 {
+        report("log_capture.max_line_bytes", format!("must be from 1 to {}", 1 << 20), None);
+    }
+    if capture.max_invocation_bytes < capture.max_line_bytes {
+        report("log_capture.max_invocation_bytes", "is less than log_capture.max_line_bytes".to_owned(), None);
+    }
+    if config.logs.max_queued_bytes == 0 {
+        report("logs.max_queued_bytes", "must be at least 1".to_owned(), None);
+    }
+    within(report, "logs.linger_ms", config.logs.linger_ms, 0..=60_000);
+    if config.metrics.max_label_sets == 0 {
+        report("metrics.max_label_sets", "must be at least 1".to_owned(), None);
+    }
+    if let Err(error) = host_log::check(&config.host_log.level) {
+        report("host_log.level", error.to_string(), None);
+    }
+}
+
+fn functions(config: &Config, report: Report<'_>) {
+    let mut names = HashSet::new();
+    let mut reserved = 0u64;
+    for (index, function) in config.functions.iter().enumerate() {
+        let path = format!("functions[{index}]");
+        if !names.insert(&function.name) {
+            report(&format!("{path}.name"), format!("the function {} is declared twice", function.name), None);
+        }
+        one_function(&path, function, report);
+        reserved = reserved.saturating_add(taken(function));
+        let free = config.concurrency.ceiling.saturating_sub(config.concurrency.unreserved_minimum);
+        if taken(function) > 0 && reserved > u64::from(free) {
+            let key = match function.reserved_concurrency {
+                Some(_) => format!("{path}.reserved_concurrency"),
+                None => format!("{path}.aliases"),
+            };
+            let message = format!(
+                "declared functions take {reserved} of the concurrency so far, but concurrency.ceiling less \
+                 concurrency.unreserved_minimum is {free}"
+            );
+            report(&key, message, None);
+        }
+    }
+}
+
+/// What a function takes from the ceiling whether it runs or not.
+fn taken(function: &FunctionDeclaration) -> u64 {
+    function.reserved_concurrency.map_or_else(|| provisioned(function), u64::from)
+}
+
+fn provisioned(function: &FunctionDeclaration) -> u64 {
+    function.aliases.iter().filter_map(|alias| alias.provisioned_concurrency).map(u64::from).sum()
+}
+
+fn one_function(path: &str, function: &FunctionDeclaration, report: Report<'_>) {
+    let key = |name: &str| format!("{path}.{name}");
+    if !function.package.is_file() {
+        let message = format!("there is no package file {}", function.package.display());
+        let hint =
+            function.package.to_string_lossy().contains("guests").then_some("cargo xtask guests builds the samples");
+        report(&key("package"), message, hint.map(str::to_owned));
+    }
+    if function.handler.is_empty()
+        || function.handler.len() > 128
+        || function.handler.bytes().any(|b| b.is_ascii_whitespace())
+    {
+        report(&key("handler"), "must be 1 to 128 characters without spaces".to_owned(), None);
+    }
+    if function.description.chars().count() > 256 {
+        report(&key("description"), "is longer than 256 characters".to_owned(), None);
+    }
+    within(report, &key("memory_size_mb"), function.memory_size_mb, 128..=10_240);
+    within(report, &key("timeout_s"), function.timeout_s, 1..=900);
+    within(report, &key("ephemeral_storage_mb"), function.ephemeral_storage_mb, 512..=10_240);
+    for name in function.environment.keys() {
+        let mut bytes = name.bytes();
+        let good = bytes.next().is_some_and(|first| first.is_ascii_alphabetic())
+            && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if !good {
+            report(&key(&format!("environment.{name}")), format!("{name:?} is not a variable's name"), None);
+        }
+        if name.starts_with(settings::PREFIX) {
+            let message = format!("{name} sets the sandbox");
+            let hint = "use sandbox, cpu_time_limit_ms, outbound_hosts and idle_timeout_s of the function".to_owned();
+            report(&key(&format!("environment.{name}")), message, Some(hint));
+        }
+    }
+    let size: usize = function.environment.iter().map(|(name, value)| name.len().saturating_add(value.len())).sum();
+    if size > 4_096 {
+        report(&key("environment"), format!("has {size} bytes, more than 4096"), None);
+    }
+    // One at a time, so that the key at fault is known.
+    let blank = FunctionDeclaration {
+        environment: BTreeMap::new(),
+        cpu_time_limit_ms: None,
+        outbound_hosts: Vec::new(),
+        idle_timeout_s: None,
+        ..function.clone()
+    };
+    for (name, one) in [
+        ("cpu_time_limit_ms", FunctionDeclaration { cpu_time_limit_ms: function.cpu_time_limit_ms, ..blank.clone() }),
+        ("outbound_hosts", FunctionDeclaration { outbound_hosts: function.outbound_hosts.clone(), ..blank.clone() }),
+        ("idle_timeout_s", FunctionDeclaration { idle_timeout_s: function.idle_timeout_s, ..blank.clone() }),
+    ] {
+        if let Err(message) = Settings::from_variables(&one.variables()) {
+            report(&key(name), message, None);
+        }
+    }
+    if let Some(reserved) = function.reserved_concurrency
+        && provisioned(function) > u64::from(reserved)
+    {
+        let message = format!("is less than the {} provisioned for the function's aliases", provisioned(function));
+        report(&key("reserved_concurrency"), message, None);
+    }
+    aliases(path, function, report);
+}
+
+fn aliases(path: &str, function: &FunctionDeclaration, report: Report<'_>) {
+    let mut names = HashSet::new();
+    for (index, alias) in function.aliases.iter().enumerate() {
+        let key = |name: &str| format!("{path}.aliases[{index}].{name}");
+        if !names.insert(&alias.name) {
+            report(&key("name"), format!("the alias {} is declared twice", alias.name), None);
+        }
+        if alias.description.chars().count() > 256 {
+            report(&key("description"), "is longer than 256 characters".to_owned(), None);
+        }
+        let main = match alias.version {
+            super::AliasVersion::Is(version) => Some(version),
+            super::AliasVersion::LatestPublished => None,
+        };
+        for (version, weight) in &alias.weights {
+            let key = key(&format!("weights.{version}"));
+            if *version == Version::Latest || main == Some(Version::Latest) {
+                report(&key, "an alias that points to several versions cannot point to $LATEST".to_owned(), None);
+            }
+            if main == Some(*version) {
+                report(&key, format!("version {version} gets what the weights leave"), None);
+            }
+            if !(0.0..=1.0).contains(weight) {
+                report(&key, format!("a weight is from 0.0 to 1.0, not {weight}"), None);
+            }
+        }
+        // Sums of shares such as 0.1 are off by rounding.
+        if alias.weights.values().sum::<f64>() > 1.0 + 1e-9 {
+            report(&key("weights"), "come to more than 1.0 together".to_owned(), None);
+        }
+        if let Some(provisioned) = alias.provisioned_concurrency {
+            within(report, &key("provisioned_concurrency"), provisioned, 1..=1_000_000);
+            if main == Some(Version::Latest) {
+                let message = "an alias that points to $LATEST has no provisioned concurrency".to_owned();
+                report(&key("provisioned_concurrency"), message, None);
+            }
+        }
+    }
+}
+
+fn routes(routes: &[RouteConfig], report: Report<'_>) {
+    let mut sound = true;
+    for (index, route) in routes.iter().enumerate() {
+        if let Err(error) = Router::new(slice::from_ref(route)) {
+            sound = false;
+            report(&format!("routes[{index}]"), error.to_string(), None);
+        }
+    }
+    if !sound {
+        return;
+    }
+    if let Err(error) = Router::new(routes) {
+        // The first prefix that fails ends with the route at fault.
+        let fails = |count: &usize| routes.get(..*count).is_some_and(|prefix| Router::new(prefix).is_err());
+        let count = match error {
+            RouteError::TooMany { .. } => routes.len(),
+            _ => (1..=routes.len()).find(fails).unwrap_or(routes.len()),
+        };
+        report(&format!("routes[{}]", count.saturating_sub(1)), error.to_string(), None);
+    }
+}
+
+fn schedules(schedules: &[ScheduleDeclaration], report: Report<'_>) {
+    let mut names = HashSet::new();
+    for (index, schedule) in schedules.iter().enumerate() {
+        let key = |name: &str| format!("schedules[{index}].{name}");
+        if !names.insert((&schedule.group, &schedule.name)) {
+            let message = format!("the schedule {}/{} is declared twice", schedule.group, schedule.name);
+            report(&key("name"), message, None);
+        }
+        for (field, name) in [("name", &schedule.name), ("group", &schedule.group)] {
+            if !is_schedule_name(name) {
+                report(&key(field), format!("{name:?} is not 1 to 64 characters of [0-9a-zA-Z-_.]"), None);
+            }
+        }
+        if let Err(error) = lamina_schedule_expressions::Expression::parse(&schedule.expression) {
+            let hint = "rate(5 minutes), at(2027-01-31T12:00:00), cron(0 10 ? * MON-FRI *) or plain cron".to_owned();
+            report(&key("expression"), error.to_string(), Some(hint));
+        }
+        if jiff::tz::TimeZone::get(&schedule.timezone).is_err() {
+            let hint = "an IANA name such as \"Europe/Berlin\"".to_owned();
+            report(&key("timezone"), format!("{:?} is not a known time zone", schedule.timezone), Some(hint));
+        }
+        if let (Some(start), Some(end)) = (schedule.start_at, schedule.end_at)
+            && end <= start
+        {
+            report(&key("end_at"), "is not after start_at".to_owned(), None);
+        }
+        if let Some(window) = schedule.flexible_window_min {
+            within(report, &key("flexible_window_min"), window, 1..=1_440);
+        }
+        if let Some(input) = &schedule.input
+            && let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(input)
+        {
+            report(&key("input"), format!("is not JSON: {error}"), None);
+        }
+        within(report, &key("max_retry_attempts"), schedule.max_retry_attempts, 0..=185);
+        within(report, &key("max_event_age_s"), schedule.max_event_age_s, 60..=86_400);
+        if schedule.description.chars().count() > 512 {
+            report(&key("description"), "is longer than 512 characters".to_owned(), None);
+        }
+    }
+}
+
+fn queues(queues: &[QueueDeclaration], report: Report<'_>) {
+    let mut names: HashSet<&QueueName> = HashSet::new();
+    for (index, queue) in queues.iter().enumerate() {
+        let key = |name: &str| format!("queues[{index}].{name}");
+        if !names.insert(&queue.name) {
+            report(&key("name"), format!("the queue {} is declared twice", queue.name), None);
+        }
+        within(report, &key("visibility_timeout_s"), queue.visibility_timeout_s, 0..=43_200);
+        within(report, &key("delay_s"), queue.delay_s, 0..=900);
+        within(report, &key("retention_s"), queue.retention_s, 60..=1_209_600);
+        within(report, &key("maximum_message_size_bytes"), queue.maximum_message_size_bytes, 1_024..=1_048_576);
+        within(report, &key("receive_wait_s"), queue.receive_wait_s, 0..=20);
+        if let Some(count) = queue.max_receive_count {
+            within(report, &key("max_receive_count"), count, 1..=1_000);
+            if queue.dead_letter_queue.is_none() {
+                report(&key("max_receive_count"), "needs dead_letter_queue".to_owned(), None);
+            }
+        }
+        if let Some(dead) = &queue.dead_letter_queue {
+            if *dead == queue.name {
+                report(&key("dead_letter_queue"), "is the queue itself".to_owned(), None);
+            } else if dead.is_fifo() != queue.name.is_fifo() {
+                let message = "must be of the same kind as the queue: both FIFO or both standard".to_owned();
+                report(&key("dead_letter_queue"), message, None);
+            }
+        }
+        if queue.content_based_deduplication && !queue.name.is_fifo() {
+            report(
+                &key("content_based_deduplication"),
+                "is for FIFO queues, whose names end in .fifo".to_owned(),
+                None,
+            );
+        }
+    }
+}
+
+fn mappings(mappings: &[MappingDeclaration], report: Report<'_>) {
+    let mut pairs = HashSet::new();
+    for (index, mapping) in mappings.iter().enumerate() {
+        let key = |name: &str| format!("mappings[{index}].{name}");
+        if !pairs.insert((&mapping.queue, &mapping.function, &mapping.qualifier)) {
+            let message = format!("the mapping of {} to {} is declared twice", mapping.queue, mapping.function);
+            report(&key("queue"), message, None);
+        }
+        let most = if mapping.queue.is_fifo() { 10 } else { 10_000 };
+        within(report, &key("batch_size"), mapping.batch_size, 1..=most);
+        within(report, &key("batching_window_s"), mapping.batching_window_s, 0..=300);
+        if mapping.queue.is_fifo() && mapping.batching_window_s > 0 {
+            report(&key("batching_window_s"), "is not for FIFO queues".to_owned(), None);
+        }
+        if mapping.batch_size > 10 && mapping.batching_window_s == 0 && !mapping.queue.is_fifo() {
+            let message = "more than 10 messages a batch need a batching_window_s of at least 1".to_owned();
+            report(&key("batch_size"), message, None);
+        }
+        if let Some(maximum) = mapping.maximum_concurrency {
+            within(report, &key("maximum_concurrency"), maximum, 2..=1_000);
+        }
+        if mapping.filters.len() > 10 {
+            report(&key("filters"), "has more than 10 patterns".to_owned(), None);
+        }
+        for pattern in &mapping.filters {
+            if let Err(error) = lamina_event_patterns::Pattern::parse(pattern) {
+                report(&key("filters"), format!("{pattern:?}: {error}"), None);
+            }
+        }
+    }
+}

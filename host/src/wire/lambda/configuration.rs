@@ -1,0 +1,368 @@
+//! The configuration that `CreateFunction` and `UpdateFunctionConfiguration` take, checked.
+
+use super::constraints::{failed, invalid, length, one_of, range, unsupported};
+use crate::catalog::Settings;
+use crate::storage::functions::ConfigurationRecord;
+use crate::wire::error::WireError;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// What can run here.
+const RUNTIMES: [&str; 2] = ["provided.al2023", "provided.al2"];
+
+/// Bytes of all variables together.
+const ENVIRONMENT_LIMIT_BYTES: usize = 4096;
+
+/// Variables that the platform sets
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>).
+const RESERVED: [&str; 20] = [
+    "_HANDLER",
+    "_X_AMZN_TRACE_ID",
+    "AWS_ACCESS_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_DEFAULT_REGION",
+    "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_INITIALIZATION_TYPE",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_LAMBDA_MAX_CONCURRENCY",
+    "AWS_LAMBDA_RUNTIME_API",
+    "AWS_REGION",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SECRET_KEY",
+    "AWS_SESSION_TOKEN",
+    "LAMBDA_RUNTIME_DIR",
+    "LAMBDA_TASK_ROOT",
+];
+
+/// The members of a request; what it leaves out is `None`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub(super) struct Requested {
+    runtime: Option<String>,
+    role: Option<String>,
+    handler: Option<String>,
+    description: Option<String>,
+    timeout: Option<i64>,
+    memory_size: Option<i64>,
+    environment: Option<Environment>,
+    ephemeral_storage: Option<EphemeralStorage>,
+    tracing_config: Option<TracingConfig>,
+    logging_config: Option<LoggingConfig>,
+    #[serde(rename = "KMSKeyArn")]
+    kms_key_arn: Option<String>,
+    architectures: Option<Vec<String>>,
+    package_type: Option<String>,
+    dead_letter_config: Option<DeadLetterConfig>,
+    vpc_config: Option<VpcConfig>,
+    snap_start: Option<SnapStart>,
+    layers: Option<Vec<Value>>,
+    file_system_configs: Option<Vec<Value>>,
+    image_config: Option<Map<String, Value>>,
+    code_signing_config_arn: Option<String>,
+    capacity_provider_config: Option<Value>,
+    durable_config: Option<Value>,
+    tenancy_config: Option<Value>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct Environment {
+    variables: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct EphemeralStorage {
+    size: i64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct TracingConfig {
+    mode: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct LoggingConfig {
+    log_format: Option<String>,
+    log_group: Option<String>,
+    application_log_level: Option<String>,
+    system_log_level: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct DeadLetterConfig {
+    target_arn: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct VpcConfig {
+    subnet_ids: Option<Vec<String>>,
+    security_group_ids: Option<Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct SnapStart {
+    apply_on: Option<String>,
+}
+
+/// A request's configuration, every member within its constraints.
+#[derive(Debug, Default)]
+pub(super) struct Checked {
+    runtime: Option<String>,
+    role: Option<String>,
+    handler: Option<String>,
+    description: Option<String>,
+    timeout_s: Option<u32>,
+    memory_size_mb: Option<u32>,
+    ephemeral_storage_mb: Option<u32>,
+    environment: Option<BTreeMap<String, String>>,
+    /// `null` takes a member away.
+    echoed: Map<String, Value>,
+}
+
+impl Requested {
+    /// Checks every member. `log_group` is the function's own, the only one it can have.
+    pub(super) fn check(self, log_group: &str) -> Result<Checked, WireError> {
+        self.refuse_unsupported(log_group)?;
+        if let Some(runtime) = &self.runtime {
+            check_runtime(runtime)?;
+        }
+        if let Some(role) = &self.role {
+            check_role(role)?;
+        }
+        if let Some(handler) = &self.handler {
+            length(handler, "handler", 128)?;
+            if handler.is_empty() || handler.contains(char::is_whitespace) {
+                return Err(failed(handler, "handler", "Member must satisfy regular expression pattern: [^\\s]+"));
+            }
+        }
+        if let Some(description) = &self.description {
+            length(description, "description", 256)?;
+        }
+        let environment = self.environment.map(|environment| environment.variables.unwrap_or_default());
+        if let Some(variables) = &environment {
+            check_variables(variables)?;
+        }
+        let mut echoed = Map::new();
+        if let Some(mode) = self.tracing_config.and_then(|tracing| tracing.mode) {
+            one_of(&mode, "tracingConfig.mode", &["Active", "PassThrough"])?;
+            echoed.insert("TracingConfig".into(), json!({ "Mode": mode }));
+        }
+        if let Some(key) = self.kms_key_arn {
+            if !key.is_empty() && !key.starts_with("arn:") {
+                let pattern = "(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()";
+                return Err(failed(
+                    key,
+                    "kMSKeyArn",
+                    format!("Member must satisfy regular expression pattern: {pattern}"),
+                ));
+            }
+            length(&key, "kMSKeyArn", 2048)?;
+            echoed.insert("KMSKeyArn".into(), if key.is_empty() { Value::Null } else { key.into() });
+        }
+        if let Some(architectures) = self.architectures {
+            echoed.insert("Architectures".into(), json!(check_architectures(&architectures)?));
+        }
+        Ok(Checked {
+            runtime: self.runtime,
+            role: self.role,
+            handler: self.handler,
+            description: self.description,
+            timeout_s: self.timeout.map(|timeout| range(timeout, "timeout", 1, 900)).transpose()?,
+            memory_size_mb: self.memory_size.map(|size| range(size, "memorySize", 128, 10_240)).transpose()?,
+            ephemeral_storage_mb: self
+                .ephemeral_storage
+                .map(|storage| range(storage.size, "ephemeralStorage.size", 512, 10_240))
+                .transpose()?,
+            environment,
+            echoed,
+        })
+    }
+
+    /// What would be a lie to accept.
+    fn refuse_unsupported(&self, log_group: &str) -> Result<(), WireError> {
+        let filled = |list: &Option<Vec<Value>>| list.as_ref().is_some_and(|list| !list.is_empty());
+        if self.package_type.as_deref().is_some_and(|kind| kind != "Zip") {
+            return Err(unsupported("PackageType", "packages are zip archives (Zip)"));
+        }
+        if self.image_config.as_ref().is_some_and(|image| !image.is_empty()) {
+            return Err(unsupported("ImageConfig", "functions are WebAssembly, not container images"));
+        }
+        if filled(&self.layers) {
+            return Err(unsupported("Layers", "put everything into the package"));
+        }
+        if filled(&self.file_system_configs) {
+            return Err(unsupported("FileSystemConfigs", "functions have /tmp only"));
+        }
+        if let Some(vpc) = &self.vpc_config {
+            let named = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
+            if named(&vpc.subnet_ids) || named(&vpc.security_group_ids) {
+                let why = "functions reach the hosts listed in the variable LAMINA_OUTBOUND_HOSTS";
+                return Err(unsupported("VpcConfig", why));
+            }
+        }
+        if let Some(apply_on) = self.snap_start.as_ref().and_then(|snap_start| snap_start.apply_on.as_deref()) {
+            one_of(apply_on, "snapStart.applyOn", &["PublishedVersions", "None"])?;
+            if apply_on != "None" {
+                return Err(unsupported("SnapStart", "environments start in microseconds without it"));
+            }
+        }
+        if self
+            .dead_letter_config
+            .as_ref()
+            .and_then(|dead| dead.target_arn.as_deref())
+            .is_some_and(|arn| !arn.is_empty())
+        {
+            return Err(unsupported("DeadLetterConfig", "asynchronous invocation is not offered yet"));
+        }
+        if let Some(logging) = &self.logging_config {
+            if logging.log_format.as_deref().is_some_and(|format| format != "Text")
+                || logging.application_log_level.is_some()
+                || logging.system_log_level.is_some()
+            {
+                return Err(unsupported("LoggingConfig", "the log format is Text, without levels"));
+            }
+            if logging.log_group.as_deref().is_some_and(|group| group != log_group) {
+                return Err(unsupported("LoggingConfig.LogGroup", &format!("the function's log group is {log_group}")));
+            }
+        }
+        if self.code_signing_config_arn.as_deref().is_some_and(|arn| !arn.is_empty()) {
+            return Err(unsupported("CodeSigningConfigArn", "signatures are not checked"));
+        }
+        for (member, value) in [
+            ("CapacityProviderConfig", &self.capacity_provider_config),
+            ("DurableConfig", &self.durable_config),
+            ("TenancyConfig", &self.tenancy_config),
+        ] {
+            if value.is_some() {
+                return Err(unsupported(member, "leave it out"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Checked {
+    /// The configuration of a new function.
+    pub(super) fn create(self) -> Result<ConfigurationRecord, WireError> {
+        if self.runtime.is_none() || self.handler.is_none() {
+            return Err(invalid(
+                "Runtime and Handler are mandatory parameters for functions created with deployment packages.",
+            ));
+        }
+        if self.role.is_none() {
+            return Err(super::constraints::missing("role"));
+        }
+        let mut record = ConfigurationRecord {
+            description: String::new(),
+            handler: String::new(),
+            runtime: String::new(),
+            role: String::new(),
+            timeout_s: 3,
+            memory_size_mb: 128,
+            ephemeral_storage_mb: 512,
+            environment: BTreeMap::new(),
+            echoed: Map::new(),
+        };
+        self.apply(&mut record);
+        Ok(record)
+    }
+
+    /// Changes what the request named.
+    pub(super) fn apply(self, record: &mut ConfigurationRecord) {
+        fn set<T>(place: &mut T, value: Option<T>) {
+            if let Some(value) = value {
+                *place = value;
+            }
+        }
+        set(&mut record.runtime, self.runtime);
+        set(&mut record.role, self.role);
+        set(&mut record.handler, self.handler);
+        set(&mut record.description, self.description);
+        set(&mut record.timeout_s, self.timeout_s);
+        set(&mut record.memory_size_mb, self.memory_size_mb);
+        set(&mut record.ephemeral_storage_mb, self.ephemeral_storage_mb);
+        set(&mut record.environment, self.environment);
+        for (member, value) in self.echoed {
+            if value.is_null() {
+                record.echoed.remove(&member);
+            } else {
+                record.echoed.insert(member, value);
+            }
+        }
+    }
+}
+
+fn check_runtime(runtime: &str) -> Result<(), WireError> {
+    if RUNTIMES.contains(&runtime) {
+        return Ok(());
+    }
+    let shown: String = runtime.chars().take(64).collect();
+    Err(invalid(format!(
+        "Value {shown} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [{}]. \
+         Other runtimes are not installed.",
+        RUNTIMES.join(", ")
+    )))
+}
+
+/// Roles grant nothing here; whatever looks like an ARN is kept.
+fn check_role(role: &str) -> Result<(), WireError> {
+    length(role, "role", 2048)?;
+    if role.starts_with("arn:") && role.splitn(6, ':').count() == 6 && !role.contains(char::is_whitespace) {
+        return Ok(());
+    }
+    let pattern = "arn:(aws[a-zA-Z-]*)?:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+";
+    Err(failed(role, "role", format!("Member must satisfy regular expression pattern: {pattern}")))
+}
+
+/// WebAssembly runs on either; the name is kept. Answers the list.
+pub(super) fn check_architectures(architectures: &[String]) -> Result<&[String], WireError> {
+    let [architecture] = architectures else {
+        return Err(failed(
+            format!("[{}]", architectures.join(", ")),
+            "architectures",
+            "Member must have length less than or equal to 1 and greater than or equal to 1",
+        ));
+    };
+    one_of(architecture, "architectures", &["x86_64", "arm64"])?;
+    Ok(architectures)
+}
+
+fn check_variables(variables: &BTreeMap<String, String>) -> Result<(), WireError> {
+    const UNABLE: &str = "Lambda was unable to configure your environment variables because the environment variables \
+                          you have provided";
+    let is_name = |name: &str| {
+        name.len() > 1
+            && name.starts_with(|first: char| first.is_ascii_alphabetic())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    let reserved: Vec<&str> = variables.keys().map(String::as_str).filter(|name| RESERVED.contains(name)).collect();
+    if !reserved.is_empty() {
+        return Err(invalid(format!(
+            "{UNABLE} contains reserved keys that are currently not supported for modification. \
+             Reserved keys used in this request: {}",
+            reserved.join(", ")
+        )));
+    }
+    if !variables.keys().all(|name| is_name(name)) {
+        return Err(WireError::validation(
+            "Value at 'environment.variables' failed to satisfy constraint: Map keys must satisfy constraint: \
+             [Member must satisfy regular expression pattern: [a-zA-Z]([a-zA-Z0-9_])+]",
+        ));
+    }
+    let size_bytes: usize = variables.iter().map(|(name, value)| name.len().saturating_add(value.len())).sum();
+    if size_bytes > ENVIRONMENT_LIMIT_BYTES {
+        return Err(invalid(format!("{UNABLE} exceeded the 4KB limit. Bytes measured: {size_bytes}")));
+    }
+    Settings::from_variables(variables).map(drop).map_err(invalid)
+}

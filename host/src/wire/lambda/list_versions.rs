@@ -1,0 +1,19 @@
+//! `ListVersionsByFunction` (<https://docs.aws.amazon.com/lambda/latest/api/API_ListVersionsByFunction.html>).
+
+use super::page::{self, Page};
+use super::{LambdaApi, describe, target};
+use crate::ids::Version;
+use crate::wire::codec::{Answer, Request};
+use crate::wire::error::WireError;
+
+pub(super) fn handle(api: &LambdaApi, request: &Request, name: &str) -> Result<Answer, WireError> {
+    let name = target::function(api, name)?;
+    let page = Page::<Version>::of(request, 10_000)?;
+    let view = api.catalog.function(&name)?.view();
+    let (versions, next) = page.cut(view.records.versions.values(), |record| record.version)?;
+    let shapes = versions
+        .into_iter()
+        .map(|record| describe::configuration(api.catalog.home(), record, Some(&record.version)))
+        .collect();
+    page::answer("Versions", shapes, next)
+}

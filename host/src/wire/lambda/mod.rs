@@ -1,0 +1,90 @@
+//! Lambda's REST API: functions, versions, aliases, concurrency, and `Invoke`; a file an operation.
+//!
+//! Shapes, constraints and statuses are those of the service model `lambda/2015-03-31`
+//! (<https://docs.aws.amazon.com/lambda/latest/api/API_Operations.html>). Where Lamina does more than AWS, it does so in AWS's
+//! shapes: `AdditionalVersionWeights` takes any number of versions, `RoutingConfig` an optional `Sticky`.
+//! What would be a lie is refused: layers, file systems, images, networks. Members without a meaning here are echoed.
+//!
+//! Assumptions: the request was read whole, up to [`body_limit_bytes`]. The listener may put a [`uuid::Uuid`] into the
+//! request's extensions: it becomes the request id, and the listener puts the same one on errors (this module puts it
+//! on answers). Changing operations run in tasks of their own, so that a client that leaves does not cut one in half;
+//! `Invoke` ends with its client.
+
+mod aliases;
+mod concurrency;
+mod configuration;
+mod constraints;
+mod create_alias;
+mod create_function;
+mod delete_function;
+mod describe;
+mod error;
+mod get_account_settings;
+mod get_function;
+mod invoke;
+mod list_functions;
+mod list_versions;
+mod package;
+mod page;
+mod provisioned_concurrency;
+mod publish_version;
+mod route;
+mod routing;
+mod target;
+#[cfg(test)]
+mod tests;
+mod update_alias;
+mod update_function_code;
+mod update_function_configuration;
+
+use super::codec::{Answer, Request};
+use super::error::WireError;
+use crate::catalog::Catalog;
+use crate::invocation::Invoke;
+use crate::shutdown::{Phase, Shutdown};
+use futures_channel::oneshot;
+use http::{HeaderName, HeaderValue};
+use route::Route;
+use std::sync::Arc;
+use uuid::Uuid;
+
+pub use route::body_limit_bytes;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+
+/// What the operations work with. Cheap to clone.
+#[derive(Clone)]
+pub struct LambdaApi {
+    /// Functions.
+    pub catalog: Arc<Catalog>,
+    /// Runs them.
+    pub invoke: Arc<dyn Invoke>,
+    /// Where changes run, so that the end of the daemon waits for them.
+    pub shutdown: Shutdown,
+}
+
+/// Answers a request; `None` where its path is not one of Lambda's functions.
+pub async fn handle(api: &LambdaApi, request: &Request) -> Option<Result<Answer, WireError>> {
+    let route = Route::of(&request.parts.method, request.parts.uri.path())?;
+    let id = request.parts.extensions.get::<Uuid>().copied().unwrap_or_else(Uuid::new_v4);
+    let answer =
+        if route.changes() { change(api, request, route, id).await } else { route.run(api, request, id).await };
+    Some(answer.map(|mut answer| {
+        if let Ok(id) = HeaderValue::try_from(id.to_string()) {
+            answer.headers_mut().insert(REQUEST_ID, id);
+        }
+        answer
+    }))
+}
+
+/// Runs an operation to its end even if the client does not wait for it.
+async fn change(api: &LambdaApi, request: &Request, route: Route, id: Uuid) -> Result<Answer, WireError> {
+    let (done, answer) = oneshot::channel();
+    let api_of_task = api.clone();
+    let request = Request { parts: request.parts.clone(), body: request.body.clone() };
+    api.shutdown.spawn(Phase::Work, "lambda change", async move {
+        // Nobody hears the answer once the client is gone.
+        let _ = done.send(route.run(&api_of_task, &request, id).await);
+    });
+    answer.await.unwrap_or_else(|_| Err(error::shutting_down()))
+}

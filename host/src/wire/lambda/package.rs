@@ -1,0 +1,100 @@
+//! Deployment packages: read out of requests, and given back.
+
+use super::LambdaApi;
+use super::constraints::{invalid, unsupported};
+use super::error::not_found;
+use super::route::PACKAGE_BODY_LIMIT_BYTES;
+use crate::wire::codec::{Answer, Request};
+use crate::wire::error::WireError;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
+use serde::Deserialize;
+
+/// Size of an uploaded package (Lambda quota: 50 MB).
+pub(super) const PACKAGE_LIMIT_BYTES: usize = 50 << 20;
+
+/// The members that carry code.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub(super) struct Code {
+    zip_file: Option<String>,
+    s3_bucket: Option<String>,
+    s3_key: Option<String>,
+    s3_object_version: Option<String>,
+    image_uri: Option<String>,
+    #[serde(rename = "SourceKMSKeyArn")]
+    source_kms_key_arn: Option<String>,
+}
+
+impl Code {
+    /// The package in the request, decoded. Takes a while where it is large.
+    pub(super) fn decode(&self, operation: &str) -> Result<Bytes, WireError> {
+        if self.s3_bucket.is_some() || self.s3_key.is_some() || self.s3_object_version.is_some() {
+            return Err(unsupported("Code in S3 (S3Bucket, S3Key)", "send the package as ZipFile"));
+        }
+        if self.image_uri.is_some() {
+            return Err(unsupported("ImageUri", "send the package as ZipFile"));
+        }
+        if self.source_kms_key_arn.as_deref().is_some_and(|key| !key.is_empty()) {
+            return Err(unsupported("SourceKMSKeyArn", "packages are not encrypted"));
+        }
+        let Some(text) = self.zip_file.as_deref().filter(|text| !text.is_empty()) else {
+            return Err(invalid("Please provide a source for function code."));
+        };
+        let package = BASE64_STANDARD.decode(text).map_err(|error| {
+            WireError::bad_request("SerializationException", format!("ZipFile is not base64: {error}"))
+        })?;
+        if package.len() > PACKAGE_LIMIT_BYTES {
+            return Err(WireError::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "RequestEntityTooLargeException",
+                format!("Request must be smaller than {PACKAGE_BODY_LIMIT_BYTES} bytes for the {operation} operation"),
+            ));
+        }
+        Ok(package.into())
+    }
+}
+
+/// Parses a body that may hold a package, away from the threads that serve.
+pub(super) async fn parse<T, F>(request: &Request, parse: F) -> Result<T, WireError>
+where
+    T: Send + 'static,
+    F: FnOnce(&[u8]) -> Result<T, WireError> + Send + 'static,
+{
+    let body = request.body.clone();
+    tokio::task::spawn_blocking(move || parse(&body)).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a package could not be read");
+        Err(WireError::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "ServiceException",
+            "The service could not read the package. Try again later.",
+        ))
+    })
+}
+
+/// Where a package can be fetched, as seen by the client that asks.
+pub(super) fn location(request: &Request, sha256: &str) -> Option<String> {
+    let authority = match request.parts.uri.authority() {
+        Some(authority) => authority.as_str(),
+        None => request.header(header::HOST.as_str())?,
+    };
+    Some(format!("http://{authority}/lamina/packages/{sha256}"))
+}
+
+/// Gives the package of a version.
+pub(super) async fn serve(api: &LambdaApi, sha256: &str) -> Result<Answer, WireError> {
+    // Blobs hold compiled components as well, and for a while what was deleted.
+    let known =
+        api.catalog.list().iter().any(|function| {
+            function.view().records.versions.values().any(|version| version.code.package_sha256 == sha256)
+        });
+    let package = if known { api.catalog.parts.storage.blobs.get(sha256.to_owned()).await? } else { None };
+    let package = package.ok_or_else(|| not_found("No function has this package.".to_owned()))?;
+    let content_type = if package.starts_with(b"PK") { "application/zip" } else { "application/wasm" };
+    let mut answer = Response::new(Full::new(package));
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    Ok(answer)
+}

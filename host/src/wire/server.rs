@@ -1,0 +1,84 @@
+//! The AWS APIs on one port: reading a request, finding its service, writing the answer.
+
+use super::codec::{Answer, Request};
+use super::error::{Shape, WireError};
+use super::{codec, lambda};
+use crate::listener::{self, BodyUnread, GuardedBody, Limits, Peer};
+use crate::shutdown::Shutdown;
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+
+/// A body has to make this much progress in each window.
+const BODY_WINDOW: Duration = Duration::from_secs(20);
+const BODY_PROGRESS_BYTES: u64 = 1024;
+
+/// All services.
+pub struct Api {
+    /// Lambda.
+    pub lambda: lambda::LambdaApi,
+    /// Whether the daemon is ending.
+    pub shutdown: Shutdown,
+}
+
+impl Api {
+    /// Serves `listener` until `stop` and the drain are over.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener, limits: Limits, stop: CancellationToken) {
+        let handler = move |request, peer| {
+            let api = Arc::clone(&self);
+            async move { api.handle(request, peer).await }
+        };
+        listener::serve_connections(listener, limits, handler, Arc::new(()), stop).await;
+    }
+
+    async fn handle(&self, request: http::Request<Incoming>, _peer: Peer) -> Response<Full<Bytes>> {
+        let request_id = Uuid::new_v4();
+        let (mut parts, body) = request.into_parts();
+        parts.extensions.insert(request_id);
+        let shape = shape_of(&parts);
+        let limit_bytes = lambda::body_limit_bytes(&parts.method, parts.uri.path());
+        let guarded = GuardedBody::new(body, limit_bytes as u64 + 1, BODY_WINDOW, BODY_PROGRESS_BYTES);
+        let status = guarded.status();
+        let answered = match codec::read_body(guarded, limit_bytes).await {
+            Ok(body) => self.answer(&Request { parts, body }).await,
+            Err(error) => Err(error),
+        };
+        let mut answer = answered.unwrap_or_else(|error| error.into_response(shape));
+        if !status.is_read() {
+            answer.extensions_mut().insert(BodyUnread);
+        }
+        if let Ok(id) = HeaderValue::try_from(request_id.to_string()) {
+            answer.headers_mut().insert(REQUEST_ID, id);
+        }
+        answer
+    }
+
+    async fn answer(&self, request: &Request) -> Result<Answer, WireError> {
+        if let Some(answer) = lambda::handle(&self.lambda, request).await {
+            return answer;
+        }
+        let what = request.header("x-amz-target").unwrap_or_else(|| request.parts.uri.path());
+        Err(WireError::new(
+            StatusCode::NOT_FOUND,
+            "UnknownOperationException",
+            format!("{} {what} is not supported by Lamina.", request.parts.method),
+        ))
+    }
+}
+
+/// The error shape of the protocol that a request speaks.
+fn shape_of(parts: &http::request::Parts) -> Shape {
+    match parts.headers.get("x-amz-target") {
+        Some(target) if target.as_bytes().starts_with(b"AmazonSQS.") => Shape::Json { namespace: "com.amazonaws.sqs#" },
+        Some(_) => Shape::Json { namespace: "" },
+        None => Shape::RestJson,
+    }
+}
