@@ -7,6 +7,7 @@
 mod arrivals;
 pub mod blobs;
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 mod conformance;
 mod embedded;
 mod files;
@@ -92,7 +93,7 @@ impl Storage {
         memory::open()
     }
 
-    /// Finishes the writes under way and closes; later writes fail with [`Error::Closed`].
+    /// Finishes the calls under way and closes. Later writes fail with [`Error::Closed`]; later reads may, too.
     pub async fn close(&self) -> Result<()> {
         self.closing.close().await
     }

@@ -10,6 +10,9 @@ mod queues;
 mod readers;
 mod schedules;
 mod schema;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests;
 mod writer;
 
 use super::files::FileBlobs;
@@ -53,15 +56,25 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<Storage> {
         functions: Arc::new(functions::FunctionTable { writer: writer.clone(), readers: readers.clone() }),
         queues: Arc::new(queues::QueueTable { writer: writer.clone(), readers: readers.clone() }),
         schedules: Arc::new(schedules::ScheduleTable { writer: writer.clone(), readers: readers.clone() }),
-        mappings: Arc::new(mappings::MappingTable { writer: writer.clone(), readers }),
+        mappings: Arc::new(mappings::MappingTable { writer: writer.clone(), readers: readers.clone() }),
         blobs: Arc::new(blobs),
-        closing: writer,
+        closing: Arc::new(Connections { writer, readers }),
     })
 }
 
-impl Closing for Writer {
+/// All connections to the database.
+struct Connections {
+    writer: Arc<Writer>,
+    readers: Arc<readers::Readers>,
+}
+
+impl Closing for Connections {
     fn close(&self) -> Pending<'_, ()> {
-        Box::pin(self.stop())
+        Box::pin(async {
+            // The writer's is the last: it empties the log.
+            self.readers.close().await;
+            self.writer.stop().await
+        })
     }
 }
 

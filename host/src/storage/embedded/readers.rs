@@ -42,6 +42,17 @@ impl Readers {
             read.await.map_err(|e| Error::Backend(format!("a read ended early: {e}")))?
         })
     }
+
+    /// Waits for the reads under way, refuses later ones and closes the connections.
+    pub(super) async fn close(&self) {
+        let all = u32::try_from(READERS).unwrap_or(u32::MAX);
+        // An error means that they are closed already.
+        if let Ok(permits) = self.permits.acquire_many(all).await {
+            self.permits.close();
+            drop(permits);
+        }
+        self.idle.lock().clear();
+    }
 }
 
 fn connect(path: &Path) -> Result<Connection> {

@@ -18,6 +18,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
@@ -146,7 +147,7 @@ impl Writer {
         let failed = |e: std::io::Error| Error::Backend(format!("cannot start a thread: {e}"));
         let (copies, copy) = sync_channel(1);
         let database = path.to_owned();
-        std::thread::Builder::new()
+        let copying = std::thread::Builder::new()
             .name("storage-checkpoint".into())
             .spawn(move || copy_log(&database, &copy))
             .map_err(failed)?;
@@ -157,6 +158,7 @@ impl Writer {
             arrivals: arrivals.clone(),
             observer,
             copies,
+            copying,
             copied_at: 0,
             stale: false,
         };
@@ -197,6 +199,7 @@ struct Thread {
     arrivals: Arc<Arrivals>,
     observer: Option<Arc<dyn CommitObserver>>,
     copies: SyncSender<()>,
+    copying: JoinHandle<()>,
     /// Length of the log when a copy was last asked for.
     copied_at: i32,
     /// Going back to the last commit failed; it comes first.
@@ -215,6 +218,10 @@ impl Thread {
         // Those still in the channel are dropped with it, which tells their callers that storage is closed.
         waiting.close();
         while waiting.try_recv().is_ok() {}
+        drop(self.copies);
+        if self.copying.join().is_err() {
+            tracing::error!("the thread that copies the write-ahead log ended in a panic");
+        }
         let checkpointed = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()));
         if let Err(error) = checkpointed {
             tracing::warn!(%error, "the write-ahead log was not emptied at the end; the next start reads it");
