@@ -41,7 +41,7 @@ def test_all_is_as_it_was(own_daemon, how):
         daemon.lam,
         "f",
         packages.text_package("invoke_constant.event", "one"),
-        {"A": "1"},
+        {"STAGE": "1"},
         Tags={"a": "b"},
         Publish=True,
     )

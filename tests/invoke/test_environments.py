@@ -98,9 +98,9 @@ def test_the_last_used_environment_is_used_first(daemon, make):
 
 
 def test_an_update_retires_environments_of_the_old_configuration(daemon, lam, make):
-    name = make("invoke_ops", environment={"A": "1"})
-    assert daemon.invoke(name, {"op": "env"}).ok()["A"] == "1"
-    lam.update_function_configuration(FunctionName=name, Environment={"Variables": {"A": "2"}})
+    name = make("invoke_ops", environment={"STAGE": "1"})
+    assert daemon.invoke(name, {"op": "env"}).ok()["STAGE"] == "1"
+    lam.update_function_configuration(FunctionName=name, Environment={"Variables": {"STAGE": "2"}})
     active(lam, name)
-    assert daemon.invoke(name, {"op": "env"}).ok()["A"] == "2"
+    assert daemon.invoke(name, {"op": "env"}).ok()["STAGE"] == "2"
     assert daemon.invoke(name, {"op": "count"}).ok()["inits"] == 1

@@ -46,7 +46,7 @@ def test_an_http_function_takes_a_payload_2_event(daemon, make):
 def test_an_http_function_refuses_what_is_no_request(daemon, make):
     name = make("http_ops")
     with refused(("InvalidRequestContentException", "InvalidParameterValueException"), 400):
-        daemon.invoke(name, {"hello": 1})
+        daemon.invoke(name, [1])
     assert daemon.healthy()
 
 

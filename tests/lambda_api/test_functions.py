@@ -24,7 +24,7 @@ def test_create_answers_the_configuration(lam, make, name):
         lam,
         name,
         package,
-        {"A": "1"},
+        {"STAGE": "1"},
         Description="echoes",
         Timeout=7,
         MemorySize=256,
@@ -46,7 +46,7 @@ def test_create_answers_the_configuration(lam, make, name):
             "MemorySize": 256,
             "EphemeralStorage": {"Size": 1024},
             "Version": "$LATEST",
-            "Environment": {"Variables": {"A": "1"}},
+            "Environment": {"Variables": {"STAGE": "1"}},
             "PackageType": "Zip",
         }
         assert {key: answer.get(key) for key in expected} == expected
@@ -201,10 +201,10 @@ def test_a_marker_that_is_none_is_refused(lam):
 
 
 def test_update_configuration_changes_what_is_named(lam, make):
-    name = make(environment={"A": "1"}, Timeout=5, Description="one")
+    name = make(environment={"STAGE": "1"}, Timeout=5, Description="one")
     before = lam.get_function_configuration(FunctionName=name)
-    answer = lam.update_function_configuration(FunctionName=name, Timeout=6, Environment={"Variables": {"B": "2"}})
-    assert answer["Timeout"] == 6 and answer["Environment"]["Variables"] == {"B": "2"}
+    answer = lam.update_function_configuration(FunctionName=name, Timeout=6, Environment={"Variables": {"STEP": "2"}})
+    assert answer["Timeout"] == 6 and answer["Environment"]["Variables"] == {"STEP": "2"}
     assert answer["Description"] == "one" and answer["CodeSha256"] == before["CodeSha256"]
     assert answer["RevisionId"] != before["RevisionId"]
     active(lam, name)

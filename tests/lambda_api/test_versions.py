@@ -18,7 +18,7 @@ def publish(lam, name, mark, **more):
 
 
 def test_publish_takes_a_snapshot_of_code_and_configuration(daemon, lam, make):
-    name = make(constant("one"), environment={"A": "1"}, Timeout=5)
+    name = make(constant("one"), environment={"STAGE": "1"}, Timeout=5)
     answer = lam.publish_version(FunctionName=name, Description="first")
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 201
     assert answer["Version"] == "1" and answer["FunctionArn"] == function_arn(name, "1")
@@ -29,7 +29,7 @@ def test_publish_takes_a_snapshot_of_code_and_configuration(daemon, lam, make):
     assert daemon.invoke(name, Qualifier="1").ok() == "one"
     assert daemon.invoke(name, Qualifier="2").ok() == "two"
     first = lam.get_function_configuration(FunctionName=name, Qualifier="1")
-    assert (first["Timeout"], first["Environment"]["Variables"], first["Version"]) == (5, {"A": "1"}, "1")
+    assert (first["Timeout"], first["Environment"]["Variables"], first["Version"]) == (5, {"STAGE": "1"}, "1")
     assert lam.get_function_configuration(FunctionName=name)["Version"] == "$LATEST"
 
 

@@ -48,7 +48,7 @@ pub(super) fn function_error(failure: Failure, request_id: Uuid, limits: Limits)
         }
         Failure::CpuTimeExceeded => cut_off(
             "Sandbox.CpuTimeExceeded",
-            format!("Task used more than {} ms of processor time", limits.cpu.unwrap_or_default().as_millis()),
+            format!("Task used more than {} ms of CPU time", limits.cpu.unwrap_or_default().as_millis()),
         ),
         Failure::ResponseTooLarge { .. } => FunctionError {
             handled: false,

@@ -182,9 +182,7 @@ impl Invoker {
         let timeout = Duration::from_secs(self.catalog.init_timeout_s().into());
         let error = failure::function_error(cause, call.request_id, Limits { timeout, ..limits(target) });
         let now_ms = self.clock.now_ms();
-        let log_tail = call
-            .tail_log
-            .then(|| failure.log.iter().flat_map(|line| line.text.iter().chain(b"\n")).copied().collect::<Vec<u8>>());
+        let mut log_tail = None;
         if let Some(stream) = failure.log_stream {
             let status = failure::status(Some(&error));
             record::write_failed_init(
@@ -210,7 +208,7 @@ impl Invoker {
                 lines: Vec::new(),
                 error: Some(&error),
             };
-            record.write(&self.logs);
+            log_tail = record.write(&self.logs, call.tail_log);
         }
         Ok(Outcome {
             executed_version: target.version.record.version,
@@ -252,7 +250,6 @@ impl Invoker {
             .as_ref()
             .err()
             .map(|failure| failure::function_error(failure.clone(), call.request_id, self::limits(&target)));
-        let log_tail = call.tail_log.then(|| worker.environment.io().log_tail());
         let record = Record {
             target: &target,
             request_id: call.request_id,
@@ -267,7 +264,7 @@ impl Invoker {
             lines: worker.environment.io().take_log(),
             error: error.as_ref(),
         };
-        record.write(&self.logs);
+        let log_tail = record.write(&self.logs, call.tail_log);
         self.give_back(lease, start, keep);
         drop(permit);
         let result = match (answered, error) {
@@ -318,7 +315,6 @@ impl Invoker {
                 .as_ref()
                 .err()
                 .map(|f| failure::function_error(f.clone(), call.request_id, self::limits(&target)));
-            let log_tail = call.tail_log.then(|| worker.environment.io().log_tail());
             let record = Record {
                 target: &target,
                 request_id: call.request_id,
@@ -333,7 +329,7 @@ impl Invoker {
                 lines: worker.environment.io().take_log(),
                 error: error.as_ref(),
             };
-            record.write(&logs);
+            let log_tail = record.write(&logs, call.tail_log);
             give_back(&catalog, lease, start, served.is_ok());
             drop(permit);
             let failure = served.err().unwrap_or_else(|| Failure::NoResponse("it returned without one".into()));

@@ -2,8 +2,8 @@
 
 use super::{FunctionError, Source, StartKind, failure};
 use crate::catalog::Target;
-use crate::telemetry::capture::CapturedLine;
-use crate::telemetry::logs::{LogBatch, LogLine, LogStore};
+use crate::telemetry::capture::{CapturedLine, TAIL_BYTES};
+use crate::telemetry::logs::{LineText, LogBatch, LogLine, LogStore};
 use crate::telemetry::report::{InitPhase, PlatformLine, Report, Status};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,8 +26,8 @@ pub(super) struct Record<'a> {
 }
 
 impl Record<'_> {
-    /// Counts the invocation and hands its lines to the log.
-    pub(super) fn write(self, logs: &LogStore) {
+    /// Counts the invocation and hands its lines to the log. With `tail`, answers the last 4 kB of them as text.
+    pub(super) fn write(self, logs: &LogStore, tail: bool) -> Option<Vec<u8>> {
         let series = &self.target.series;
         series.observe(self.source.into(), self.start.into(), self.duration, self.init_duration);
         if let Some(error) = self.error {
@@ -71,8 +71,25 @@ impl Record<'_> {
             trace: None,
         };
         lines.push(line(self.ended_ms, PlatformLine::Report(Box::new(report))));
+        let tail = tail.then(|| tail_of(&lines));
         logs.write(LogBatch { group: Arc::clone(&version.log_group), stream: self.log_stream, lines });
+        tail
     }
+}
+
+/// The end of a log, as `LogType=Tail` answers it.
+fn tail_of(lines: &[LogLine]) -> Vec<u8> {
+    let mut text = Vec::new();
+    for line in lines {
+        match &line.text {
+            LineText::Guest(bytes) => text.extend_from_slice(bytes),
+            LineText::Platform(line) => text.extend_from_slice(line.to_string().as_bytes()),
+        }
+        text.push(b'\n');
+    }
+    let excess = text.len().saturating_sub(TAIL_BYTES);
+    text.drain(..excess);
+    text
 }
 
 /// What a failed init phase wrote, and that it failed.

@@ -74,11 +74,6 @@ impl GuestIo {
         if captured.overflowed { Err(captured.bytes.len().saturating_add(1)) } else { Ok(captured.bytes) }
     }
 
-    /// The last 4 kB of what was printed since the last [`GuestIo::take_log`].
-    pub fn log_tail(&self) -> Vec<u8> {
-        self.log.capture.lock().tail()
-    }
-
     /// Takes what was printed.
     pub fn take_log(&self) -> Vec<CapturedLine> {
         let mut capture = self.log.capture.lock();
