@@ -5,3 +5,5 @@
 
 pub mod codec;
 pub mod error;
+pub mod event_source_mappings;
+pub mod sqs;

@@ -1,0 +1,21 @@
+//! `DeleteQueue` (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteQueue.html>).
+//! The queue is gone with the answer; its name is free at once, not after 60 seconds.
+
+use super::super::codec::{Answer, Request};
+use super::super::error::WireError;
+use super::SqsApi;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Input {
+    queue_url: Option<String>,
+}
+
+pub(super) async fn handle(api: &SqsApi, request: &Request) -> Result<Answer, WireError> {
+    let input: Input = super::read(request)?;
+    let name = api.name(input.queue_url.as_deref())?;
+    api.queues.delete(name.clone()).await??;
+    api.purges.lock().remove(&name);
+    super::done()
+}
