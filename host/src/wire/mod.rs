@@ -5,5 +5,7 @@
 
 pub mod codec;
 pub mod error;
+pub mod event_source_mappings;
 pub mod lambda;
 pub mod server;
+pub mod sqs;

@@ -125,8 +125,9 @@ fn check_value(name: &str, kind: &str, given: Given) -> Result<MessageAttribute,
         "Binary" => (None, given.binary_value.filter(|value| !value.is_empty())),
         _ => return refuse("has an invalid type: the supported type prefixes are Binary, Number, and String."),
     };
+    let is_binary = base == "Binary";
     let attribute = MessageAttribute { data_type, string_value, binary_value };
-    if base == "Binary" {
+    if is_binary {
         match (&attribute.binary_value, attribute.binary()) {
             (None, _) => return refuse("must contain a non-empty value of type 'Binary'."),
             (Some(_), None) => return refuse("has a value that is not base64."),
