@@ -2,3 +2,4 @@
 //! it to an [`Invoke`](crate::invocation::Invoke) and turns the outcome back into what its own side expects.
 
 pub mod http;
+pub mod schedule;
