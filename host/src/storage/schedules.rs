@@ -173,6 +173,18 @@ pub struct Advance {
     pub expected_next_fire_at_ms: Option<i64>,
     /// What comes next.
     pub next: Next,
+    /// Firings that this step begins and whose end is still to come, by their times. They are recorded as unfinished along
+    /// with the step; where the schedule exists but the step is not taken, they are recorded nonetheless.
+    pub unfinished: Vec<i64>,
+}
+
+/// One firing of a schedule.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Firing {
+    /// The schedule.
+    pub key: ScheduleKey,
+    /// When it was to fire.
+    pub fire_at_ms: i64,
 }
 
 /// The tables of schedules and groups.
@@ -216,4 +228,10 @@ pub trait Schedules: Send + Sync + 'static {
     /// Takes many steps in one transaction. Each is taken only where the record still has the expected revision and next firing;
     /// the answer says of each whether it was.
     fn advance(&self, steps: Vec<Advance>) -> Pending<'_, Vec<bool>>;
+
+    /// Takes firings off the record of unfinished ones, in one transaction. Those not on it are left alone.
+    fn finish(&self, firings: Vec<Firing>) -> Pending<'_, ()>;
+
+    /// All firings recorded as unfinished, in order. A schedule's are forgotten when it is deleted, and kept when it is replaced.
+    fn unfinished(&self) -> Pending<'_, Vec<Firing>>;
 }

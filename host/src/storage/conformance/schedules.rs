@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::storage::schedules::{
-    ActionAfterCompletion, Advance, DEFAULT_GROUP, MissedPolicy, Next, PutMode, PutOutcome, ScheduleGroupRecord,
-    ScheduleKey, ScheduleRecord, ScheduleState, ScheduleTarget,
+    ActionAfterCompletion, Advance, DEFAULT_GROUP, Firing, MissedPolicy, Next, PutMode, PutOutcome,
+    ScheduleGroupRecord, ScheduleKey, ScheduleRecord, ScheduleState, ScheduleTarget,
 };
 
 on_every_backend!(
@@ -12,6 +12,7 @@ on_every_backend!(
     groups_hold_schedules,
     schedules_are_listed_in_pages,
     steps_are_taken_only_from_where_they_start,
+    firings_stay_on_record_until_they_are_finished,
 );
 
 fn key(group: &str, name: &str) -> ScheduleKey {
@@ -144,6 +145,7 @@ async fn steps_are_taken_only_from_where_they_start(storage: Storage) {
         revision,
         expected_next_fire_at_ms: Some(expected),
         next,
+        unfinished: Vec::new(),
     };
     let steps = vec![
         step("fires", revisions[0], 10, Next::FireAt(20)),
@@ -161,4 +163,51 @@ async fn steps_are_taken_only_from_where_they_start(storage: Storage) {
     left.sort_by_key(|schedule| schedule.key.clone());
     let left: Vec<_> = left.iter().map(|schedule| (schedule.key.name.as_str(), schedule.next_fire_at_ms)).collect();
     assert_eq!(left, [("changed", Some(10)), ("ends", None), ("fires", Some(30)), ("moved", Some(10))]);
+}
+
+async fn firings_stay_on_record_until_they_are_finished(storage: Storage) {
+    let schedules = &storage.schedules;
+    schedules.put_group(group("g"), PutMode::Create).await.unwrap();
+    let mut revisions = Vec::new();
+    for (group, name) in [(DEFAULT_GROUP, "a"), (DEFAULT_GROUP, "b"), (DEFAULT_GROUP, "c"), ("g", "d")] {
+        revisions.push(put(&storage, schedule(group, name, Some(10))).await);
+    }
+    let step = |group: &str, name: &str, revision, unfinished: &[i64]| Advance {
+        key: key(group, name),
+        revision,
+        expected_next_fire_at_ms: Some(10),
+        next: Next::FireAt(20),
+        unfinished: unfinished.to_vec(),
+    };
+    let recorded = async || -> Vec<(String, i64)> {
+        let firings = schedules.unfinished().await.unwrap();
+        firings.into_iter().map(|firing| (firing.key.name, firing.fire_at_ms)).collect()
+    };
+    let expected = |firings: &[(&str, i64)]| -> Vec<(String, i64)> {
+        firings.iter().map(|&(name, at_ms)| (name.to_owned(), at_ms)).collect()
+    };
+    let steps = vec![
+        step(DEFAULT_GROUP, "a", revisions[0], &[8, 9, 10]),
+        // Not taken, but what it begins is not lost.
+        step(DEFAULT_GROUP, "b", 0, &[10]),
+        step(DEFAULT_GROUP, "c", revisions[2], &[10]),
+        step("g", "d", revisions[3], &[10]),
+        step(DEFAULT_GROUP, "none", 1, &[10]),
+    ];
+    assert_eq!(schedules.advance(steps).await.unwrap(), [true, false, true, true, false]);
+    assert_eq!(recorded().await, expected(&[("a", 8), ("a", 9), ("a", 10), ("b", 10), ("c", 10), ("d", 10)]));
+    let finished = |name: &str, fire_at_ms| Firing { key: key(DEFAULT_GROUP, name), fire_at_ms };
+    schedules.finish(vec![finished("a", 9), finished("b", 10), finished("b", 11), finished("none", 1)]).await.unwrap();
+    put(&storage, schedule(DEFAULT_GROUP, "a", Some(30))).await;
+    assert_eq!(recorded().await, expected(&[("a", 8), ("a", 10), ("c", 10), ("d", 10)]));
+    schedules.delete_group("g".into()).await.unwrap();
+    schedules.delete(key(DEFAULT_GROUP, "c")).await.unwrap();
+    assert_eq!(recorded().await, expected(&[("a", 8), ("a", 10)]));
+    let last = Advance {
+        expected_next_fire_at_ms: Some(30),
+        next: Next::Delete,
+        ..step(DEFAULT_GROUP, "a", put(&storage, schedule(DEFAULT_GROUP, "a", Some(30))).await, &[30])
+    };
+    assert_eq!(schedules.advance(vec![last]).await.unwrap(), [true]);
+    assert_eq!(recorded().await, []);
 }

@@ -1,7 +1,8 @@
 //! Schedules and their groups in SQLite.
 
 use super::super::schedules::{
-    Advance, DEFAULT_GROUP, Next, PutMode, PutOutcome, ScheduleGroupRecord, ScheduleKey, ScheduleRecord, Schedules,
+    Advance, DEFAULT_GROUP, Firing, Next, PutMode, PutOutcome, ScheduleGroupRecord, ScheduleKey, ScheduleRecord,
+    Schedules,
 };
 use super::super::{Error, Pending, Result};
 use super::readers::Readers;
@@ -68,6 +69,7 @@ impl Schedules for ScheduleTable {
                     return Ok(None);
                 }
             }
+            txn.connection.prepare_cached("DELETE FROM schedule_firing WHERE grp = ?1")?.execute([&name])?;
             let mut delete = txn.connection.prepare_cached("DELETE FROM schedule WHERE grp = ?1 RETURNING name")?;
             let keys = delete.query_map([&name], |row| Ok(ScheduleKey { group: name.clone(), name: row.get(0)? }))?;
             let mut keys = keys.collect::<rusqlite::Result<Vec<_>>>()?;
@@ -138,6 +140,28 @@ impl Schedules for ScheduleTable {
     fn advance(&self, steps: Vec<Advance>) -> Pending<'_, Vec<bool>> {
         Box::pin(self.writer.write(move |txn| steps.iter().map(|step| take(txn, step)).collect()))
     }
+
+    fn finish(&self, firings: Vec<Firing>) -> Pending<'_, ()> {
+        Box::pin(self.writer.write(move |txn| {
+            let sql = "DELETE FROM schedule_firing WHERE grp = ?1 AND name = ?2 AND fire_at_ms = ?3";
+            let mut delete = txn.connection.prepare_cached(sql)?;
+            for firing in &firings {
+                delete.execute((&firing.key.group, &firing.key.name, firing.fire_at_ms))?;
+            }
+            Ok(())
+        }))
+    }
+
+    fn unfinished(&self) -> Pending<'_, Vec<Firing>> {
+        self.readers.read(|connection| {
+            let sql = "SELECT grp, name, fire_at_ms FROM schedule_firing ORDER BY grp, name, fire_at_ms";
+            let mut select = connection.prepare_cached(sql)?;
+            let firings = select.query_map((), |row| {
+                Ok(Firing { key: ScheduleKey { group: row.get(0)?, name: row.get(1)? }, fire_at_ms: row.get(2)? })
+            })?;
+            Ok(firings.collect::<rusqlite::Result<_>>()?)
+        })
+    }
 }
 
 /// Takes one step, if the schedule still is as its caller knows it.
@@ -148,7 +172,14 @@ fn take(txn: &mut Txn<'_>, step: &Advance) -> Result<bool> {
         .prepare_cached(find)?
         .query_row((&step.key.group, &step.key.name), |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    if found != Some((step.revision, step.expected_next_fire_at_ms)) {
+    let Some(found) = found else { return Ok(false) };
+    if !step.unfinished.is_empty() {
+        let mut insert = txn.connection.prepare_cached("INSERT OR IGNORE INTO schedule_firing VALUES (?1, ?2, ?3)")?;
+        for fire_at_ms in &step.unfinished {
+            insert.execute((&step.key.group, &step.key.name, fire_at_ms))?;
+        }
+    }
+    if found != (step.revision, step.expected_next_fire_at_ms) {
         return Ok(false);
     }
     let next = match step.next {
@@ -162,6 +193,8 @@ fn take(txn: &mut Txn<'_>, step: &Advance) -> Result<bool> {
 }
 
 fn delete(txn: &mut Txn<'_>, key: &ScheduleKey) -> Result<bool> {
+    let firings = "DELETE FROM schedule_firing WHERE grp = ?1 AND name = ?2";
+    txn.connection.prepare_cached(firings)?.execute((&key.group, &key.name))?;
     let sql = "DELETE FROM schedule WHERE grp = ?1 AND name = ?2";
     Ok(txn.connection.prepare_cached(sql)?.execute((&key.group, &key.name))? > 0)
 }

@@ -104,6 +104,12 @@ CREATE TABLE deduplication (
     PRIMARY KEY (queue, scope, deduplication_id)
 ) WITHOUT ROWID;
 CREATE INDEX deduplication_expires ON deduplication (expires_at_ms);
+", "
+-- Firings begun whose end is not known.
+CREATE TABLE schedule_firing (
+    grp TEXT NOT NULL, name TEXT NOT NULL, fire_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (grp, name, fire_at_ms)
+) WITHOUT ROWID;
 "];
 
 /// Opens the database for writing, creates it where there is none, and brings it up to date.

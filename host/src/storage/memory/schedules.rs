@@ -2,11 +2,12 @@
 
 use super::super::Pending;
 use super::super::schedules::{
-    Advance, DEFAULT_GROUP, Next, PutMode, PutOutcome, ScheduleGroupRecord, ScheduleKey, ScheduleRecord, Schedules,
+    Advance, DEFAULT_GROUP, Firing, Next, PutMode, PutOutcome, ScheduleGroupRecord, ScheduleKey, ScheduleRecord,
+    Schedules,
 };
 use super::Gate;
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The table.
@@ -18,6 +19,7 @@ pub(super) struct ScheduleTable {
 struct Tables {
     groups: BTreeMap<String, ScheduleGroupRecord>,
     schedules: BTreeMap<ScheduleKey, ScheduleRecord>,
+    unfinished: BTreeSet<Firing>,
     revision: u64,
 }
 
@@ -30,7 +32,10 @@ impl ScheduleTable {
             modified_at_ms: 0,
         };
         let groups = BTreeMap::from([(default.name.clone(), default)]);
-        Self { gate, tables: Mutex::new(Tables { groups, schedules: BTreeMap::new(), revision: 0 }) }
+        Self {
+            gate,
+            tables: Mutex::new(Tables { groups, schedules: BTreeMap::new(), unfinished: BTreeSet::new(), revision: 0 }),
+        }
     }
 }
 
@@ -73,6 +78,7 @@ impl Schedules for ScheduleTable {
             if name != DEFAULT_GROUP && tables.groups.remove(&name).is_none() {
                 return Ok(None);
             }
+            tables.unfinished.retain(|firing| firing.key.group != name);
             let deleted = tables.schedules.extract_if(.., |key, _| key.group == name);
             Ok(Some(deleted.map(|(key, _)| key).collect()))
         })
@@ -102,7 +108,7 @@ impl Schedules for ScheduleTable {
     fn delete(&self, key: ScheduleKey) -> Pending<'_, bool> {
         Box::pin(async move {
             self.gate.pass()?;
-            Ok(self.tables.lock().schedules.remove(&key).is_some())
+            Ok(self.tables.lock().delete(&key))
         })
     }
 
@@ -136,20 +142,42 @@ impl Schedules for ScheduleTable {
             Ok(steps.into_iter().map(|step| tables.take(&step)).collect())
         })
     }
+
+    fn finish(&self, firings: Vec<Firing>) -> Pending<'_, ()> {
+        Box::pin(async move {
+            self.gate.pass()?;
+            let mut tables = self.tables.lock();
+            for firing in firings {
+                tables.unfinished.remove(&firing);
+            }
+            Ok(())
+        })
+    }
+
+    fn unfinished(&self) -> Pending<'_, Vec<Firing>> {
+        Box::pin(async move { Ok(self.tables.lock().unfinished.iter().cloned().collect()) })
+    }
 }
 
 impl Tables {
     fn take(&mut self, step: &Advance) -> bool {
         let Some(schedule) = self.schedules.get_mut(&step.key) else { return false };
+        let begun = step.unfinished.iter().map(|&fire_at_ms| Firing { key: step.key.clone(), fire_at_ms });
+        self.unfinished.extend(begun);
         if (schedule.revision, schedule.next_fire_at_ms) != (step.revision, step.expected_next_fire_at_ms) {
             return false;
         }
         match step.next {
             Next::FireAt(at_ms) => schedule.next_fire_at_ms = Some(at_ms),
             Next::Finished => schedule.next_fire_at_ms = None,
-            Next::Delete => drop(self.schedules.remove(&step.key)),
+            Next::Delete => return self.delete(&step.key),
         }
         true
+    }
+
+    fn delete(&mut self, key: &ScheduleKey) -> bool {
+        self.unfinished.retain(|firing| firing.key != *key);
+        self.schedules.remove(key).is_some()
     }
 }
 
