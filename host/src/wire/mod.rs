@@ -6,4 +6,5 @@
 pub mod codec;
 pub mod error;
 pub mod lambda;
+pub mod logs;
 pub mod server;
