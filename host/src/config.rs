@@ -35,6 +35,7 @@ use source::Source;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What `config.toml` holds: a section for each component, and what is declared.
@@ -78,6 +79,32 @@ pub struct Config {
     /// Declared event source mappings.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mappings: Vec<MappingDeclaration>,
+    /// Where keys stand in the file, for what turns out to be wrong later.
+    #[serde(skip)]
+    pub places: Places,
+}
+
+/// The file that a configuration was read from. All are equal: it is not part of what is configured.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    path: Option<PathBuf>,
+    text: Arc<str>,
+}
+
+impl PartialEq for Places {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Places {
+    /// A fault of what stands at `key`, such as `functions[0].package`.
+    pub fn problem(&self, key: &str, message: impl Into<String>) -> Problem {
+        match Source::parse(self.path.as_deref(), &self.text) {
+            Ok(source) => source.problem(key, message.into()),
+            Err(_) => Problem { origin: Origin::Default, key: key.to_owned(), message: message.into(), hint: None },
+        }
+    }
 }
 
 /// The `[listen]` section. Port 0 lets the system choose.
@@ -142,7 +169,7 @@ impl StorageConfig {
     }
 
     /// The storage's options.
-    pub fn options(&self, observer: Option<std::sync::Arc<dyn storage::CommitObserver>>) -> storage::Options {
+    pub fn options(&self, observer: Option<Arc<dyn storage::CommitObserver>>) -> storage::Options {
         storage::Options { observer, maximum_size_bytes: self.maximum_size_bytes() }
     }
 }
@@ -223,7 +250,26 @@ impl Config {
             problem.hint = problem.hint.or(hint);
             problems.push(problem);
         });
+        config.places = Places { path: path.map(Path::to_owned), text: text.as_str().into() };
         if problems.is_empty() { Ok(config) } else { Err(ConfigError { problems }) }
+    }
+
+    /// Sections that differ from those of `other`: they take effect with the next start only.
+    pub fn differing_sections(&self, other: &Self) -> Vec<&'static str> {
+        let all = [
+            ("listen", self.listen == other.listen),
+            ("home", self.home == other.home),
+            ("storage", self.storage == other.storage),
+            ("sandbox", self.sandbox == other.sandbox),
+            ("concurrency", self.concurrency == other.concurrency),
+            ("http", self.http == other.http),
+            ("logs", self.logs == other.logs),
+            ("log_capture", self.log_capture == other.log_capture),
+            ("metrics", self.metrics == other.metrics),
+            ("host_log", self.host_log == other.host_log),
+            ("shutdown", self.shutdown == other.shutdown),
+        ];
+        all.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
     }
 
     /// Region and account.

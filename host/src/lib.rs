@@ -11,6 +11,7 @@
 //! - [`storage`]: what is acknowledged is here, on disk.
 //! - [`listener`]: HTTP connections for every port: limits, time-outs, draining.
 //! - [`telemetry`]: metrics and function logs.
+//! - [`reconcile`]: what the configuration declares becomes what is there.
 //! - [`config`]: `config.toml`, environment and flags, checked before anything starts.
 //! - [`bench_report`]: what `lamina bench` prints and draws; uses none of the above.
 //! - [`ids`], [`clock`], [`shutdown`]: names, time, and the order of ending.
@@ -22,6 +23,7 @@ pub mod config;
 pub mod ids;
 pub mod invocation;
 pub mod listener;
+pub mod reconcile;
 pub mod sandbox;
 pub mod serve;
 pub mod shutdown;

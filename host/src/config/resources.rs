@@ -6,7 +6,9 @@
 use crate::ids::{AliasName, FunctionName, FunctionRef, Home, Qualifier, QueueName, Version};
 use crate::storage::functions::{ConfigurationRecord, Sticky};
 use crate::storage::queues::{FifoAttributes, QueueAttributes, RedrivePolicy};
-use crate::storage::schedules::MissedPolicy;
+use crate::storage::schedules::{
+    ActionAfterCompletion, MissedPolicy, ScheduleKey, ScheduleRecord, ScheduleState, ScheduleTarget,
+};
 use serde::de::{Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -299,6 +301,37 @@ fn default_event_age() -> u32 {
 }
 
 impl ScheduleDeclaration {
+    /// The schedule as the storage keeps it; its next firing is the scheduler's to find.
+    pub fn record(&self, home: &Home, now_ms: i64) -> ScheduleRecord {
+        let qualifier = self.qualifier.as_ref().map(|qualifier| qualifier as &dyn fmt::Display);
+        ScheduleRecord {
+            key: ScheduleKey { group: self.group.clone(), name: self.name.clone() },
+            revision: 0,
+            expression: self.expression.clone(),
+            timezone: self.timezone.clone(),
+            start_at_ms: self.start_at.map(jiff::Timestamp::as_millisecond),
+            end_at_ms: self.end_at.map(jiff::Timestamp::as_millisecond),
+            state: if self.enabled { ScheduleState::Enabled } else { ScheduleState::Disabled },
+            flexible_window_min: self.flexible_window_min,
+            target: ScheduleTarget {
+                arn: home.function_arn(&self.function, qualifier),
+                role_arn: format!("arn:aws:iam::{}:role/lamina", home.account),
+                input: self.input.clone(),
+                maximum_retry_attempts: self.max_retry_attempts,
+                maximum_event_age_s: self.max_event_age_s,
+                dead_letter_arn: self.dead_letter_queue.as_ref().map(|queue| home.arn("sqs", queue.as_str())),
+                echoed: serde_json::Map::new(),
+            },
+            after_completion: ActionAfterCompletion::None,
+            missed: self.missed,
+            description: self.description.clone(),
+            kms_key_arn: None,
+            created_at_ms: now_ms,
+            modified_at_ms: now_ms,
+            next_fire_at_ms: None,
+        }
+    }
+
     /// What it invokes.
     pub fn target(&self) -> FunctionRef {
         FunctionRef { name: self.function.clone(), qualifier: self.qualifier.clone() }

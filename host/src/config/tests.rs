@@ -182,3 +182,93 @@ fn a_dumped_configuration_reads_as_the_same() {
     let again: Config = toml::from_str(&dumped).unwrap_or_else(|error| panic!("{dumped}\n{error}"));
     assert_eq!(again, config);
 }
+
+/// The repository's `config.toml`, which is reference and example in one.
+const REFERENCE: &str = include_str!("../../../config.toml");
+
+/// The file, with the keys that have no default put in by way of their comments.
+fn uncommented() -> String {
+    let key = |line: &str| {
+        let rest = line.strip_prefix("# ")?;
+        let (key, _) = rest.split_once(" = ")?;
+        (!key.contains(' ')).then(|| rest.to_owned())
+    };
+    REFERENCE.lines().map(|line| key(line).unwrap_or_else(|| line.to_owned()) + "\n").collect()
+}
+
+#[test]
+fn config_toml_has_every_section_with_its_defaults() {
+    let file: Config = toml::from_str(REFERENCE).unwrap();
+    let sections = Config {
+        functions: Vec::new(),
+        routes: Vec::new(),
+        schedules: Vec::new(),
+        queues: Vec::new(),
+        mappings: Vec::new(),
+        ..file
+    };
+    assert_eq!(sections, Config::default());
+    let table: toml::Table = uncommented().parse().unwrap_or_else(|error| panic!("{error}"));
+    for section in source::keys_of("").unwrap() {
+        let Some(keys) = source::keys_of(section) else { continue };
+        for key in keys {
+            assert!(table[*section].get(key).is_some(), "config.toml has no {section}.{key}");
+        }
+    }
+}
+
+#[test]
+fn config_toml_shows_the_defaults_of_what_is_declared() {
+    let same = |declared: &toml::Value, minimal: toml::Value, skip: &[&str]| {
+        let shown = declared.as_table().unwrap();
+        for (key, value) in minimal.as_table().unwrap() {
+            if !skip.contains(&key.as_str()) {
+                assert_eq!(shown.get(key), Some(value), "{key}");
+            }
+        }
+    };
+    let table: toml::Table = REFERENCE.parse().unwrap();
+    let first = |name: &str| &table[name].as_array().unwrap()[0];
+    let value = |declaration: &dyn erased::Value| declaration.value();
+    let function: FunctionDeclaration = toml::from_str("name = 'hello'\npackage = 'x'\n").unwrap();
+    same(first("functions"), value(&function), &["package", "description", "aliases"]);
+    let alias: AliasDeclaration = toml::from_str("name = 'live'\n").unwrap();
+    same(&first("functions")["aliases"].as_array().unwrap()[0], value(&alias), &[]);
+    let schedule = "name = 'heartbeat'\nfunction = 'heartbeat'\nexpression = 'rate(1 minute)'\n";
+    let schedule: ScheduleDeclaration = toml::from_str(schedule).unwrap();
+    same(first("schedules"), value(&schedule), &[]);
+    let queue: QueueDeclaration = toml::from_str("name = 'orders-dead'\n").unwrap();
+    same(first("queues"), value(&queue), &[]);
+    let mapping: MappingDeclaration = toml::from_str("queue = 'orders'\nfunction = 'order-worker'\n").unwrap();
+    same(first("mappings"), value(&mapping), &["report_batch_item_failures"]);
+}
+
+#[test]
+fn config_toml_names_every_key_of_what_is_declared() {
+    for shape in ["functions[]", "functions[].aliases[]", "routes[]", "schedules[]", "queues[]", "mappings[]"] {
+        for key in source::keys_of(shape).unwrap() {
+            let word = |found: &str| found.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|w| w == *key);
+            assert!(REFERENCE.lines().any(word), "config.toml says nothing of {shape}.{key}");
+        }
+    }
+}
+
+#[test]
+fn config_toml_is_sound_but_for_guests_not_yet_built() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config.toml");
+    let variables = [("LAMINA_GUESTS".to_owned(), "/nowhere".to_owned())].into();
+    let error = Config::load_with(Some(&path), &Overrides::default(), &variables).unwrap_err();
+    assert!(error.problems.iter().all(|problem| problem.message.contains("/nowhere/")), "{error}");
+}
+
+mod erased {
+    pub(super) trait Value {
+        fn value(&self) -> toml::Value;
+    }
+
+    impl<T: serde::Serialize> Value for T {
+        fn value(&self) -> toml::Value {
+            toml::Value::try_from(self).unwrap()
+        }
+    }
+}

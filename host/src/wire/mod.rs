@@ -7,5 +7,6 @@ pub mod codec;
 pub mod error;
 pub mod event_source_mappings;
 pub mod lambda;
+pub mod logs;
 pub mod server;
 pub mod sqs;
