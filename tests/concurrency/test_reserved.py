@@ -146,7 +146,7 @@ def test_never_more_than_the_cap_at_once(daemon, lam, make):
 
 def test_reserved_for_one_is_kept_from_others(own_daemon):
     """A host of 4: 3 reserved leave 1 for the rest, and the reserved 3 stay free for their function."""
-    daemon = own_daemon(config.render({"concurrency": {"limit": 4, "unreserved_minimum": 1}})).start()
+    daemon = own_daemon(config.render({"concurrency": {"ceiling": 4, "unreserved_minimum": 1}})).start()
     create(daemon.lam, "kept", zipped("invoke_ops"), Timeout=30)
     create(daemon.lam, "rest", zipped("invoke_ops"), Timeout=30)
     daemon.lam.put_function_concurrency(FunctionName="kept", ReservedConcurrentExecutions=3)

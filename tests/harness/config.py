@@ -59,6 +59,6 @@ def route(route_key, function, **more):
     return out | more
 
 
-def function(code, **more):
-    """A function whose package or wasm lies at `code`."""
-    return {"code": str(code)} | more
+def function(name, package, **more):
+    """A function whose zip, wasm or wat lies at `package`."""
+    return {"name": name, "package": str(package)} | more

@@ -39,6 +39,10 @@ pub fn build(workspace: &Workspace, options: &Options) -> Result<Rust> {
     steps::heading("guests");
     let rust = Rust::set_up(workspace, options.toolchain)?;
     let out = workspace.guests();
+    // A link that a build with another target directory left, see `link_default_target`.
+    if out.is_symlink() {
+        fs::remove_file(&out)?;
+    }
     fs::create_dir_all(&out)?;
     let mut made: BTreeMap<String, PathBuf> = BTreeMap::new();
     for directory in WORKSPACES {

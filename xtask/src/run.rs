@@ -132,7 +132,10 @@ impl Demonstration<'_> {
         let url = url["QueueUrl"].as_str().context("GetQueueUrl answered no URL")?.to_owned();
         let before = self.report_lines(function)?.len();
         for (count, kind) in [(1, "first message"), (2, "then")] {
-            let order = json!({ "order_id": format!("demo-{}", Timestamp::now().as_millisecond()), "quantity": 2 });
+            let order = json!({
+                "orderId": format!("demo-{}", Timestamp::now().as_millisecond()),
+                "lines": [{ "sku": "tea", "quantity": 2, "priceCents": 450 }],
+            });
             let start = Instant::now();
             let sent = self.sqs("SendMessage", &json!({ "QueueUrl": url, "MessageBody": order.to_string() }))?;
             let acknowledged = start.elapsed();

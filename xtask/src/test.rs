@@ -54,16 +54,22 @@ struct Programs {
     daemon: PathBuf,
 }
 
-/// The packages' directories that a lint or test visits, as far as they exist.
-fn outside<'a>(workspace: &Workspace, directories: &[&'a str]) -> Vec<&'a str> {
-    directories.iter().copied().filter(|d| workspace.root.join(d).join("Cargo.toml").is_file()).collect()
+/// The workspaces' directories: the root, and those of `outside` that exist.
+fn with_root<'a>(workspace: &Workspace, outside: &[&'a str]) -> Vec<&'a str> {
+    let there = |directory: &&str| workspace.root.join(directory).join("Cargo.toml").is_file();
+    std::iter::once("").chain(outside.iter().copied()).filter(there).collect()
+}
+
+/// All workspaces, those built for wasm only among them.
+fn everywhere(workspace: &Workspace) -> Vec<&'static str> {
+    with_root(workspace, &["guest-sdk", "functions", "tests/guests"])
 }
 
 fn lints(workspace: &Workspace) -> Result<()> {
-    for directory in [&[""], &outside(workspace, &["guest-sdk", "functions", "tests/guests"])[..]].concat() {
+    for directory in everywhere(workspace) {
         steps::show("format", workspace.cargo_in(directory).args(["fmt", "--all", "--check"]))?;
     }
-    for directory in [&[""], &outside(workspace, &NATIVE)[..]].concat() {
+    for directory in with_root(workspace, &NATIVE) {
         let mut clippy = workspace.cargo_in(directory);
         steps::show("lints", clippy.args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     }
@@ -81,10 +87,18 @@ fn deny(workspace: &Workspace, full: bool) -> Result<()> {
         install.args(["install", "cargo-deny", "--locked"]);
         steps::quietly(&workspace.own().join("logs"), "cargo install cargo-deny", &mut install)?;
     }
-    steps::show("licences", workspace.cargo().args(["deny", "check", "licenses", "bans", "sources"]))?;
-    if full && steps::show("advisories", workspace.cargo().args(["deny", "check", "advisories"])).is_err() {
+    let check = |directory: &str, what: &[&str]| {
+        let mut deny = workspace.cargo();
+        let manifest = workspace.root.join(directory).join("Cargo.toml");
+        deny.args(["deny", "--config", "deny.toml", "--manifest-path"]).arg(manifest).arg("check").args(what);
+        deny
+    };
+    for directory in everywhere(workspace) {
+        steps::show("licences", &mut check(directory, &["licenses", "bans", "sources"]))?;
+    }
+    if full && steps::show("advisories", &mut check("", &["advisories"])).is_err() {
         let known = Command::new("sh")
-            .args(["-c", "ls -d \"${CARGO_HOME:-$HOME/.cargo}\"/advisory-dbs/*"])
+            .args(["-c", "ls -d \"${CARGO_HOME:-$HOME/.cargo}\"/advisory-dbs/*/"])
             .output()
             .is_ok_and(|output| output.status.success());
         if known {
@@ -110,7 +124,7 @@ fn nextest(workspace: &Workspace) -> Result<bool> {
 }
 
 fn native(workspace: &Workspace, options: &Options, nextest: bool) -> Result<()> {
-    for directory in [&[""], &outside(workspace, &NATIVE)[..]].concat() {
+    for directory in with_root(workspace, &NATIVE) {
         let mut command = workspace.cargo_in(directory);
         if nextest {
             command.args(["nextest", "run", "--workspace", "--no-tests", "pass"]);
