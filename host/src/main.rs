@@ -82,7 +82,8 @@ fn main() -> ExitCode {
 fn run(serve: Serve) -> anyhow::Result<ExitCode> {
     let Serve { config, data_dir, api_addr, http_addr, admin_addr } = serve;
     let overrides = Overrides { data_dir, api_addr, http_addr, admin_addr, ..Overrides::default() };
-    let config = Config::load(config.as_deref(), &overrides)?;
+    let reload = move || Config::load(config.as_deref(), &overrides);
+    let config = reload()?;
     host_log::init(&config.host_log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let announce = |line: &str| {
@@ -90,7 +91,7 @@ fn run(serve: Serve) -> anyhow::Result<ExitCode> {
         // A reader that went away is no reason to stop serving.
         let _ = writeln!(out, "{line}").and_then(|()| out.flush());
     };
-    let ending = runtime.block_on(lamina::serve::run(config, &announce))?;
+    let ending = runtime.block_on(lamina::serve::run(config, std::sync::Arc::new(reload), &announce))?;
     // Blocking work that outlived the drain must not hold the process up.
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(match ending {

@@ -4,12 +4,14 @@
 
 mod admin;
 mod observers;
+mod ports;
 
 use crate::catalog::{self, Catalog, Provisioner};
-use crate::clock::{Clock, SharedClock, SystemClock};
-use crate::config::Config;
+use crate::clock::{SharedClock, SystemClock};
+use crate::config::{Config, ConfigError};
 use crate::invocation::{Invoke, Invoker};
 use crate::listener;
+use crate::reconcile::{self, Reconciler};
 use crate::sandbox::compile::{Compiler, Limits as CompileLimits};
 use crate::sandbox::{Host, HostError};
 use crate::shutdown::{self, Ending, Phase, Shutdown};
@@ -17,13 +19,20 @@ use crate::storage::{self, Storage};
 use crate::telemetry::logs::LogStore;
 use crate::telemetry::metrics::Metrics;
 use crate::triggers::http::{Router, Trigger};
+use crate::triggers::queue::{self, EventSourceMappings};
+use crate::triggers::schedule::{self, Scheduler};
 use crate::wire::lambda::LambdaApi;
+use crate::wire::logs::LogsApi;
+use crate::wire::scheduler::SchedulerApi;
 use crate::wire::server::Api;
+use crate::wire::sqs::SqsApi;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 /// How often idle environments are looked over.
 const RETIRE_EVERY: Duration = Duration::from_secs(1);
@@ -70,6 +79,9 @@ pub enum ServeError {
     /// Routes of the configuration.
     #[error(transparent)]
     Routes(#[from] crate::triggers::http::RouteError),
+    /// A declared package or resource.
+    #[error(transparent)]
+    Declared(#[from] ConfigError),
     /// Signals, threads, the program's own path.
     #[error("the daemon could not be set up: {0}")]
     Io(#[from] std::io::Error),
@@ -78,8 +90,11 @@ pub enum ServeError {
 /// A line for whoever started the daemon: where it listens, and that it is ready.
 pub type Announce = dyn Fn(&str) + Send + Sync;
 
-/// Runs the daemon until a signal has ended it. `announce` is told the addresses and then `ready`.
-pub async fn run(config: Config, announce: &Announce) -> Result<Ending, ServeError> {
+/// Reads the configuration again, as at the start.
+pub type Reload = dyn Fn() -> Result<Config, ConfigError> + Send + Sync;
+
+/// Runs the daemon until a signal has ended it. `announce` is told the addresses and then `ready`; `SIGHUP` calls `reload`.
+pub async fn run(config: Config, reload: Arc<Reload>, announce: &Announce) -> Result<Ending, ServeError> {
     let signals = shutdown::signals()?;
     raise_file_limit();
     let api_listener = bind("api", config.listen.api_addr).await?;
@@ -90,85 +105,186 @@ pub async fn run(config: Config, announce: &Announce) -> Result<Ending, ServeErr
             let address = listener.local_addr().map_or_else(|_| "unknown".to_owned(), |address| address.to_string());
             format!("lamina: {what} http://{address}")
         });
-
-    let data_dir = &config.storage.data_dir;
-    create_private_dir(data_dir).map_err(|reason| ServeError::DataDir { path: data_dir.clone(), reason })?;
-    let clock: SharedClock = Arc::new(SystemClock);
-    let shutdown = Shutdown::new();
-    let commit = option_env!("LAMINA_COMMIT").unwrap_or("unknown");
-    let metrics = Arc::new(Metrics::new(&config.metrics, env!("CARGO_PKG_VERSION"), commit)?);
-    let observer = observers::Commits(Arc::clone(&metrics));
-    let storage = Storage::embedded(data_dir, config.storage.options(Some(Arc::new(observer))))?;
-    let logs = LogStore::open(&data_dir.join("logs.db"), &config.logs, Arc::clone(&clock), &metrics.logs)?;
-    let logs = Arc::new(logs);
-    let compiler = Compiler::Process {
-        program: std::env::current_exe()?,
-        limits: CompileLimits {
-            memory_mb: config.sandbox.compile_memory_mb,
-            timeout: Duration::from_secs(config.sandbox.compile_timeout_s),
-        },
-    };
-    let host = Host::start(config.sandbox.clone(), data_dir, compiler, Arc::clone(&clock))?;
-    let parts = catalog::Parts {
-        home: config.home(),
-        storage: storage.clone(),
-        host: Arc::clone(&host),
-        metrics: Arc::clone(&metrics),
-        clock: Arc::clone(&clock),
-        log_limits: config.log_capture,
-    };
-    let catalog = Catalog::open(parts, &config.concurrency).await?;
-    match catalog.collect_garbage().await {
-        Ok(removed) if removed > 0 => tracing::info!(removed, "packages that nothing refers to were removed"),
-        Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "packages that nothing refers to could not be removed"),
-    }
-    let invoker: Arc<dyn Invoke> =
-        Arc::new(Invoker::new(Arc::clone(&catalog), Arc::clone(&logs), Arc::clone(&clock), shutdown.clone()));
-
-    observers::sample_on_scrape(&metrics, Arc::clone(&catalog), Arc::clone(&host));
-    let stop = shutdown.token(Phase::Work);
-    shutdown.spawn(Phase::Work, "provisioner", Provisioner::new(Arc::clone(&catalog)).run(stop.clone()));
-    shutdown.spawn(Phase::Work, "idle-environments", retire_idle(host, Arc::clone(&clock), stop.clone()));
-    let maintained = {
-        let (logs, clock) = (Arc::clone(&logs), Arc::clone(&clock));
-        async move {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                _ = logs.keep_maintained(clock, LOG_MAINTENANCE_EVERY) => {}
-            }
-        }
-    };
-    shutdown.spawn(Phase::Work, "log-maintenance", maintained);
-
     let router = Arc::new(Router::new(&config.routes)?);
+    let base = Base::open(&config).await?;
+    let shutdown = base.shutdown.clone();
+
+    let invoker: Arc<dyn Invoke> = Arc::new(Invoker::new(
+        Arc::clone(&base.catalog),
+        Arc::clone(&base.logs),
+        Arc::clone(&base.clock),
+        shutdown.clone(),
+    ));
+    base.spawn_housekeeping();
+    let admin = admin::Admin::new(Arc::clone(&base.metrics), shutdown.clone());
+    shutdown.spawn(Phase::Flush, "admin", Arc::clone(&admin).serve(admin_listener, shutdown.token(Phase::Flush)));
+
+    let scheduler = base.start_scheduler(&config, &invoker).await?;
+    let mappings = base.start_mappings(&config, &invoker).await?;
+    let reconciler = Arc::new(Reconciler::new(reconcile::Parts {
+        catalog: Arc::clone(&base.catalog),
+        queues: Arc::clone(&base.storage.queues),
+        schedules: Arc::new(ports::Schedules(Arc::clone(&scheduler))),
+        mappings: Arc::new(ports::Mappings(Arc::clone(&mappings))),
+        router: Arc::clone(&router),
+        clock: Arc::clone(&base.clock),
+    }));
+    // Declared functions are there before their routes are served.
+    reconciler.apply(&config).await?.log();
+
     let trigger = Trigger {
         router,
         invoke: Arc::clone(&invoker),
         config: config.http.clone(),
-        metrics: Arc::new(observers::Http(Arc::clone(&metrics))),
-        clock: Arc::clone(&clock),
+        metrics: Arc::new(observers::Http(Arc::clone(&base.metrics))),
+        clock: Arc::clone(&base.clock),
     };
     let intake = shutdown.token(Phase::Intake);
     let serving = trigger.serve(http_listener, intake.clone());
     shutdown.spawn(Phase::Intake, "http-trigger", async move { drop(serving.await) });
+    let sqs = SqsApi::new(Arc::clone(&base.storage.queues), Arc::clone(&base.clock), config.home(), intake.clone());
     let api = Arc::new(Api {
-        lambda: LambdaApi { catalog, invoke: invoker, shutdown: shutdown.clone() },
-        shutdown: shutdown.clone(),
+        lambda: LambdaApi { catalog: Arc::clone(&base.catalog), invoke: invoker, shutdown: shutdown.clone() },
+        sqs,
+        mappings,
+        scheduler: SchedulerApi::new(scheduler),
+        logs: LogsApi { logs: Arc::clone(&base.logs), home: config.home() },
     });
-    let limits = listener::Limits::default();
-    shutdown.spawn(Phase::Intake, "aws-api", api.serve(api_listener, limits, intake));
-    let admin = admin::Admin::new(Arc::clone(&metrics), shutdown.clone());
-    shutdown.spawn(Phase::Flush, "admin", admin.serve(admin_listener, shutdown.token(Phase::Flush)));
+    shutdown.spawn(Phase::Intake, "aws-api", api.serve(api_listener, listener::Limits::default(), intake.clone()));
+    shutdown.spawn(Phase::Intake, "reload", reload_on_hangup(reconciler, reload, intake)?);
 
+    admin.ready();
     addresses.iter().for_each(|line| announce(line));
     announce("lamina: ready");
     let ending = shutdown.run_until(signals, config.shutdown.limits()).await;
     if ending != Ending::Forced {
-        logs.shutdown().await;
-        storage.close().await?;
+        base.logs.shutdown().await;
+        base.storage.close().await?;
     }
     Ok(ending)
+}
+
+/// What everything else stands on.
+struct Base {
+    clock: SharedClock,
+    shutdown: Shutdown,
+    metrics: Arc<Metrics>,
+    storage: Storage,
+    logs: Arc<LogStore>,
+    host: Arc<Host>,
+    catalog: Arc<Catalog>,
+}
+
+impl Base {
+    async fn open(config: &Config) -> Result<Self, ServeError> {
+        let data_dir = &config.storage.data_dir;
+        create_private_dir(data_dir).map_err(|reason| ServeError::DataDir { path: data_dir.clone(), reason })?;
+        let clock: SharedClock = Arc::new(SystemClock);
+        let commit = option_env!("LAMINA_COMMIT").unwrap_or("unknown");
+        let metrics = Arc::new(Metrics::new(&config.metrics, env!("CARGO_PKG_VERSION"), commit)?);
+        let observer = Arc::new(observers::Commits(Arc::clone(&metrics)));
+        let storage = Storage::embedded(data_dir, config.storage.options(Some(observer)))?;
+        let logs = LogStore::open(&data_dir.join("logs.db"), &config.logs, Arc::clone(&clock), &metrics.logs)?;
+        let compiler = Compiler::Process {
+            program: std::env::current_exe()?,
+            limits: CompileLimits {
+                memory_mb: config.sandbox.compile_memory_mb,
+                timeout: Duration::from_secs(config.sandbox.compile_timeout_s),
+            },
+        };
+        let host = Host::start(config.sandbox.clone(), data_dir, compiler, Arc::clone(&clock))?;
+        let parts = catalog::Parts {
+            home: config.home(),
+            storage: storage.clone(),
+            host: Arc::clone(&host),
+            metrics: Arc::clone(&metrics),
+            clock: Arc::clone(&clock),
+            log_limits: config.log_capture,
+        };
+        let catalog = Catalog::open(parts, &config.concurrency).await?;
+        match catalog.collect_garbage().await {
+            Ok(removed) if removed > 0 => tracing::info!(removed, "packages that nothing refers to were removed"),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "packages that nothing refers to could not be removed"),
+        }
+        Ok(Self { clock, shutdown: Shutdown::new(), metrics, storage, logs: Arc::new(logs), host, catalog })
+    }
+
+    /// Starts what goes on behind the answers.
+    fn spawn_housekeeping(&self) {
+        let stop = self.shutdown.token(Phase::Work);
+        let work = |name, task| self.shutdown.spawn(Phase::Work, name, task);
+        let (metrics, catalog, host) = (&self.metrics, &self.catalog, &self.host);
+        observers::sample_on_scrape(metrics, Arc::clone(catalog), Arc::clone(host));
+        let queues = Arc::clone(&self.storage.queues);
+        let sampling = observers::sample_queues(Arc::clone(metrics), queues, Arc::clone(&self.clock));
+        let (logs, log_clock) = (Arc::clone(&self.logs), Arc::clone(&self.clock));
+        let provisioner = Provisioner::new(Arc::clone(catalog)).run(stop.clone());
+        self.shutdown.spawn(Phase::Work, "provisioner", provisioner);
+        work("idle-environments", until(&stop, retire_idle(Arc::clone(host), Arc::clone(&self.clock))));
+        work("queue-metrics", until(&stop, sampling));
+        let maintenance = async move { drop(logs.keep_maintained(log_clock, LOG_MAINTENANCE_EVERY).await) };
+        work("log-maintenance", until(&stop, maintenance));
+    }
+
+    async fn start_scheduler(&self, config: &Config, invoker: &Arc<dyn Invoke>) -> Result<Arc<Scheduler>, ServeError> {
+        let parts = schedule::Parts {
+            schedules: Arc::clone(&self.storage.schedules),
+            queues: Arc::clone(&self.storage.queues),
+            invoker: Arc::clone(invoker),
+            observer: Arc::new(observers::Schedules(Arc::clone(&self.metrics))),
+            clock: Arc::clone(&self.clock),
+            home: config.home(),
+        };
+        Ok(Scheduler::start(parts, schedule::Config::default(), self.shutdown.clone()).await?)
+    }
+
+    async fn start_mappings(
+        &self,
+        config: &Config,
+        invoker: &Arc<dyn Invoke>,
+    ) -> Result<Arc<EventSourceMappings>, ServeError> {
+        let parts = queue::Parts {
+            mappings: Arc::clone(&self.storage.mappings),
+            queues: Arc::clone(&self.storage.queues),
+            invoker: Arc::clone(invoker),
+            functions: Arc::new(ports::Directory(Arc::clone(&self.catalog))),
+            observer: Arc::new(()),
+            clock: Arc::clone(&self.clock),
+            home: config.home(),
+        };
+        Ok(EventSourceMappings::start(parts, queue::Options::default(), self.shutdown.clone()).await?)
+    }
+}
+
+/// A task that ends when it is told to.
+fn until(
+    stop: &CancellationToken,
+    task: impl Future<Output = ()> + Send + 'static,
+) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
+    let stop = stop.clone();
+    Box::pin(async move { drop(stop.run_until_cancelled_owned(task).await) })
+}
+
+/// Reads the configuration again at each `SIGHUP`. A file with a fault changes nothing.
+fn reload_on_hangup(
+    reconciler: Arc<Reconciler>,
+    reload: Arc<Reload>,
+    stop: CancellationToken,
+) -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut hangups = signal(SignalKind::hangup())?;
+    Ok(async move {
+        while let Some(Some(())) = stop.run_until_cancelled(hangups.recv()).await {
+            let applied = match reload() {
+                Ok(config) => reconciler.apply(&config).await,
+                Err(error) => Err(error),
+            };
+            match applied {
+                Ok(outcome) => outcome.log(),
+                Err(error) => tracing::error!(%error, "the configuration was not taken; nothing is changed"),
+            }
+        }
+    })
 }
 
 async fn bind(what: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
@@ -191,12 +307,9 @@ fn raise_file_limit() {
     }
 }
 
-async fn retire_idle(host: Arc<Host>, clock: SharedClock, stop: tokio_util::sync::CancellationToken) {
+async fn retire_idle(host: Arc<Host>, clock: SharedClock) {
     loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = clock.sleep(RETIRE_EVERY) => {}
-        }
+        clock.sleep(RETIRE_EVERY).await;
         host.retire_idle();
     }
 }

@@ -11,6 +11,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -19,11 +20,17 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Admin {
     metrics: Arc<Metrics>,
     shutdown: Shutdown,
+    ready: AtomicBool,
 }
 
 impl Admin {
     pub(super) fn new(metrics: Arc<Metrics>, shutdown: Shutdown) -> Arc<Self> {
-        Arc::new(Self { metrics, shutdown })
+        Arc::new(Self { metrics, shutdown, ready: AtomicBool::new(false) })
+    }
+
+    /// Requests are served from here on.
+    pub(super) fn ready(&self) {
+        self.ready.store(true, Ordering::Release);
     }
 
     pub(super) async fn serve(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
@@ -41,6 +48,7 @@ impl Admin {
         }
         match request.uri().path() {
             "/healthz" => text(StatusCode::OK, "ok\n"),
+            "/readyz" if !self.ready.load(Ordering::Acquire) => text(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
             "/readyz" if self.shutdown.has_begun() => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
             "/readyz" => text(StatusCode::OK, "ready\n"),
             "/metrics" => match self.metrics.encode() {

@@ -1,13 +1,16 @@
 //! What the parts of the daemon tell, on its way into the metrics.
 
 use crate::catalog::Catalog;
+use crate::clock::SharedClock;
 use crate::listener::{Closed, Observer};
 use crate::sandbox::Host;
 use crate::sandbox::engine::Family;
 use crate::storage::CommitObserver;
-use crate::telemetry::metrics::Metrics;
+use crate::storage::queues::Queues;
 use crate::telemetry::metrics::labels::EnvironmentState;
+use crate::telemetry::metrics::{Metrics, QueueSample};
 use crate::triggers::http::{Answered, HttpMetrics};
+use crate::triggers::schedule::ScheduleObserver;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,6 +21,52 @@ pub(super) struct Commits(pub(super) Arc<Metrics>);
 impl CommitObserver for Commits {
     fn committed(&self, latency: Duration, jobs: usize, _succeeded: bool) {
         self.0.storage.committed(jobs, latency);
+    }
+}
+
+/// Firings of schedules.
+pub(super) struct Schedules(pub(super) Arc<Metrics>);
+
+impl ScheduleObserver for Schedules {
+    fn fired(&self, lateness: Option<Duration>) {
+        self.0.schedules.firings.inc();
+        if let Some(lateness) = lateness {
+            self.0.schedules.lateness.observe(lateness.as_secs_f64());
+        }
+    }
+
+    fn missed(&self, firings: u64) {
+        self.0.schedules.missed.inc_by(firings);
+    }
+
+    fn failed(&self) {}
+}
+
+/// How often queues are counted: that walks an index, so a scrape does not wait for it.
+const SAMPLE_QUEUES_EVERY: Duration = Duration::from_secs(5);
+
+/// Queues that are counted.
+const SAMPLED_QUEUES: usize = 1_000;
+
+/// Counts what queues hold, again and again.
+pub(super) async fn sample_queues(metrics: Arc<Metrics>, queues: Arc<dyn Queues>, clock: SharedClock) {
+    loop {
+        let now_ms = clock.now_ms();
+        let mut samples = Vec::new();
+        for queue in queues.list(String::new(), None, SAMPLED_QUEUES).await.unwrap_or_default() {
+            // A queue that is gone meanwhile, or a storage that fails, leaves out the sample.
+            let Ok(Ok(stats)) = queues.stats(queue.name.clone(), now_ms).await else { continue };
+            let age_ms = stats.oldest_enqueued_at_ms.map_or(0, |oldest| now_ms.saturating_sub(oldest).max(0));
+            samples.push(QueueSample {
+                queue: queue.name.as_str().into(),
+                available: stats.visible,
+                in_flight: stats.in_flight,
+                delayed: stats.delayed,
+                oldest_age: Duration::from_millis(u64::try_from(age_ms).unwrap_or(0)),
+            });
+        }
+        metrics.queues.set(samples);
+        clock.sleep(SAMPLE_QUEUES_EVERY).await;
     }
 }
 

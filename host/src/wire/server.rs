@@ -2,9 +2,9 @@
 
 use super::codec::{Answer, Request};
 use super::error::{Shape, WireError};
-use super::{codec, lambda};
+use super::{codec, event_source_mappings, lambda, logs, scheduler, sqs};
 use crate::listener::{self, BodyUnread, GuardedBody, Limits, Peer};
-use crate::shutdown::Shutdown;
+use crate::triggers::queue::EventSourceMappings;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
@@ -25,8 +25,14 @@ const BODY_PROGRESS_BYTES: u64 = 1024;
 pub struct Api {
     /// Lambda.
     pub lambda: lambda::LambdaApi,
-    /// Whether the daemon is ending.
-    pub shutdown: Shutdown,
+    /// SQS.
+    pub sqs: sqs::SqsApi,
+    /// Lambda's event source mappings.
+    pub mappings: Arc<EventSourceMappings>,
+    /// EventBridge Scheduler.
+    pub scheduler: scheduler::SchedulerApi,
+    /// CloudWatch Logs.
+    pub logs: logs::LogsApi,
 }
 
 impl Api {
@@ -62,8 +68,21 @@ impl Api {
     }
 
     async fn answer(&self, request: &Request) -> Result<Answer, WireError> {
-        if let Some(answer) = lambda::handle(&self.lambda, request).await {
-            return answer;
+        match request.header("x-amz-target") {
+            Some(target) if target.starts_with(sqs::TARGET_PREFIX) => return sqs::handle(&self.sqs, request).await,
+            Some(target) if target.starts_with(logs::TARGET_PREFIX) => return logs::handle(&self.logs, request).await,
+            Some(_) => {}
+            None => {
+                if let Some(answer) = lambda::handle(&self.lambda, request).await {
+                    return answer;
+                }
+                if let Some(answer) = event_source_mappings::handle(&self.mappings, request).await {
+                    return answer;
+                }
+                if let Some(answer) = scheduler::handle(&self.scheduler, request).await {
+                    return answer;
+                }
+            }
         }
         let what = request.header("x-amz-target").unwrap_or_else(|| request.parts.uri.path());
         Err(WireError::new(
@@ -76,8 +95,9 @@ impl Api {
 
 /// The error shape of the protocol that a request speaks.
 fn shape_of(parts: &http::request::Parts) -> Shape {
-    match parts.headers.get("x-amz-target") {
-        Some(target) if target.as_bytes().starts_with(b"AmazonSQS.") => Shape::Json { namespace: "com.amazonaws.sqs#" },
+    match parts.headers.get("x-amz-target").map(HeaderValue::as_bytes) {
+        Some(target) if target.starts_with(sqs::TARGET_PREFIX.as_bytes()) => sqs::ERROR_SHAPE,
+        Some(target) if target.starts_with(logs::TARGET_PREFIX.as_bytes()) => logs::ERROR_SHAPE,
         Some(_) => Shape::Json { namespace: "" },
         None => Shape::RestJson,
     }
