@@ -4,6 +4,7 @@ use crate::catalog;
 use crate::invocation::{InvokeError, ThrottleReason};
 use crate::sandbox::DeployError;
 use crate::sandbox::compile::CompileError;
+use crate::shutdown::Shutdown;
 use crate::wire::error::WireError;
 use http::StatusCode;
 
@@ -11,13 +12,19 @@ use http::StatusCode;
 const RETRY_AFTER_S: u32 = 1;
 
 /// The daemon is on its way out.
-pub(super) fn shutting_down() -> WireError {
+fn shutting_down() -> WireError {
     WireError {
         retry_after_s: Some(RETRY_AFTER_S),
         ..WireError::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceException", "The service is shutting down.")
     }
 }
 
+/// A change whose task ended without an answer.
+pub(super) fn unfinished(shutdown: &Shutdown) -> WireError {
+    if shutdown.has_begun() { shutting_down() } else { platform("The request could not be finished.") }
+}
+
+/// Something the caller named is not there.
 pub(super) fn not_found(message: String) -> WireError {
     WireError::new(StatusCode::NOT_FOUND, "ResourceNotFoundException", message)
 }

@@ -86,5 +86,5 @@ async fn change(api: &LambdaApi, request: &Request, route: Route, id: Uuid) -> R
         // Nobody hears the answer once the client is gone.
         let _ = done.send(route.run(&api_of_task, &request, id).await);
     });
-    answer.await.unwrap_or_else(|_| Err(error::shutting_down()))
+    answer.await.unwrap_or_else(|_| Err(error::unfinished(&api.shutdown)))
 }
