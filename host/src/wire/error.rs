@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 /// The error shape of a protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub struct WireError {
     /// For people.
     pub message: String,
     /// Further members of the error's shape, such as `Reason`.
-    pub members: Map<String, Value>,
+    pub members: BTreeMap<String, Value>,
     /// SQS's older code for the same error, in `x-amzn-query-error`.
     pub query_code: Option<&'static str>,
     /// Seconds, in `Retry-After`.
@@ -37,7 +38,7 @@ pub struct WireError {
 impl WireError {
     /// An error with nothing beyond its code and message.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), members: Map::new(), query_code: None, retry_after_s: None }
+        Self { status, code, message: message.into(), members: BTreeMap::new(), query_code: None, retry_after_s: None }
     }
 
     /// The caller's fault: 400.
@@ -58,7 +59,7 @@ impl WireError {
 
     /// Writes the error as `shape` has it.
     pub fn into_response(self, shape: Shape) -> Response<Full<Bytes>> {
-        let mut body = self.members;
+        let mut body: Map<String, Value> = self.members.into_iter().collect();
         match shape {
             Shape::RestJson => {
                 // Lambda's clients read either spelling.
