@@ -37,6 +37,10 @@ impl Hold {
         self.0.subscribe()
     }
 
+    pub(super) fn is_taken(&self) -> bool {
+        *self.0.borrow() > 0
+    }
+
     fn take(&self) -> Held {
         self.0.send_modify(|held| *held = held.saturating_add(1));
         Held(self.0.clone())
@@ -170,8 +174,7 @@ impl Delivery {
         result: Result<Response, crate::invocation::FunctionError>,
         messages: &[ReceivedMessage],
     ) -> Verdict {
-        let reports =
-            self.plan.record.function_response_types.contains(&FunctionResponseType::ReportBatchItemFailures);
+        let reports = self.plan.record.function_response_types.contains(&FunctionResponseType::ReportBatchItemFailures);
         match result {
             Err(_) => Verdict::Failure,
             Ok(Response::Http(response)) if !response.status().is_success() => Verdict::Failure,
@@ -254,7 +257,8 @@ pub(super) async fn give_back(parts: &Parts, plan: &Plan, messages: &[ReceivedMe
 
 /// Deletes messages.
 pub(super) async fn delete(parts: &Parts, plan: &Plan, handles: Vec<ReceiptHandle>) {
-    write(parts, plan, || parts.queues.delete_messages(plan.queue.clone(), handles.clone(), parts.clock.now_ms())).await;
+    write(parts, plan, || parts.queues.delete_messages(plan.queue.clone(), handles.clone(), parts.clock.now_ms()))
+        .await;
 }
 
 /// Tries a write a few times. One that fails for good brings nothing but another delivery.

@@ -40,7 +40,8 @@ impl Filter {
             return true;
         }
         let Ok(mut record) = serde_json::from_str::<Value>(record) else { return false };
-        let parsed = record.get("body").and_then(Value::as_str).and_then(|body| serde_json::from_str::<Value>(body).ok());
+        let parsed =
+            record.get("body").and_then(Value::as_str).and_then(|body| serde_json::from_str::<Value>(body).ok());
         let parsed = parsed.filter(|body| body.is_object() || body.is_array());
         let is_json = parsed.is_some();
         if let (Some(parsed), Some(body)) = (parsed, record.get_mut("body")) {

@@ -152,14 +152,15 @@ impl EventSourceMappings {
     ///
     /// # Errors
     /// Storage's, when mappings cannot be loaded. A mapping that cannot run is kept disabled and says why.
-    pub async fn start(
-        parts: Parts,
-        options: Options,
-        shutdown: Shutdown,
-    ) -> Result<Arc<Self>, crate::storage::Error> {
+    pub async fn start(parts: Parts, options: Options, shutdown: Shutdown) -> Result<Arc<Self>, crate::storage::Error> {
         let records = parts.mappings.load().await?;
-        let mappings =
-            Arc::new(Self { parts, options, shutdown, live: RwLock::default(), changes: tokio::sync::Mutex::default() });
+        let mappings = Arc::new(Self {
+            parts,
+            options,
+            shutdown,
+            live: RwLock::default(),
+            changes: tokio::sync::Mutex::default(),
+        });
         for record in records {
             mappings.run(record);
         }

@@ -73,8 +73,8 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::queues::{NewMessage, QueueRecord};
     use crate::storage::Storage;
+    use crate::storage::queues::{NewMessage, QueueRecord};
 
     async fn messages(groups: &[&str]) -> Vec<ReceivedMessage> {
         let queues = Storage::memory().unwrap().queues;

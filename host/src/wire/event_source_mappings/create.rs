@@ -10,7 +10,9 @@ use http::StatusCode;
 pub(super) async fn handle(mappings: &EventSourceMappings, request: &Request) -> Result<Answer, WireError> {
     let mut input = Input::read(request)?;
     let null = |name: &str| {
-        WireError::validation(format_args!("Value null at '{name}' failed to satisfy constraint: Member must not be null"))
+        WireError::validation(format_args!(
+            "Value null at '{name}' failed to satisfy constraint: Member must not be null"
+        ))
     };
     let function = input.function()?.ok_or_else(|| null("functionName"))?;
     let event_source_arn = input.event_source_arn.take().ok_or_else(|| null("eventSourceArn"))?;

@@ -16,9 +16,10 @@ pub(super) fn handle(mappings: &EventSourceMappings, request: &Request) -> Resul
     let asked = |name: &str| request.query(name).filter(|value| !value.is_empty());
     let function = asked("FunctionName").map(|name| FunctionRef::parse(&name)).transpose();
     let function = function.map_err(|error| WireError::validation(format_args!("{error} at 'functionName'")))?;
-    let max_items = asked("MaxItems").map(|text| text.parse::<i64>()).transpose().map_err(|_| {
-        WireError::bad_request("SerializationException", "MaxItems is not a number.")
-    })?;
+    let max_items = asked("MaxItems")
+        .map(|text| text.parse::<i64>())
+        .transpose()
+        .map_err(|_| WireError::bad_request("SerializationException", "MaxItems is not a number."))?;
     let max_items = settings::within("maxItems", max_items, 1, 10_000)?;
     let limit = max_items.and_then(|items| usize::try_from(items).ok()).unwrap_or(PAGE_LIMIT).min(PAGE_LIMIT);
     let (source, marker) = (asked("EventSourceArn"), asked("Marker"));

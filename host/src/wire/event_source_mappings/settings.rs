@@ -96,7 +96,9 @@ impl Input {
 
     pub(super) fn function(&self) -> Result<Option<FunctionRef>, WireError> {
         let Some(name) = &self.function_name else { return Ok(None) };
-        FunctionRef::parse(name).map(Some).map_err(|error| WireError::validation(format_args!("{error} at 'functionName'")))
+        FunctionRef::parse(name)
+            .map(Some)
+            .map_err(|error| WireError::validation(format_args!("{error} at 'functionName'")))
     }
 
     pub(super) fn filters(&mut self) -> Option<Vec<String>> {

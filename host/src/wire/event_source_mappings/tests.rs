@@ -138,7 +138,8 @@ async fn a_mapping_lives_from_create_to_delete() {
 #[tokio::test(start_paused = true)]
 async fn the_least_that_can_be_given_is_enough() {
     let service = Service::new().await;
-    let (status, created) = service.call("POST", "", json!({ "FunctionName": "worker", "EventSourceArn": QUEUE })).await;
+    let (status, created) =
+        service.call("POST", "", json!({ "FunctionName": "worker", "EventSourceArn": QUEUE })).await;
     assert_eq!(status, 202);
     assert_eq!((&created["BatchSize"], &created["MaximumBatchingWindowInSeconds"]), (&json!(10), &json!(0)));
     assert_eq!(created["FunctionResponseTypes"], json!([]));
@@ -197,14 +198,17 @@ async fn what_cannot_be_mapped_is_refused() {
 #[tokio::test(start_paused = true)]
 async fn mappings_are_listed_by_the_page() {
     let service = Service::new().await;
-    for (function, source) in [("worker", QUEUE.to_owned()), ("worker:live", QUEUE.to_owned()), ("worker", format!("{QUEUE}.fifo"))] {
+    for (function, source) in
+        [("worker", QUEUE.to_owned()), ("worker:live", QUEUE.to_owned()), ("worker", format!("{QUEUE}.fifo"))]
+    {
         let input = json!({ "FunctionName": function, "EventSourceArn": source });
         assert_eq!(service.call("POST", "/", input).await.0, 202);
     }
     let list = async |query: &str| {
         let (status, body) = service.call("GET", &format!("/?{query}"), Value::Null).await;
         assert_eq!(status, 200, "{body}");
-        let of = |mapping: &Value| mapping["FunctionArn"].as_str().unwrap().rsplit("function:").next().unwrap().to_owned();
+        let of =
+            |mapping: &Value| mapping["FunctionArn"].as_str().unwrap().rsplit("function:").next().unwrap().to_owned();
         let found: Vec<String> = body["EventSourceMappings"].as_array().unwrap().iter().map(of).collect();
         (found, body["NextMarker"].as_str().map(str::to_owned))
     };

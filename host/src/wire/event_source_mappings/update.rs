@@ -7,11 +7,7 @@ use super::view;
 use crate::triggers::queue::{EventSourceMappings, MappingChange};
 use http::StatusCode;
 
-pub(super) async fn handle(
-    mappings: &EventSourceMappings,
-    request: &Request,
-    id: &str,
-) -> Result<Answer, WireError> {
+pub(super) async fn handle(mappings: &EventSourceMappings, request: &Request, id: &str) -> Result<Answer, WireError> {
     let mut input = Input::read(request)?;
     let change = MappingChange {
         function: input.function()?,

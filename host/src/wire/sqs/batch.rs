@@ -18,8 +18,8 @@ pub(super) fn check<'a>(ids: impl ExactSizeIterator<Item = Option<&'a str>>, ent
     let mut seen = HashSet::new();
     for id in ids {
         let id = id.ok_or_else(|| fault::missing_parameter(&format!("{entry}.1.Id")))?;
-        let valid = (1..=80).contains(&id.len())
-            && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        let valid =
+            (1..=80).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         if !valid {
             return Err(fault::invalid_entry_id());
         }

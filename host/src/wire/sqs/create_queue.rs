@@ -22,7 +22,8 @@ struct Input {
 pub(super) async fn handle(api: &SqsApi, request: &Request) -> Result<Answer, WireError> {
     let mut input: Input = super::read(request)?;
     let name = input.queue_name.ok_or_else(|| fault::missing_parameter("QueueName"))?;
-    let fifo = input.attributes.remove("FifoQueue").map(|value| attributes::boolean("FifoQueue", &value)).transpose()?;
+    let fifo =
+        input.attributes.remove("FifoQueue").map(|value| attributes::boolean("FifoQueue", &value)).transpose()?;
     let name = check_name(&name, fifo)?;
     tag_queue::check(&input.tags, name.as_str())?;
     let mut attributes =
@@ -33,8 +34,7 @@ pub(super) async fn handle(api: &SqsApi, request: &Request) -> Result<Answer, Wi
     }
     let now_ms = api.clock.now_ms();
     let tags = input.tags;
-    let record =
-        QueueRecord { name: name.clone(), attributes, tags, created_at_ms: now_ms, modified_at_ms: now_ms };
+    let record = QueueRecord { name: name.clone(), attributes, tags, created_at_ms: now_ms, modified_at_ms: now_ms };
     if let Created::Different(found) = api.queues.create(record).await? {
         check_same(api, &found, &input.attributes)?;
     }

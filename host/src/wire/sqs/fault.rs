@@ -67,8 +67,7 @@ pub(super) fn invalid_attribute(name: &str, reason: Option<&str>) -> WireError {
 }
 
 pub(super) fn queue_name_exists(attribute: &str) -> WireError {
-    let message =
-        format!("A queue already exists with the same name and a different value for attribute {attribute}");
+    let message = format!("A queue already exists with the same name and a different value for attribute {attribute}");
     bad("QueueNameExists", "QueueAlreadyExists", message)
 }
 

@@ -124,7 +124,10 @@ pub async fn handle(api: &SqsApi, request: &Request) -> Result<Answer, WireError
         "SetQueueAttributes" => set_queue_attributes::handle(api, request).await,
         "TagQueue" => tag_queue::handle(api, request).await,
         "UntagQueue" => untag_queue::handle(api, request).await,
-        "AddPermission" | "RemovePermission" | "StartMessageMoveTask" | "CancelMessageMoveTask"
+        "AddPermission"
+        | "RemovePermission"
+        | "StartMessageMoveTask"
+        | "CancelMessageMoveTask"
         | "ListMessageMoveTasks" => Err(fault::unsupported("Lamina does not offer this operation.")),
         _ => Err(WireError::bad_request(
             "UnknownOperationException",

@@ -25,7 +25,9 @@ impl Page {
                 .as_u64()
                 .and_then(|limit| usize::try_from(limit).ok())
                 .filter(|limit| (1..=LIMIT).contains(limit))
-                .ok_or_else(|| fault::invalid_value(number, "MaxResults", "Must be between 1 and 1000, if provided."))?,
+                .ok_or_else(|| {
+                    fault::invalid_value(number, "MaxResults", "Must be between 1 and 1000, if provided.")
+                })?,
         };
         let after = token.filter(|token| !token.is_empty()).map(read_token).transpose()?;
         Ok(Self { after, limit, gives_token: max_results.is_some() })

@@ -88,9 +88,7 @@ pub(super) async fn handle(api: &SqsApi, request: &Request) -> Result<Answer, Wi
 fn read_max(number: Option<&Number>) -> Result<usize, WireError> {
     let Some(number) = number else { return Ok(1) };
     let max = number.as_u64().and_then(|max| usize::try_from(max).ok()).filter(|max| (1..=10).contains(max));
-    max.ok_or_else(|| {
-        fault::invalid_value(number, "MaxNumberOfMessages", "Must be between 1 and 10, if provided.")
-    })
+    max.ok_or_else(|| fault::invalid_value(number, "MaxNumberOfMessages", "Must be between 1 and 10, if provided."))
 }
 
 fn read_wait(number: Option<&Number>) -> Result<Option<u32>, WireError> {

@@ -32,11 +32,16 @@ pub(super) fn parse_policy(home: &Home, text: &str) -> Result<Option<RedrivePoli
     if members.is_empty() {
         return Ok(None);
     }
-    if let Some(unknown) = members.keys().find(|key| !matches!(key.as_str(), "deadLetterTargetArn" | "maxReceiveCount")) {
-        return Err(refuse(&format!("Only following attributes are supported: [deadLetterTargetArn, maxReceiveCount], not {unknown}.")));
+    if let Some(unknown) = members.keys().find(|key| !matches!(key.as_str(), "deadLetterTargetArn" | "maxReceiveCount"))
+    {
+        return Err(refuse(&format!(
+            "Only following attributes are supported: [deadLetterTargetArn, maxReceiveCount], not {unknown}."
+        )));
     }
     let member = |name: &str| {
-        members.get(name).ok_or_else(|| refuse(&format!("Redrive policy does not contain mandatory attribute: {name}.")))
+        members
+            .get(name)
+            .ok_or_else(|| refuse(&format!("Redrive policy does not contain mandatory attribute: {name}.")))
     };
     let count = member("maxReceiveCount")?;
     let number = match count {
@@ -44,20 +49,19 @@ pub(super) fn parse_policy(home: &Home, text: &str) -> Result<Option<RedrivePoli
         Value::String(text) => text.parse().ok(),
         _ => None,
     };
-    let max_receive_count = number.and_then(|n| u32::try_from(n).ok()).filter(|n| (1..=1000).contains(n)).ok_or_else(|| {
-        refuse(&format!("Invalid value for maxReceiveCount: {count}, valid values are from 1 to 1000 both inclusive."))
-    })?;
+    let max_receive_count =
+        number.and_then(|n| u32::try_from(n).ok()).filter(|n| (1..=1000).contains(n)).ok_or_else(|| {
+            refuse(&format!(
+                "Invalid value for maxReceiveCount: {count}, valid values are from 1 to 1000 both inclusive."
+            ))
+        })?;
     let target = member("deadLetterTargetArn")?.as_str().and_then(|arn| queue_of_arn(home, arn));
     let dead_letter_queue = target.ok_or_else(|| refuse("Invalid value for deadLetterTargetArn."))?;
     Ok(Some(RedrivePolicy { dead_letter_queue, max_receive_count }))
 }
 
 /// Checks that the dead-letter queue is there, of the same type, another queue, and takes dead letters of `source`.
-pub(super) async fn check_target(
-    api: &SqsApi,
-    source: &QueueName,
-    policy: &RedrivePolicy,
-) -> Result<(), WireError> {
+pub(super) async fn check_target(api: &SqsApi, source: &QueueName, policy: &RedrivePolicy) -> Result<(), WireError> {
     let refuse = |reason: &str| Err(fault::invalid_value(write_policy(&api.home, policy), "RedrivePolicy", reason));
     let target = &policy.dead_letter_queue;
     if target == source {
@@ -96,8 +100,8 @@ pub(super) fn parse_allow(home: &Home, text: &str) -> Result<Option<RedriveAllow
         return Ok(None);
     }
     let refuse = |reason: &str| fault::invalid_value(text, "RedriveAllowPolicy", reason);
-    let members: Map<String, Value> =
-        serde_json::from_str(text).map_err(|_| refuse("Amazon SQS can't create the redrive allow policy, as it's in an unsupported format."))?;
+    let members: Map<String, Value> = serde_json::from_str(text)
+        .map_err(|_| refuse("Amazon SQS can't create the redrive allow policy, as it's in an unsupported format."))?;
     if members.is_empty() {
         return Ok(None);
     }
@@ -105,15 +109,17 @@ pub(super) fn parse_allow(home: &Home, text: &str) -> Result<Option<RedriveAllow
     match (members.get("redrivePermission").and_then(Value::as_str), sources) {
         (Some("allowAll"), None) => Ok(Some(RedriveAllowPolicy::AllowAll)),
         (Some("denyAll"), None) => Ok(Some(RedriveAllowPolicy::DenyAll)),
-        (Some("allowAll" | "denyAll"), Some(_)) => {
-            Err(refuse("Amazon SQS can't create the redrive allow policy. When you specify sourceQueueArns, redrivePermission must be byQueue."))
-        }
+        (Some("allowAll" | "denyAll"), Some(_)) => Err(refuse(
+            "Amazon SQS can't create the redrive allow policy. When you specify sourceQueueArns, redrivePermission must be byQueue.",
+        )),
         (Some("byQueue"), Some(Value::Array(arns))) if (1..=SOURCES_LIMIT).contains(&arns.len()) => {
             let names: Option<Vec<_>> = arns.iter().map(|arn| queue_of_arn(home, arn.as_str()?)).collect();
             let names = names.ok_or_else(|| refuse("Invalid value for sourceQueueArns."))?;
             Ok(Some(RedriveAllowPolicy::ByQueue(names)))
         }
-        (Some("byQueue"), _) => Err(refuse("sourceQueueArns must list 1 to 10 queues when redrivePermission is byQueue.")),
+        (Some("byQueue"), _) => {
+            Err(refuse("sourceQueueArns must list 1 to 10 queues when redrivePermission is byQueue."))
+        }
         _ => Err(refuse("Invalid value for redrivePermission: valid values are allowAll, denyAll and byQueue.")),
     }
 }

@@ -161,9 +161,7 @@ pub(super) fn check(queue: &QueueRecord, given: Given) -> Result<Checked, WireEr
 
 fn check_delay(number: &Number) -> Result<u32, WireError> {
     let delay_s = number.as_u64().and_then(|delay_s| u32::try_from(delay_s).ok()).filter(|delay_s| *delay_s <= 900);
-    delay_s.ok_or_else(|| {
-        fault::invalid_value(number, "DelaySeconds", "DelaySeconds must be >= 0 and <= 900.")
-    })
+    delay_s.ok_or_else(|| fault::invalid_value(number, "DelaySeconds", "DelaySeconds must be >= 0 and <= 900."))
 }
 
 /// 1 to 128 letters, digits and punctuation characters.

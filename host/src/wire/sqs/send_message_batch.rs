@@ -60,7 +60,8 @@ pub(super) async fn handle(api: &SqsApi, request: &Request) -> Result<Answer, Wi
     if !messages.is_empty() {
         let sent = api.queues.send(name, messages, api.clock.now_ms()).await??;
         let sent = told.into_iter().zip(&sent);
-        outcome.successful = sent.map(|((id, digests), sent)| Successful { id, sent: Sent::new(digests, sent) }).collect();
+        outcome.successful =
+            sent.map(|((id, digests), sent)| Successful { id, sent: Sent::new(digests, sent) }).collect();
     }
     super::answer(&outcome)
 }

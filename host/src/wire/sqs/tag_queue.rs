@@ -35,7 +35,9 @@ pub(super) fn check(tags: &BTreeMap<String, String>, queue: &str) -> Result<(), 
     }
     for (key, value) in tags {
         if !(1..=128).contains(&key.chars().count()) || key.starts_with("aws:") {
-            return Err(fault::invalid_parameter("Tag keys must be between 1 and 128 characters in length and not begin with aws:."));
+            return Err(fault::invalid_parameter(
+                "Tag keys must be between 1 and 128 characters in length and not begin with aws:.",
+            ));
         }
         if value.chars().count() > 256 {
             return Err(fault::invalid_parameter("Tag values must be between 0 and 256 characters in length."));

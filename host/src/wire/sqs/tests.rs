@@ -94,7 +94,8 @@ impl Service {
     }
 
     async fn send_to_group(&self, url: &str, body: &str, group: &str, id: &str) -> Value {
-        let input = json!({ "QueueUrl": url, "MessageBody": body, "MessageGroupId": group, "MessageDeduplicationId": id });
+        let input =
+            json!({ "QueueUrl": url, "MessageBody": body, "MessageGroupId": group, "MessageDeduplicationId": id });
         self.call("SendMessage", input).await.ok()
     }
 

@@ -113,7 +113,8 @@ async fn redrive_policies_are_checked() {
         service.call("SetQueueAttributes", input).await
     };
     let dummy = r#"{"deadLetterTargetArn": "dummy", "maxReceiveCount": 42}"#;
-    let message = format!("Value {dummy} for parameter RedrivePolicy is invalid. Reason: Invalid value for deadLetterTargetArn.");
+    let message =
+        format!("Value {dummy} for parameter RedrivePolicy is invalid. Reason: Invalid value for deadLetterTargetArn.");
     assert_eq!(set(dummy.into()).await.error(), ("InvalidParameterValueException".into(), 400, message));
     for policy in [
         "x".to_owned(),
@@ -217,7 +218,9 @@ async fn queues_are_purged_at_most_once_a_minute_and_deleted() {
 async fn urls_count_by_their_last_segments() {
     let service = Service::new();
     service.queue("q", json!({})).await;
-    for url in ["https://sqs.us-east-1.amazonaws.com/000000000000/q", "/000000000000/q", "http://x/queue/000000000000/q/"] {
+    for url in
+        ["https://sqs.us-east-1.amazonaws.com/000000000000/q", "/000000000000/q", "http://x/queue/000000000000/q/"]
+    {
         service.send(url, "m").await;
     }
     for (url, code) in [

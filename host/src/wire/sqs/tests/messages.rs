@@ -96,7 +96,8 @@ async fn fifo_queues_ask_for_groups_and_drop_duplicates() {
     let message = "The request must contain the parameter MessageGroupId.";
     assert_eq!(no_group, ("MissingRequiredParameterException".into(), 400, message.into()));
     let no_id = refused(json!({ "QueueUrl": url, "MessageBody": "m", "MessageGroupId": "g" })).await;
-    let message = "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly";
+    let message =
+        "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly";
     assert_eq!(no_id, ("InvalidParameterValueException".into(), 400, message.into()));
     let delay = json!({
         "QueueUrl": url, "MessageBody": "m", "MessageGroupId": "g", "MessageDeduplicationId": "d", "DelaySeconds": 2,
@@ -148,7 +149,8 @@ async fn batches_are_answered_entry_by_entry() {
         { "Id": "b", "ReceiptHandle": "nonsense", "VisibilityTimeout": 100 },
         { "Id": "c", "ReceiptHandle": received[1]["ReceiptHandle"], "VisibilityTimeout": 43_201 },
     ]);
-    let changed = service.call("ChangeMessageVisibilityBatch", json!({ "QueueUrl": url, "Entries": entries })).await.ok();
+    let changed =
+        service.call("ChangeMessageVisibilityBatch", json!({ "QueueUrl": url, "Entries": entries })).await.ok();
     assert_eq!(changed["Successful"], json!([{ "Id": "a" }]));
     assert_eq!(changed["Failed"][0]["Code"], "ReceiptHandleIsInvalid");
     assert_eq!(changed["Failed"][1]["Code"], "InvalidParameterValue");
@@ -164,7 +166,8 @@ async fn batches_have_their_limits() {
     let url = service.queue("q", json!({})).await;
     let fifo = service.queue("q.fifo", json!({})).await;
     for operation in ["SendMessageBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBatch"] {
-        let refused = async |entries: Value| service.call(operation, json!({ "QueueUrl": url, "Entries": entries })).await;
+        let refused =
+            async |entries: Value| service.call(operation, json!({ "QueueUrl": url, "Entries": entries })).await;
         assert_eq!(refused(json!([])).await.code(), "EmptyBatchRequest");
         let entry = |id: String| json!({ "Id": id, "MessageBody": "m", "ReceiptHandle": "h", "VisibilityTimeout": 1 });
         let many = refused((0..20).map(|n| entry(format!("e{n}"))).collect()).await;
@@ -221,7 +224,8 @@ async fn receipt_handles_are_told_apart() {
     tokio::time::advance(Duration::from_secs(2)).await;
     let expired = delete(&fifo, &handle).await.error();
     let text = handle.as_str().unwrap();
-    let message = format!("Value {text} for parameter ReceiptHandle is invalid. Reason: The receipt handle has expired.");
+    let message =
+        format!("Value {text} for parameter ReceiptHandle is invalid. Reason: The receipt handle has expired.");
     assert_eq!(expired, ("InvalidParameterValueException".into(), 400, message));
 }
 

@@ -42,7 +42,8 @@ async fn attributes_are_shown_as_asked_for() {
     }
     let all = receive(json!({ "MessageSystemAttributeNames": ["All"] })).await;
     let keys: Vec<&String> = all["Attributes"].as_object().unwrap().keys().collect();
-    let expected = ["AWSTraceHeader", "ApproximateFirstReceiveTimestamp", "ApproximateReceiveCount", "SenderId", "SentTimestamp"];
+    let expected =
+        ["AWSTraceHeader", "ApproximateFirstReceiveTimestamp", "ApproximateReceiveCount", "SenderId", "SentTimestamp"];
     assert_eq!(keys, expected);
     let one = receive(json!({ "AttributeNames": ["ApproximateReceiveCount"] })).await;
     assert_eq!(one["Attributes"], json!({ "ApproximateReceiveCount": "9" }));
@@ -54,7 +55,8 @@ async fn attributes_are_shown_as_asked_for() {
 async fn bounds_of_a_receive_are_checked() {
     let service = Service::new();
     let url = service.queue("q", json!({})).await;
-    let message = "Value 11 for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and 10, if provided.";
+    let message =
+        "Value 11 for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and 10, if provided.";
     let eleven = service.call("ReceiveMessage", json!({ "QueueUrl": url, "MaxNumberOfMessages": 11 })).await;
     assert_eq!(eleven.query_error.as_deref(), Some("InvalidParameterValue;Sender"));
     assert_eq!(eleven.error(), ("InvalidParameterValueException".into(), 400, message.into()));
