@@ -37,6 +37,10 @@ impl Hold {
         self.0.subscribe()
     }
 
+    pub(super) fn is_taken(&self) -> bool {
+        *self.0.borrow() > 0
+    }
+
     fn take(&self) -> Held {
         self.0.send_modify(|held| *held = held.saturating_add(1));
         Held(self.0.clone())

@@ -197,6 +197,9 @@ impl Poller {
             if self.stop.is_cancelled() {
                 break Woken::Stopped;
             }
+            if batch.messages.is_empty() && self.hold.is_taken() {
+                break Woken::Look;
+            }
             if batch.messages.is_empty() && !self.parts.functions.exists(&plan.target) {
                 let pause = self.parts.clock.sleep(UNAVAILABLE_PAUSE);
                 break self.wait(pause).await;
