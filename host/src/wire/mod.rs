@@ -8,5 +8,6 @@ pub mod error;
 pub mod event_source_mappings;
 pub mod lambda;
 pub mod logs;
+pub mod scheduler;
 pub mod server;
 pub mod sqs;
