@@ -55,10 +55,11 @@ impl Check {
                 Err(wrong) => json!({ "checked": one.what, "ok": false, "wrong": wrong.lines().collect::<Vec<_>>() }),
             })
             .collect();
-        output.show(&answer, || {
-            let rows = checked.iter().filter_map(|one| Some(vec![one.what.clone(), one.result.clone().ok()?]));
-            table(&["checked", "found"], rows.collect(), "")
-        })?;
+        let sound = checked.iter().filter_map(|one| Some(vec![one.what.clone(), one.result.clone().ok()?]));
+        let sound: Vec<_> = sound.collect();
+        if output.is_json() || !sound.is_empty() {
+            output.show(&answer, || table(&["checked", "found"], sound, ""))?;
+        }
         if failed == 0 {
             return Ok(());
         }

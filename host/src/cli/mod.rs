@@ -40,7 +40,6 @@ use std::process::ExitCode;
     name = "lamina",
     version,
     about = "lamina: self-hosted serverless; WebAssembly functions behind the AWS wire APIs",
-    propagate_version = true,
     max_term_width = 110,
     after_help = "Start with: lamina serve, then lamina new hello, and lamina deploy hello hello.wasm"
 )]

@@ -202,9 +202,11 @@ fn one_function(path: &str, function: &FunctionDeclaration, report: Report<'_>) 
     for name in function.environment.keys() {
         let mut bytes = name.bytes();
         let good = bytes.next().is_some_and(|first| first.is_ascii_alphabetic())
-            && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            && name.len() > 1;
         if !good {
-            report(&key(&format!("environment.{name}")), format!("{name:?} is not a variable's name"), None);
+            let message = format!("{name:?} is not a variable's name: a letter, then letters, digits and _");
+            report(&key(&format!("environment.{name}")), message, None);
         }
         if name.starts_with(settings::PREFIX) {
             let message = format!("{name} sets the sandbox");

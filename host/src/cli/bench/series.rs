@@ -145,8 +145,10 @@ impl Found {
             (Measure::Report, Some(reported)) => reported.duration.saturating_add(reported.init.unwrap_or_default()),
             _ => round_trip,
         };
-        // The histogram grows as needed: a duration of u64 nanoseconds always fits.
-        self.latency.saturating_record(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        // The histogram grows as needed; what no histogram can hold is no latency.
+        if self.latency.record(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)).is_err() {
+            self.errors = self.errors.saturating_add(1);
+        }
     }
 }
 
@@ -156,5 +158,49 @@ fn is_meant(start: Start, reported: Reported) -> bool {
         Start::Cold => reported.init.is_some(),
         Start::Warm | Start::Provisioned => reported.init.is_none(),
         Start::Fresh => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::Engine as _;
+    use http::StatusCode;
+
+    fn answer(log: &str, failed: bool) -> Result<Answer, Failure> {
+        let log = base64::prelude::BASE64_STANDARD.encode(log);
+        let mut headers = HeaderMap::new();
+        headers.insert("x-amz-log-result", HeaderValue::try_from(log).unwrap());
+        if failed {
+            headers.insert("x-amz-function-error", HeaderValue::from_static("Unhandled"));
+        }
+        Ok(Answer { status: StatusCode::OK, headers, body: bytes::Bytes::from_static(b"{}") })
+    }
+
+    #[test]
+    fn samples_count_where_they_started_as_meant_and_with_the_time_asked_for() {
+        let cold = "REPORT RequestId: a\tDuration: 2.00 ms\tInit Duration: 1.00 ms\t\n";
+        let warm = "REPORT RequestId: a\tDuration: 2.00 ms\t\n";
+        let round_trip = Duration::from_millis(5);
+        for (start, measure, log, ms) in [
+            (Start::Cold, Measure::Wire, cold, Some(5.0)),
+            (Start::Cold, Measure::Report, cold, Some(3.0)),
+            (Start::Cold, Measure::Wire, warm, None),
+            (Start::Warm, Measure::Report, warm, Some(2.0)),
+            (Start::Warm, Measure::Wire, cold, None),
+            (Start::Provisioned, Measure::Wire, "no report", None),
+            (Start::Fresh, Measure::Wire, cold, Some(5.0)),
+        ] {
+            let mut found = Found { latency: histogram(), errors: 0, why: None };
+            found.take(start, measure, round_trip, answer(log, false));
+            assert_eq!(found.errors, 0);
+            assert_eq!(found.latency.len(), u64::from(ms.is_some()), "{start:?} {log}");
+            if let Some(ms) = ms {
+                assert!((found.latency.mean() / 1e6 - ms).abs() < 0.01, "{start:?} {}", found.latency.mean());
+            }
+        }
+        let mut found = Found { latency: histogram(), errors: 0, why: None };
+        found.take(Start::Warm, Measure::Wire, round_trip, answer(warm, true));
+        assert_eq!((found.errors, found.latency.len(), found.why.as_deref()), (1, 0, Some("{}")));
     }
 }
