@@ -54,6 +54,10 @@ pub struct Config {
     pub concurrency: catalog::Config,
     /// The HTTP trigger.
     pub http: triggers::http::Config,
+    /// The scheduler.
+    pub scheduler: triggers::schedule::Config,
+    /// Event source mappings, all together.
+    pub event_source_mappings: EventSourceMappingsConfig,
     /// Function logs as stored.
     pub logs: telemetry::logs::Config,
     /// Function logs as captured.
@@ -200,6 +204,35 @@ impl ShutdownConfig {
     }
 }
 
+/// The `[event_source_mappings]` section: what holds for all mappings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EventSourceMappingsConfig {
+    /// Batches in flight a mapping; a mapping's own maximum counts where it is lower.
+    pub concurrency: u32,
+    /// How long batches in flight may go on once the daemon stops; then their messages are made visible.
+    pub drain_limit_s: u32,
+    /// How often queues are swept of messages past their retention.
+    pub sweep_interval_s: u32,
+}
+
+impl Default for EventSourceMappingsConfig {
+    fn default() -> Self {
+        Self { concurrency: 100, drain_limit_s: 20, sweep_interval_s: 60 }
+    }
+}
+
+impl EventSourceMappingsConfig {
+    /// The bounds as the mappings take them.
+    pub fn options(&self) -> triggers::queue::Options {
+        triggers::queue::Options {
+            concurrency: usize::try_from(self.concurrency).unwrap_or(usize::MAX),
+            drain: Duration::from_secs(self.drain_limit_s.into()),
+            sweep_interval: Duration::from_secs(self.sweep_interval_s.into()),
+        }
+    }
+}
+
 /// What flags set; `None` leaves it to the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
@@ -263,6 +296,8 @@ impl Config {
             ("sandbox", self.sandbox == other.sandbox),
             ("concurrency", self.concurrency == other.concurrency),
             ("http", self.http == other.http),
+            ("scheduler", self.scheduler == other.scheduler),
+            ("event_source_mappings", self.event_source_mappings == other.event_source_mappings),
             ("logs", self.logs == other.logs),
             ("log_capture", self.log_capture == other.log_capture),
             ("metrics", self.metrics == other.metrics),

@@ -11,6 +11,7 @@
 //! - [`storage`]: what is acknowledged is here, on disk.
 //! - [`listener`]: HTTP connections for every port: limits, time-outs, draining.
 //! - [`telemetry`]: metrics and function logs.
+//! - [`cli`]: the `lamina` command line; but for `serve`, a client of the APIs like any other.
 //! - [`reconcile`]: what the configuration declares becomes what is there.
 //! - [`config`]: `config.toml`, environment and flags, checked before anything starts.
 //! - [`bench_report`]: what `lamina bench` prints and draws; uses none of the above.
@@ -18,6 +19,7 @@
 
 pub mod bench_report;
 pub mod catalog;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod ids;

@@ -236,7 +236,7 @@ impl Base {
             clock: Arc::clone(&self.clock),
             home: config.home(),
         };
-        Ok(Scheduler::start(parts, schedule::Config::default(), self.shutdown.clone()).await?)
+        Ok(Scheduler::start(parts, config.scheduler.clone(), self.shutdown.clone()).await?)
     }
 
     async fn start_mappings(
@@ -253,7 +253,7 @@ impl Base {
             clock: Arc::clone(&self.clock),
             home: config.home(),
         };
-        Ok(EventSourceMappings::start(parts, queue::Options::default(), self.shutdown.clone()).await?)
+        Ok(EventSourceMappings::start(parts, config.event_source_mappings.options(), self.shutdown.clone()).await?)
     }
 }
 

@@ -107,7 +107,18 @@ fn sections(config: &Config, report: Report<'_>) {
     if let Err(error) = config.http.check() {
         report(&format!("http.{}", error.key), format!("{}: {}", error.value, error.fault), None);
     }
+    if let Err(error) = config.scheduler.check() {
+        report(&format!("scheduler.{}", error.key), format!("{}: must be from 1 to 1000000", error.value), None);
+    }
+    let mappings = &config.event_source_mappings;
+    within(report, "event_source_mappings.concurrency", mappings.concurrency, 1..=10_000);
+    within(report, "event_source_mappings.sweep_interval_s", mappings.sweep_interval_s, 1..=86_400);
     let shutdown = &config.shutdown;
+    if mappings.drain_limit_s > shutdown.drain_limit_s {
+        let message =
+            format!("{} is more than shutdown.drain_limit_s has, of which it is a part", mappings.drain_limit_s);
+        report("event_source_mappings.drain_limit_s", message, None);
+    }
     within(report, "shutdown.drain_limit_s", shutdown.drain_limit_s, 0..=86_400);
     within(report, "shutdown.flush_limit_s", shutdown.flush_limit_s, 1..=3_600);
     if config.http.drain_limit_ms > u64::from(shutdown.drain_limit_s).saturating_mul(1_000) {
@@ -191,9 +202,11 @@ fn one_function(path: &str, function: &FunctionDeclaration, report: Report<'_>) 
     for name in function.environment.keys() {
         let mut bytes = name.bytes();
         let good = bytes.next().is_some_and(|first| first.is_ascii_alphabetic())
-            && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            && name.len() > 1;
         if !good {
-            report(&key(&format!("environment.{name}")), format!("{name:?} is not a variable's name"), None);
+            let message = format!("{name:?} is not a variable's name: a letter, then letters, digits and _");
+            report(&key(&format!("environment.{name}")), message, None);
         }
         if name.starts_with(settings::PREFIX) {
             let message = format!("{name} sets the sandbox");

@@ -25,6 +25,8 @@ pub(super) fn apply(
     section.overlay("sandbox", &mut config.sandbox);
     section.overlay("concurrency", &mut config.concurrency);
     section.overlay("http", &mut config.http);
+    section.overlay("scheduler", &mut config.scheduler);
+    section.overlay("event_source_mappings", &mut config.event_source_mappings);
     section.overlay("logs", &mut config.logs);
     section.overlay("log_capture", &mut config.log_capture);
     section.overlay("metrics", &mut config.metrics);

@@ -5,7 +5,7 @@ use super::fields::fields_of;
 use super::resources::{
     AliasDeclaration, FunctionDeclaration, MappingDeclaration, QueueDeclaration, ScheduleDeclaration,
 };
-use super::{Config, HomeConfig, Listen, ShutdownConfig, StorageConfig};
+use super::{Config, EventSourceMappingsConfig, HomeConfig, Listen, ShutdownConfig, StorageConfig};
 use crate::triggers::http::RouteConfig;
 use crate::{catalog, sandbox, telemetry, triggers};
 use serde::Deserialize;
@@ -130,6 +130,8 @@ pub(super) fn keys_of(shape: &str) -> Option<&'static [&'static str]> {
         "sandbox" => fields_of::<sandbox::Config>(),
         "concurrency" => fields_of::<catalog::Config>(),
         "http" => fields_of::<triggers::http::Config>(),
+        "scheduler" => fields_of::<triggers::schedule::Config>(),
+        "event_source_mappings" => fields_of::<EventSourceMappingsConfig>(),
         "logs" => fields_of::<telemetry::logs::Config>(),
         "log_capture" => fields_of::<telemetry::capture::Limits>(),
         "metrics" => fields_of::<telemetry::metrics::Config>(),

@@ -84,6 +84,8 @@ fn values_are_checked_before_anything_starts() {
         ("[host_log]\nlevel = 'loud'\n".to_owned(), "line 2, column 1: host_log.level"),
         ("[http]\nmax_connections = 0\n".to_owned(), "line 2, column 1: http.max_connections"),
         ("[shutdown]\ndrain_limit_s = 1\n".to_owned(), "http.drain_limit_ms: 25000"),
+        ("[scheduler]\nin_flight = 0\n".to_owned(), "line 2, column 1: scheduler.in_flight: 0"),
+        ("[event_source_mappings]\ndrain_limit_s = 31\n".to_owned(), "line 2, column 1: event_source_mappings.drain"),
         (function.replace("f.wasm", "g.wasm"), "line 3, column 1: functions[0].package: there is no package file"),
         (format!("{function}timeout_s = 901\n"), "line 4, column 1: functions[0].timeout_s: must be from 1 to 900"),
         (format!("{function}outbound_hosts = ['bad host']\n"), "line 4, column 1: functions[0].outbound_hosts"),

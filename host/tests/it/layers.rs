@@ -5,6 +5,9 @@ use std::path::Path;
 
 /// Each module with those it may use, beside itself.
 const ALLOWED: &[(&str, &[&str])] = &[
+    ("cli", &["bench_report", "config", "ids", "sandbox", "storage", "telemetry"]),
+    ("reconcile", &["catalog", "clock", "config", "ids", "sandbox", "storage", "telemetry", "triggers"]),
+    ("config", &["catalog", "ids", "sandbox", "shutdown", "storage", "telemetry", "triggers"]),
     ("triggers", &["invocation", "storage", "listener", "clock", "ids", "telemetry", "shutdown"]),
     ("invocation", &["catalog", "sandbox", "storage", "telemetry", "clock", "ids", "shutdown"]),
     ("catalog", &["invocation", "sandbox", "storage", "telemetry", "clock", "ids"]),

@@ -1,0 +1,177 @@
+//! `lamina deploy`: create a function, or bring it to what is given.
+
+use super::api::{Api, escape, function_path};
+use super::output::{size, text};
+use super::{Failure, Remote, package};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use http::Method;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Arguments of `deploy`. What is not given stays as it is, or is Lambda's default for a new function.
+#[derive(Debug, clap::Args)]
+pub struct Deploy {
+    /// The function; created if it does not exist
+    name: String,
+    /// The package: a .wasm or .wat, a zip, or a directory to be zipped
+    path: PathBuf,
+    /// Names the wasm file in a zip: <HANDLER>.wasm [default: bootstrap]
+    #[arg(long)]
+    handler: Option<String>,
+    /// MB of memory, 128 to 10240 [default: 128]
+    #[arg(long, value_name = "MB")]
+    memory: Option<u32>,
+    /// Seconds of one invocation, 1 to 900 [default: 3]
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u32>,
+    /// MB of /tmp, 512 to 10240 [default: 512]
+    #[arg(long, value_name = "MB")]
+    tmp: Option<u32>,
+    /// Sets an environment variable; others stay
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    env: Vec<(String, String)>,
+    /// Whether environments are used again, or each invocation gets a new sandbox [default: reuse]
+    #[arg(long, value_enum)]
+    sandbox: Option<Sandbox>,
+    /// What the function is for
+    #[arg(long)]
+    description: Option<String>,
+    /// Publish a version
+    #[arg(long)]
+    publish: bool,
+    /// Publish a version and point this alias to it
+    #[arg(long, value_name = "ALIAS")]
+    alias: Option<String>,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Sandbox {
+    /// As Lambda does it
+    Reuse,
+    /// A new sandbox for every invocation
+    Fresh,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("must be KEY=VALUE".to_owned()),
+    }
+}
+
+impl Deploy {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let (api, output) = self.remote.open()?;
+        let package = package::read(&self.path)?;
+        let before = match api.lambda(Method::GET, &function_path(&self.name, "/configuration"), &Value::Null).await {
+            Ok(configuration) => Some(configuration),
+            Err(failure) if failure.is_not_found() => None,
+            Err(failure) => return Err(failure),
+        };
+        let (what, mut function) = match &before {
+            None => ("created", self.create(&api, &package).await?),
+            Some(before) => self.update(&api, before, &package).await?,
+        };
+        if self.publish || self.alias.is_some() {
+            function = api.lambda(Method::POST, &function_path(&self.name, "/versions"), &json!({})).await?;
+        }
+        let version = text(&function, "/Version");
+        let alias = match &self.alias {
+            None => None,
+            Some(alias) => Some(self.point(&api, alias, &version).await?),
+        };
+        let answer = json!({ "Result": what, "Function": function, "Alias": alias });
+        output.show(&answer, || {
+            let package_size = size(u64::try_from(package.len()).unwrap_or(u64::MAX));
+            let mut lines = format!(
+                "{} {what}: {package_size}, {} MB, version {version}",
+                self.name,
+                text(&function, "/MemorySize")
+            );
+            let mut next = format!("lamina invoke {}", self.name);
+            if let Some(alias) = &self.alias {
+                lines.push_str(&format!(", alias {alias}"));
+                next.push_str(&format!(" --qualifier {alias}"));
+            }
+            format!("{lines}\nNext: {next}")
+        })
+    }
+
+    async fn create(&self, api: &Api, package: &[u8]) -> Result<Value, Failure> {
+        let mut body = self.configuration(&Value::Null);
+        body.insert("FunctionName".into(), self.name.clone().into());
+        body.insert("Runtime".into(), "provided.al2023".into());
+        body.insert("Role".into(), "arn:aws:iam::000000000000:role/lamina".into());
+        body.entry("Handler").or_insert_with(|| "bootstrap".into());
+        body.insert("Code".into(), json!({ "ZipFile": BASE64_STANDARD.encode(package) }));
+        let path = "/2015-03-31/functions";
+        api.upload(Method::POST, path, &body.into(), format!("uploading {}", self.name)).await
+    }
+
+    async fn update(&self, api: &Api, before: &Value, package: &[u8]) -> Result<(&'static str, Value), Failure> {
+        let mut function = before.clone();
+        let mut what = "unchanged";
+        // The configuration first: the handler finds the guest in the package.
+        let configuration = self.configuration(before);
+        if configuration.iter().any(|(name, value)| before.get(name) != Some(value)) {
+            let path = function_path(&self.name, "/configuration");
+            function = api.lambda(Method::PUT, &path, &configuration.into()).await?;
+            what = "updated";
+        }
+        let same = text(before, "/CodeSha256") == BASE64_STANDARD.encode(Sha256::digest(package));
+        if !same || self.handler.is_some() && what == "updated" {
+            let body = json!({ "ZipFile": BASE64_STANDARD.encode(package) });
+            let path = function_path(&self.name, "/code");
+            function = api.upload(Method::PUT, &path, &body, format!("uploading {}", self.name)).await?;
+            what = "updated";
+        }
+        Ok((what, function))
+    }
+
+    /// The members that flags set; variables are added to those there are.
+    fn configuration(&self, before: &Value) -> Map<String, Value> {
+        let mut body = Map::new();
+        let mut set = |name: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                body.insert(name.to_owned(), value);
+            }
+        };
+        set("Handler", self.handler.clone().map(Value::from));
+        set("Description", self.description.clone().map(Value::from));
+        set("MemorySize", self.memory.map(Value::from));
+        set("Timeout", self.timeout.map(Value::from));
+        set("EphemeralStorage", self.tmp.map(|size| json!({ "Size": size })));
+        let mut variables: BTreeMap<String, Value> = BTreeMap::new();
+        if let Some(Value::Object(known)) = before.pointer("/Environment/Variables") {
+            variables.extend(known.iter().map(|(name, value)| (name.clone(), value.clone())));
+        }
+        let known = variables.clone();
+        variables.extend(self.env.iter().map(|(name, value)| (name.clone(), Value::from(value.clone()))));
+        match self.sandbox {
+            Some(Sandbox::Fresh) => drop(variables.insert("LAMINA_SANDBOX".into(), "fresh".into())),
+            Some(Sandbox::Reuse) => drop(variables.remove("LAMINA_SANDBOX")),
+            None => {}
+        }
+        if variables != known {
+            set("Environment", Some(json!({ "Variables": variables })));
+        }
+        body
+    }
+
+    async fn point(&self, api: &Api, alias: &str, version: &str) -> Result<Value, Failure> {
+        let path = function_path(&self.name, &format!("/aliases/{}", escape(alias)));
+        let body = json!({ "FunctionVersion": version, "RoutingConfig": { "AdditionalVersionWeights": {} } });
+        match api.lambda(Method::PUT, &path, &body).await {
+            Err(failure) if failure.is_not_found() => {
+                let body = json!({ "Name": alias, "FunctionVersion": version });
+                api.lambda(Method::POST, &function_path(&self.name, "/aliases"), &body).await
+            }
+            answer => answer,
+        }
+    }
+}
