@@ -6,8 +6,9 @@
 use super::failure::{self, Limits};
 use super::http_event::{self, CollectError};
 use super::record::{self, Record};
+use super::streamed::{self, Broken};
 use super::{
-    Body, BodyError, FunctionError, HttpPayload, Invocation, Invoke, InvokeError, Outcome, PAYLOAD_LIMIT_BYTES,
+    Body, FunctionError, HttpPayload, Invocation, Invoke, InvokeError, Outcome, PAYLOAD_LIMIT_BYTES,
     Payload, Response, Source, StartKind, ThrottleReason, http_context,
 };
 use crate::catalog::concurrency::Permit;
@@ -300,6 +301,8 @@ impl Invoker {
         let started = Instant::now();
         let started_ms = self.clock.now_ms();
         let request = http_context::prepare(request, &target, &call.as_context(), started_ms);
+        let broken = Broken::default();
+        let failed = broken.clone();
         let abandoned = CancellationToken::new();
         let cancelled = abandoned.clone();
         let (logs, clock, catalog) = (Arc::clone(&self.logs), Arc::clone(&self.clock), Arc::clone(&self.catalog));
@@ -330,6 +333,9 @@ impl Invoker {
                 error: error.as_ref(),
             };
             let log_tail = record.write(&logs, call.tail_log);
+            if served.is_err() {
+                failed.note();
+            }
             give_back(&catalog, lease, start, served.is_ok());
             drop(permit);
             let failure = served.err().unwrap_or_else(|| Failure::NoResponse("it returned without one".into()));
@@ -348,7 +354,7 @@ impl Invoker {
         let result = match answered {
             Ok(response) => {
                 abandon.disarm();
-                let response = response.map(|body: WasiBody| body.map_err(BodyError::from).boxed_unsync());
+                let response = response.map(|body| streamed::body(body, broken));
                 Ok(Response::Http(Box::new(response)))
             }
             Err(failure) => {

@@ -9,6 +9,7 @@ mod http_context;
 pub mod http_event;
 mod invoker;
 mod record;
+mod streamed;
 
 pub use invoker::Invoker;
 mod labels;

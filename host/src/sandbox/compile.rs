@@ -59,7 +59,8 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { memory_mb: 2048, timeout: Duration::from_secs(120) }
+        // AWS's clients wait 60 s for an answer; the reason for a refusal has to reach them before.
+        Self { memory_mb: 2048, timeout: Duration::from_secs(50) }
     }
 }
 
@@ -185,17 +186,18 @@ fn compile_files(guest: &Path, component: &Path, native: &Path) -> Result<Report
 fn compile(wasm: Vec<u8>) -> Result<(Report, Vec<u8>, Vec<u8>), CompileError> {
     let rejected = |error: &dyn std::fmt::Display| CompileError::Rejected(error.to_string());
     let made = component::componentize(wasm).map_err(|error| rejected(&error))?;
-    let shape = component::inspect(&made).map_err(|error| rejected(&error))?;
-    let engine = engine::compiler(shape.family).map_err(|error| CompileError::Host(format!("{error:#}")))?;
+    let family = component::family(&made).map_err(|error| rejected(&error))?;
+    let engine = engine::compiler(family).map_err(|error| CompileError::Host(format!("{error:#}")))?;
     let compiled = Component::from_binary(&engine, &made)
         .map_err(|error| CompileError::Rejected(format!("The guest is not valid WebAssembly: {error:#}")))?;
-    let linker = linker::build(&engine, shape.family).map_err(|error| CompileError::Host(format!("{error:#}")))?;
+    let linker = linker::build(&engine, family).map_err(|error| CompileError::Host(format!("{error:#}")))?;
     linker
         .instantiate_pre(&compiled)
         .map_err(|error| CompileError::Rejected(format!("The guest needs what Lamina does not offer: {error:#}")))?;
+    let kind = component::kind(&made).map_err(|error| rejected(&error))?;
     let initial_memory_bytes = check_resources(&compiled)?;
     let code = compiled.serialize().map_err(|error| CompileError::Host(format!("{error:#}")))?;
-    Ok((Report { family: shape.family, kind: shape.kind, initial_memory_bytes }, made, code))
+    Ok((Report { family, kind, initial_memory_bytes }, made, code))
 }
 
 /// What no slot of the pool could hold is refused here, not at the first invocation.

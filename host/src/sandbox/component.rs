@@ -61,59 +61,60 @@ fn exports_start(module: &[u8]) -> Result<bool, ComponentError> {
     Ok(false)
 }
 
-/// What a component's imports and exports say about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shape {
-    /// How it is called.
-    pub kind: GuestKind,
-    /// The engine it needs.
-    pub family: Family,
+/// The engine a component needs, by what it imports and exports.
+pub fn family(component: &[u8]) -> Result<Family, ComponentError> {
+    let (imports, exports) = names(component)?;
+    let concurrent = imports.iter().chain(exports.iter().map(|(name, _)| name)).any(|name| is_wasi_0_3(name));
+    Ok(if concurrent { Family::Concurrent } else { Family::Plain })
 }
 
-/// Recognises a component by what it exports and imports.
-pub fn inspect(component: &[u8]) -> Result<Shape, ComponentError> {
-    let invalid = |error: wasmparser::BinaryReaderError| ComponentError::Invalid(error.to_string());
-    let mut exports = Vec::new();
-    let mut concurrent = false;
-    let mut depth = 0usize;
-    for payload in Parser::new(0).parse_all(component) {
-        match payload.map_err(invalid)? {
-            Payload::Version { .. } => depth += 1,
-            Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::ComponentImportSection(imports) if depth == 1 => {
-                for import in imports {
-                    concurrent |= is_wasi_0_3(import.map_err(invalid)?.name.name);
-                }
-            }
-            Payload::ComponentExportSection(section) if depth == 1 => {
-                for export in section {
-                    let export = export.map_err(invalid)?;
-                    concurrent |= is_wasi_0_3(export.name.name);
-                    exports.push((export.name.name.to_owned(), export.kind));
-                }
-            }
-            _ => {}
-        }
-    }
+/// How a component is called, by what it exports.
+pub fn kind(component: &[u8]) -> Result<GuestKind, ComponentError> {
+    let (_, exports) = names(component)?;
     let function = |name: &str| exports.iter().any(|(n, kind)| n == name && *kind == ComponentExternalKind::Func);
     let instance = |name: &str| {
         exports.iter().any(|(n, kind)| {
             *kind == ComponentExternalKind::Instance && n.strip_prefix(name).is_some_and(is_same_series)
         })
     };
-    let kind = if function("handle") {
-        GuestKind::Event
+    if function("handle") {
+        Ok(GuestKind::Event)
     } else if instance("wasi:http/handler@0.3") {
-        GuestKind::HttpP3
+        Ok(GuestKind::HttpP3)
     } else if instance("wasi:http/incoming-handler@0.2") {
-        GuestKind::HttpP2
+        Ok(GuestKind::HttpP2)
     } else if instance("wasi:cli/run@0.2") {
-        GuestKind::Command
+        Ok(GuestKind::Command)
     } else {
         let listed: Vec<&str> = exports.iter().map(|(name, _)| name.as_str()).take(20).collect();
-        return Err(ComponentError::NoEntry(if listed.is_empty() { "nothing".into() } else { listed.join(", ") }));
-    };
-    Ok(Shape { kind, family: if concurrent { Family::Concurrent } else { Family::Plain } })
+        Err(ComponentError::NoEntry(if listed.is_empty() { "nothing".into() } else { listed.join(", ") }))
+    }
+}
+
+/// Names of a component's imports, and its exports with their kinds.
+fn names(component: &[u8]) -> Result<(Vec<String>, Vec<(String, ComponentExternalKind)>), ComponentError> {
+    let invalid = |error: wasmparser::BinaryReaderError| ComponentError::Invalid(error.to_string());
+    let (mut imports, mut exports) = (Vec::new(), Vec::new());
+    let mut depth = 0usize;
+    for payload in Parser::new(0).parse_all(component) {
+        match payload.map_err(invalid)? {
+            Payload::Version { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(section) if depth == 1 => {
+                for import in section {
+                    imports.push(import.map_err(invalid)?.name.name.to_owned());
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 1 => {
+                for export in section {
+                    let export = export.map_err(invalid)?;
+                    exports.push((export.name.name.to_owned(), export.kind));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok((imports, exports))
 }
 
 fn is_wasi_0_3(name: &str) -> bool {
@@ -141,7 +142,7 @@ mod tests {
                  (memory (export "memory") 1) (func (export "_start")))"#,
         ] {
             let made = componentize(component(module)).unwrap();
-            assert_eq!(inspect(&made).unwrap(), Shape { kind: GuestKind::Command, family: Family::Plain });
+            assert_eq!((kind(&made).unwrap(), family(&made).unwrap()), (GuestKind::Command, Family::Plain));
         }
     }
 
@@ -149,10 +150,10 @@ mod tests {
     fn what_has_no_entry_says_what_it_has() {
         let text = r#"(component (core module $m (func (export "f"))) (core instance $i (instantiate $m))
             (func (export "other") (canon lift (core func $i "f"))))"#;
-        let error = inspect(&component(text)).unwrap_err();
+        let error = kind(&component(text)).unwrap_err();
         assert!(error.to_string().ends_with("It exports: other"), "{error}");
         let module = componentize(component("(module (func (export \"f\")))"));
-        assert!(matches!(module.and_then(|c| inspect(&c)), Err(ComponentError::NoEntry(_))));
+        assert!(matches!(module.and_then(|c| kind(&c)), Err(ComponentError::NoEntry(_))));
     }
 
     #[test]

@@ -93,7 +93,7 @@ pub fn pooled(family: Family, size: &PoolSize, tuning: &Tuning) -> wasmtime::Res
         .linear_memory_keep_resident(tuning.memory_keep_resident_bytes)
         .table_keep_resident(tuning.table_keep_resident_bytes)
         .async_stack_keep_resident(16 * 1024)
-        .decommit_batch_size(8)
+        .decommit_batch_size(1)
         .pagemap_scan(Enabled::Auto);
     let mut config = configuration(family);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));

@@ -115,7 +115,12 @@ impl Environment {
         self.prepare();
         self.store.data().io().feed(event);
         let Guest::Command(guest) = &self.guest else { return Err(wrong_kind()) };
-        match within(limits, guest.wasi_cli_run().call_run(&mut self.store)).await? {
+        let response = self.store.data().io().response();
+        let call = guest.wasi_cli_run().call_run(&mut self.store);
+        // A flood is ended when it is seen, not at the time-out.
+        let flooded = || response.as_ref().and_then(|response| response.overflow());
+        let stop = || flooded().map(|size_bytes| Failure::ResponseTooLarge { size_bytes });
+        match within_unless(limits, call, stop).await? {
             Ok(Ok(())) => {}
             Ok(Err(())) => return Err(Failure::Exited { status: 1 }),
             Err(error) => match self.failure(&error) {
@@ -202,6 +207,15 @@ fn wrong_kind() -> Failure {
 
 /// Polls `call` until it is done or a limit has passed. Guests yield at every epoch tick, so this looks often enough.
 async fn within<T>(limits: TimeLimits, call: impl Future<Output = T>) -> Result<T, Failure> {
+    within_unless(limits, call, || None).await
+}
+
+/// As [`within`], and ends the call as soon as `stop` gives a failure.
+async fn within_unless<T>(
+    limits: TimeLimits,
+    call: impl Future<Output = T>,
+    stop: impl Fn() -> Option<Failure>,
+) -> Result<T, Failure> {
     let mut call = pin!(call);
     let mut wall = pin!(tokio::time::sleep(limits.wall));
     let mut cpu_used = Duration::ZERO;
@@ -215,6 +229,9 @@ async fn within<T>(limits: TimeLimits, call: impl Future<Output = T>) -> Result<
             if cpu_used > limit {
                 return Poll::Ready(Err(Failure::CpuTimeExceeded));
             }
+        }
+        if let Some(failure) = stop() {
+            return Poll::Ready(Err(failure));
         }
         wall.as_mut().poll(cx).map(|()| Err(Failure::TimedOut))
     })

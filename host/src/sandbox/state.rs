@@ -67,6 +67,11 @@ impl GuestIo {
         self.stdin.set(event);
     }
 
+    /// Where a command's response gathers; `None` for other guests.
+    pub(super) fn response(&self) -> Option<Arc<BoundedOutput>> {
+        self.response.clone()
+    }
+
     /// Takes what a command wrote to stdout; a size over the limit is the error.
     pub(super) fn take_response(&self) -> Result<Vec<u8>, usize> {
         let Some(response) = &self.response else { return Ok(Vec::new()) };

@@ -99,9 +99,11 @@ pub(super) fn sample_on_scrape(metrics: &Metrics, catalog: Arc<Catalog>, host: A
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         metrics.sandbox.cache_entries.set(i64::try_from(count(&cache.entries)).unwrap_or(i64::MAX));
         metrics.sandbox.cache_size_bytes.set(i64::try_from(count(&cache.bytes)).unwrap_or(i64::MAX));
+        let compiled = count(&cache.recompilations);
+        let mapped = count(&cache.misses).saturating_sub(compiled);
         for (counter, now) in [
-            (&metrics.sandbox.cache_hits, count(&cache.hits)),
-            (&metrics.sandbox.cache_misses, count(&cache.misses)),
+            (&metrics.sandbox.cache_hits, count(&cache.hits).saturating_add(mapped)),
+            (&metrics.sandbox.cache_misses, compiled),
             (&metrics.sandbox.cache_evictions, count(&cache.evictions)),
         ] {
             counter.inc_by(now.saturating_sub(counter.get()));

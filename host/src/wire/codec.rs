@@ -62,15 +62,20 @@ where
 {
     match Limited::new(body, limit_bytes).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(WireError::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "RequestEntityTooLargeException",
-            format!("Request must be smaller than {limit_bytes} bytes for the operation"),
-        )),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_large(limit_bytes)),
         Err(error) => {
             Err(WireError::bad_request("SerializationException", format!("The body could not be read: {error}")))
         }
     }
+}
+
+/// The refusal of a body over its limit.
+pub fn too_large(limit_bytes: usize) -> WireError {
+    WireError::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "RequestEntityTooLargeException",
+        format!("Request must be smaller than {limit_bytes} bytes for the operation"),
+    )
 }
 
 /// An answer with a JSON body.

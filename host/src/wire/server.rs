@@ -7,6 +7,7 @@ use crate::listener::{self, BodyUnread, GuardedBody, Limits, Peer};
 use crate::triggers::queue::EventSourceMappings;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http_body::Body as _;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use std::sync::Arc;
@@ -51,9 +52,16 @@ impl Api {
         parts.extensions.insert(request_id);
         let shape = shape_of(&parts);
         let limit_bytes = lambda::body_limit_bytes(&parts.method, parts.uri.path());
-        let guarded = GuardedBody::new(body, limit_bytes as u64 + 1, BODY_WINDOW, BODY_PROGRESS_BYTES);
+        let announced_bytes = body.size_hint().lower();
+        // The size is bounded by `read_body`, which has AWS's words for it; here only the pace.
+        let guarded = GuardedBody::new(body, u64::MAX, BODY_WINDOW, BODY_PROGRESS_BYTES);
         let status = guarded.status();
-        let answered = match codec::read_body(guarded, limit_bytes).await {
+        let read = match announced_bytes {
+            // Refused at the head, before its body.
+            bytes if bytes > limit_bytes as u64 => Err(codec::too_large(limit_bytes)),
+            _ => codec::read_body(guarded, limit_bytes).await,
+        };
+        let answered = match read {
             Ok(body) => self.answer(&Request { parts, body }).await,
             Err(error) => Err(error),
         };

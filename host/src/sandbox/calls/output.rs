@@ -115,6 +115,12 @@ impl BoundedOutput {
         Self { limit_bytes, captured: Mutex::default() }
     }
 
+    /// Whether more was printed than is kept; gives a size that is over the limit.
+    pub fn overflow(&self) -> Option<usize> {
+        let captured = self.captured.lock();
+        captured.overflowed.then(|| captured.bytes.len().saturating_add(1))
+    }
+
     /// Takes what has been printed since the last time, and starts afresh.
     pub fn take(&self) -> Captured {
         std::mem::take(&mut *self.captured.lock())

@@ -1,0 +1,57 @@
+//! The body of a streamed response, which must not look whole when its guest died.
+//!
+//! A guest's body simply ends when its sandbox does. So before the sandbox of a failed invocation is dropped, the failure is
+//! noted here, and the end of the body becomes an error: the client's connection is cut instead of ended.
+
+use super::{Body, BodyError};
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use wasmtime_wasi_http::WasiBody;
+
+/// Notes that the guest failed. Clones are the same note.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Broken(Arc<AtomicBool>);
+
+impl Broken {
+    /// To be called before the sandbox is dropped.
+    pub(super) fn note(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// The body of a guest that may still fail.
+pub(super) fn body(guest: WasiBody, broken: Broken) -> Body {
+    Streamed { guest, broken }.boxed_unsync()
+}
+
+struct Streamed {
+    guest: WasiBody,
+    broken: Broken,
+}
+
+impl HttpBody for Streamed {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match Pin::new(&mut self.guest).poll_frame(cx) {
+            Poll::Ready(None) if self.broken.0.load(Ordering::Acquire) => {
+                Poll::Ready(Some(Err("the function failed while it answered".into())))
+            }
+            polled => polled.map(|frame| frame.map(|frame| frame.map_err(BodyError::from))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        false
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.guest.size_hint()
+    }
+}
