@@ -10,7 +10,7 @@ use crate::triggers::http::RouteConfig;
 use crate::{catalog, sandbox, telemetry, triggers};
 use serde::Deserialize;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
