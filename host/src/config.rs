@@ -1,7 +1,7 @@
 //! The configuration: parsed once, into checked types, before a port opens.
 //!
 //! Defaults < `config.toml` < environment (`LAMINA_<SECTION>_<KEY>`) < flags. A component's section is the component's own
-//! `Config`; what is declared ([`resources`]) is the other half of the file, brought into being by [`crate::reconcile`].
+//! `Config`; what is declared ([`resources`]) is the other half of the file, brought into being by reconciliation.
 //!
 //! Everything that can be known before starting is checked here: keys, types, bounds, names, routes, schedule expressions, time
 //! zones, event patterns, that package files exist. Unknown keys are errors. Every error says where the value came from (file,

@@ -10,7 +10,7 @@ use crate::triggers::http::RouteConfig;
 use crate::{catalog, sandbox, telemetry, triggers};
 use serde::Deserialize;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -89,7 +89,7 @@ impl<'a> Source<'a> {
         let line = before.bytes().filter(|byte| *byte == b'\n').count().saturating_add(1);
         let start = before.rfind('\n').map_or(0, |newline| newline.saturating_add(1));
         let column = before.get(start..).unwrap_or_default().chars().count().saturating_add(1);
-        Origin::File { path: self.path.map(Path::to_owned).unwrap_or_else(PathBuf::new), line, column }
+        Origin::File { path: self.path.map(Path::to_owned).unwrap_or_default(), line, column }
     }
 
     /// `shape` is `path` without indices, and names the struct that is read there.

@@ -94,6 +94,10 @@ fn values_are_checked_before_anything_starts() {
             "functions[0].environment.LAMINA_SANDBOX",
         ),
         (format!("{function}{function}"), "line 5, column 1: functions[1].name: the function f is declared twice"),
+        (
+            format!("{function}environment = {{ A = 'b' }}\n"),
+            "functions[0].environment.A: \"A\" is not a variable's name",
+        ),
         (format!("{function}reserved_concurrency = 950\n"), "functions[0].reserved_concurrency"),
         (
             format!("{function}[[functions.aliases]]\nname = 'a'\nweights = {{ 1 = 1.5 }}\n"),
@@ -155,11 +159,11 @@ fn package_paths_take_variables_and_are_relative_to_the_file() {
 #[test]
 fn settings_of_the_sandbox_become_its_variables() {
     let text = "[[functions]]\nname = 'f'\npackage = 'f.wasm'\nsandbox = 'fresh'\ncpu_time_limit_ms = 50\nidle_timeout_s = 9\n\
-                outbound_hosts = ['example.com', 'api.example.org']\nenvironment = { A = 'b' }\n";
+                outbound_hosts = ['example.com', 'api.example.org']\nenvironment = { KEY = 'b' }\n";
     let config = load(text, &Overrides::default(), &[]).unwrap();
     let variables = config.functions[0].variables();
     let expected = [
-        ("A", "b"),
+        ("KEY", "b"),
         ("LAMINA_CPU_TIME_LIMIT_MS", "50"),
         ("LAMINA_IDLE_TIMEOUT_S", "9"),
         ("LAMINA_OUTBOUND_HOSTS", "example.com,api.example.org"),
@@ -170,7 +174,7 @@ fn settings_of_the_sandbox_become_its_variables() {
 
 #[test]
 fn a_dumped_configuration_reads_as_the_same() {
-    let text = "[[functions]]\nname = 'f'\npackage = 'f.wasm'\nenvironment = { A = 'b' }\n\
+    let text = "[[functions]]\nname = 'f'\npackage = 'f.wasm'\nenvironment = { KEY = 'b' }\n\
                 [[functions.aliases]]\nname = 'live'\nversion = 3\nweights = { 1 = 0.25 }\nsticky = { header = 'x-user' }\n\
                 [[functions.aliases]]\nname = 'next'\nprovisioned_concurrency = 2\n\
                 [[routes]]\npath = '/x'\nfunction = 'f'\nqualifier = 'live'\n\

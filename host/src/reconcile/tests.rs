@@ -144,7 +144,7 @@ async fn what_is_declared_comes_to_be_once() {
     let world = World::new().await;
     world.package("one");
     let text = format!(
-        "{FUNCTION}reserved_concurrency = 5\nenvironment = {{ A = 'b' }}\n{ALIAS}provisioned_concurrency = 1\n\
+        "{FUNCTION}reserved_concurrency = 5\nenvironment = {{ KEY = 'b' }}\n{ALIAS}provisioned_concurrency = 1\n\
          [[queues]]\nname = 'q'\ndead_letter_queue = 'dead'\n[[queues]]\nname = 'dead'\n\
          [[schedules]]\nname = 's'\nfunction = 'f'\nexpression = 'rate(1 minute)'\n\
          [[mappings]]\nqueue = 'q'\nfunction = 'f'\nreport_batch_item_failures = true\n\
@@ -155,7 +155,7 @@ async fn what_is_declared_comes_to_be_once() {
     assert_eq!(outcome.notes, Vec::<String>::new());
     assert!(outcome.changes.len() >= 6, "{outcome:?}");
     let version = world.catalog().version(&f(), None).unwrap();
-    assert_eq!(version.record.configuration.environment.get("A").map(String::as_str), Some("b"));
+    assert_eq!(version.record.configuration.environment.get("KEY").map(String::as_str), Some("b"));
     assert_eq!(world.alias("live").version, Version::Number(1));
     let found = world.reconciler.parts.router.find(&http::Method::GET, "h", "/x").unwrap().unwrap();
     assert_eq!(found.route.target.name, f());
