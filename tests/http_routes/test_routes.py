@@ -180,7 +180,8 @@ def test_a_real_request_reaches_an_http_function(site):
     seen = json.loads(answer.body)
     assert (answer.status, seen["method"], seen["path"], seen["query"]) == (200, "PATCH", "/http/a/echo", "x=%20y")
     names = [name for name, _ in seen["headers"]]
-    assert ["x-one", "1"] in seen["headers"] and "connection" not in names and "host" in names
+    # wasi:http keeps `host` from guests: they are told the authority instead.
+    assert ["x-one", "1"] in seen["headers"] and "connection" not in names
 
 
 def test_statuses_and_repeated_headers_pass(site):
@@ -256,17 +257,16 @@ def test_an_uri_past_the_limit_is_414_and_headers_past_it_431(site):
         b"GET / HTTP/9.9\r\n\r\n",
         b"GET /users/1 HTTP/1.1\r\n\r\n",
         b"GET /users/1 HTTP/1.1\r\nHost: x\r\nContent-Length: z\r\n\r\n",
-        b"POST /ops HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"\x16\x03\x01\x00\x00",
     ],
-    ids=["no-http", "version", "no-host", "length", "smuggling", "tls"],
+    ids=["no-http", "version", "no-host", "length", "tls"],
 )
 def test_malformed_requests_get_400_or_a_close(site, text):
     connection = socket.create_connection(site.address(), 10)
     connection.sendall(text)
     answer = connection.recv(4096)
     connection.close()
-    assert answer == b"" or b" 4" in answer[:13] or b" 505 " in answer[:13] or b"smuggling" in text, answer
+    assert answer == b"" or b" 4" in answer[:13] or b" 505 " in answer[:13], answer
     assert get(site, "/users/1").status == 200
 
 
@@ -286,6 +286,18 @@ def test_a_slow_body_is_cut(site):
     answer = connection.recv(4096)
     assert time.monotonic() - start < 5 and (answer == b"" or b" 408 " in answer), answer
     connection.close()
+
+
+def test_chunks_win_over_a_length_beside_them(site):
+    """RFC 9112, 6.3: the length is dropped, so nothing of the body can pass for a second request."""
+    connection = socket.create_connection(site.address(), 10)
+    head = b"POST /ops HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 30\r\nTransfer-Encoding: chunked\r\n\r\n"
+    connection.sendall(head + b"0\r\n\r\nGET /users/1 HTTP/1.1\r\n\r\n")
+    seen = b""
+    while part := connection.recv(4096):
+        seen += part
+    connection.close()
+    assert seen.count(b"HTTP/1.1 ") == 1 and b'"content-length":"30"' not in seen, seen
 
 
 def test_a_trap_before_the_head_is_502_and_after_it_a_cut_body(site):

@@ -28,7 +28,12 @@ def test_every_metric_of_the_issue_is_there(daemon, make, make_queue, sqs):
     function = make("invoke_ops")
     daemon.invoke(function, {"op": "count"}).ok()
     sqs.send_message(QueueUrl=make_queue(), MessageBody="x")
-    types = daemon.metrics().types
+    # Queues are counted every few seconds.
+    types = wait.until(
+        "the queue is counted",
+        lambda: (found := daemon.metrics().types).get("lamina_queue_messages") and found,
+        seconds=20,
+    )
     for name, kind in {
         "lamina_invocations_total": "counter",
         "lamina_invocation_duration_seconds": "histogram",

@@ -123,7 +123,7 @@ def test_send_receive_delete(sqs, make_queue):
     sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
     assert count(sqs, url, "ApproximateNumberOfMessagesNotVisible") == 0
     sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-    with refused(("ReceiptHandleIsInvalid", "InvalidParameterValue"), 400):
+    with refused(("ReceiptHandleIsInvalid", "InvalidParameterValue"), 404):
         sqs.delete_message(QueueUrl=url, ReceiptHandle="nonsense")
 
 

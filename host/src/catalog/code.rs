@@ -132,7 +132,9 @@ impl Catalog {
 
     /// Compiles a package and keeps it and its component. The caller holds `blobs` until what refers to them is stored.
     async fn store_code(&self, package: Bytes, configuration: &ConfigurationRecord) -> Result<CodeRecord> {
+        let started = std::time::Instant::now();
         let compiled = self.parts.host.deploy(package.clone(), &configuration.handler).await?;
+        self.parts.metrics.sandbox.compile_duration.observe(started.elapsed().as_secs_f64());
         let blobs = &self.parts.storage.blobs;
         let package_size_bytes = package.len() as u64;
         let code = CodeRecord {

@@ -53,6 +53,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the daemon
+    #[command(args_override_self = true)]
     Serve(Serve),
     /// Create a function, or give it new code or configuration
     Deploy(deploy::Deploy),

@@ -8,8 +8,8 @@ use super::http_event::{self, CollectError};
 use super::record::{self, Record};
 use super::streamed::{self, Broken};
 use super::{
-    Body, FunctionError, HttpPayload, Invocation, Invoke, InvokeError, Outcome, PAYLOAD_LIMIT_BYTES,
-    Payload, Response, Source, StartKind, ThrottleReason, http_context,
+    Body, FunctionError, HttpPayload, Invocation, Invoke, InvokeError, Outcome, PAYLOAD_LIMIT_BYTES, Payload, Response,
+    Source, StartKind, ThrottleReason, http_context,
 };
 use crate::catalog::concurrency::Permit;
 use crate::catalog::{self, Catalog, Function, Target};

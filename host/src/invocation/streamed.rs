@@ -26,12 +26,14 @@ impl Broken {
 
 /// The body of a guest that may still fail.
 pub(super) fn body(guest: WasiBody, broken: Broken) -> Body {
-    Streamed { guest, broken }.boxed_unsync()
+    Streamed { guest, broken, flushed: false }.boxed_unsync()
 }
 
 struct Streamed {
     guest: WasiBody,
     broken: Broken,
+    /// Whether the connection had a turn to send what it has.
+    flushed: bool,
 }
 
 impl HttpBody for Streamed {
@@ -41,7 +43,12 @@ impl HttpBody for Streamed {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match Pin::new(&mut self.guest).poll_frame(cx) {
             Poll::Ready(None) if self.broken.0.load(Ordering::Acquire) => {
-                Poll::Ready(Some(Err("the function failed while it answered".into())))
+                if std::mem::replace(&mut self.flushed, true) {
+                    return Poll::Ready(Some(Err("the function failed while it answered".into())));
+                }
+                // What came before goes out first: an error here would take it along.
+                cx.waker().wake_by_ref();
+                Poll::Pending
             }
             polled => polled.map(|frame| frame.map(|frame| frame.map_err(BodyError::from))),
         }

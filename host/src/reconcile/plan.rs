@@ -47,7 +47,7 @@ fn look(function: &FunctionDeclaration, known: Option<(String, String)>) -> Resu
     }
     let guest = package::guest(&bytes, &function.handler).map_err(|error| error.to_string())?;
     let component = component::componentize(guest).map_err(|error| error.to_string())?;
-    component::inspect(&component).map_err(|error| error.to_string())?;
+    component::kind(&component).map_err(|error| error.to_string())?;
     Ok(Package::New(bytes))
 }
 
