@@ -141,7 +141,9 @@ pub async fn run(config: Config, reload: Arc<Reload>, announce: &Announce) -> Re
     };
     let intake = shutdown.token(Phase::Intake);
     let serving = trigger.serve(http_listener, intake.clone());
-    shutdown.spawn(Phase::Intake, "http-trigger", async move { drop(serving.await) });
+    shutdown.spawn(Phase::Intake, "http-trigger", async move {
+        serving.await;
+    });
     let sqs = SqsApi::new(Arc::clone(&base.storage.queues), Arc::clone(&base.clock), config.home(), intake.clone());
     let api = Arc::new(Api {
         lambda: LambdaApi { catalog: Arc::clone(&base.catalog), invoke: invoker, shutdown: shutdown.clone() },
@@ -223,7 +225,7 @@ impl Base {
         self.shutdown.spawn(Phase::Work, "provisioner", provisioner);
         work("idle-environments", until(&stop, retire_idle(Arc::clone(host), Arc::clone(&self.clock))));
         work("queue-metrics", until(&stop, sampling));
-        let maintenance = async move { drop(logs.keep_maintained(log_clock, LOG_MAINTENANCE_EVERY).await) };
+        let maintenance = async move { logs.keep_maintained(log_clock, LOG_MAINTENANCE_EVERY).await };
         work("log-maintenance", until(&stop, maintenance));
     }
 
@@ -263,7 +265,9 @@ fn until(
     task: impl Future<Output = ()> + Send + 'static,
 ) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
     let stop = stop.clone();
-    Box::pin(async move { drop(stop.run_until_cancelled_owned(task).await) })
+    Box::pin(async move {
+        stop.run_until_cancelled_owned(task).await;
+    })
 }
 
 /// Reads the configuration again at each `SIGHUP`. A file with a fault changes nothing.

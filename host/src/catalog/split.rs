@@ -103,11 +103,11 @@ mod tests {
         let split = split(&[(2, 0.1), (3, 0.2), (4, 0.3)], None);
         let mut counts = std::collections::BTreeMap::new();
         for step in 0..1000 {
-            *counts.entry(*split.at(f64::from(step) / 1000.0).unwrap()).or_insert(0) += 1;
+            *counts.entry(*split.at(f64::from(step) / 1000.0).unwrap()).or_insert(0i32) += 1;
         }
         let expected = [(1, 400), (2, 100), (3, 200), (4, 300)].map(|(v, n)| (Version::Number(v), n));
         for (version, count) in expected {
-            assert!((counts[&version] - count as i32).abs() <= 1, "{counts:?}");
+            assert!((counts[&version] - count).abs() <= 1, "{counts:?}");
         }
     }
 

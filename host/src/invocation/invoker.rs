@@ -41,7 +41,7 @@ pub struct Invoker {
 /// The guest's input, in the form its kind takes.
 enum Input {
     Event(Bytes),
-    Request(http::Request<Body>),
+    Request(Box<http::Request<Body>>),
 }
 
 /// What an invocation carries besides its input.
@@ -106,9 +106,9 @@ impl Invoker {
         };
         match input {
             Input::Event(event) => self.handle_event(target, admitted, event, kind, &call).await,
-            Input::Request(request) if answers_http => self.serve(target, admitted, request, call).await,
+            Input::Request(request) if answers_http => self.serve(target, admitted, *request, call).await,
             Input::Request(request) => {
-                let outcome = self.serve(target, admitted, request, call).await?;
+                let outcome = self.serve(target, admitted, *request, call).await?;
                 Ok(buffered(outcome).await)
             }
         }
@@ -123,10 +123,10 @@ impl Invoker {
                 Err(InvokeError::PayloadTooLarge { size_bytes: event.len() })
             }
             Payload::Event(event) if takes_request => http_event::event_request(&event)
-                .map(Input::Request)
+                .map(|request| Input::Request(Box::new(request)))
                 .map_err(|error| InvokeError::InvalidPayload(error.to_string())),
             Payload::Event(event) => Ok(Input::Event(event)),
-            Payload::Http(http) if takes_request => Ok(Input::Request(http.request)),
+            Payload::Http(http) if takes_request => Ok(Input::Request(Box::new(http.request))),
             Payload::Http(http) => {
                 let HttpPayload { request, route } = *http;
                 let (parts, body) = request.into_parts();

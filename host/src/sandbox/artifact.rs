@@ -13,7 +13,7 @@ use wasmtime::component::Component;
 /// write, and because files appear there in one way: written by `lamina compile` under a temporary name, synced, and
 /// renamed (`loaded.rs`), so that a half-written file never has this name. wasmtime itself refuses files of another
 /// version, target or configuration. The file is never changed in place after it got its name.
-pub fn map(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
+pub(super) fn map(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
     // SAFETY: see above; whoever can write the data directory can already make the daemon do anything.
     unsafe { Component::deserialize_file(engine, path) }
 }

@@ -91,8 +91,11 @@ pub fn kind(component: &[u8]) -> Result<GuestKind, ComponentError> {
     }
 }
 
+/// An export's name and kind.
+type Export = (String, ComponentExternalKind);
+
 /// Names of a component's imports, and its exports with their kinds.
-fn names(component: &[u8]) -> Result<(Vec<String>, Vec<(String, ComponentExternalKind)>), ComponentError> {
+fn names(component: &[u8]) -> Result<(Vec<String>, Vec<Export>), ComponentError> {
     let invalid = |error: wasmparser::BinaryReaderError| ComponentError::Invalid(error.to_string());
     let (mut imports, mut exports) = (Vec::new(), Vec::new());
     let mut depth = 0usize;

@@ -90,7 +90,7 @@ impl Environment {
 
     /// Calls the guest's `init`, if it has one.
     pub async fn init(&mut self, limits: TimeLimits) -> Result<(), Failure> {
-        let Some(init) = self.init.clone() else { return Ok(()) };
+        let Some(init) = self.init else { return Ok(()) };
         self.prepare();
         match within(limits, init.call_async(&mut self.store, ())).await? {
             Ok((Ok(()),)) => Ok(()),

@@ -206,7 +206,7 @@ impl Host {
     }
 
     /// The compiled guest, loaded where it is not.
-    pub(super) async fn load(&self, key: &CodeKey, component_path: &PathBuf) -> Result<Arc<Loaded>, CompileError> {
+    pub(super) async fn load(&self, key: &CodeKey, component_path: &Path) -> Result<Arc<Loaded>, CompileError> {
         self.artifacts.load(key, component_path).await
     }
 

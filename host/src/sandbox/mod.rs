@@ -9,7 +9,7 @@
 //! and the invoker's.
 
 mod artifact;
-mod bindings;
+pub mod bindings;
 pub mod calls;
 pub mod capacity;
 pub mod compile;

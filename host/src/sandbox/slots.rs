@@ -5,19 +5,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The slots of one engine's pool.
 #[derive(Debug)]
-pub struct Slots {
+pub(super) struct Slots {
     total: u32,
     used: AtomicU32,
 }
 
 impl Slots {
     /// `total` slots, all free.
-    pub fn new(total: u32) -> Arc<Self> {
+    pub(super) fn new(total: u32) -> Arc<Self> {
         Arc::new(Self { total, used: AtomicU32::new(0) })
     }
 
     /// Takes one, if one is free.
-    pub fn take(self: &Arc<Self>) -> Option<Slot> {
+    pub(super) fn take(self: &Arc<Self>) -> Option<Slot> {
         self.used
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |used| (used < self.total).then_some(used + 1))
             .ok()
@@ -25,19 +25,19 @@ impl Slots {
     }
 
     /// How many there are.
-    pub fn total(&self) -> u32 {
+    pub(super) fn total(&self) -> u32 {
         self.total
     }
 
     /// How many are taken.
-    pub fn used(&self) -> u32 {
+    pub(super) fn used(&self) -> u32 {
         self.used.load(Ordering::Relaxed)
     }
 }
 
 /// A taken slot; free again when dropped.
 #[derive(Debug)]
-pub struct Slot(Arc<Slots>);
+pub(super) struct Slot(Arc<Slots>);
 
 impl Drop for Slot {
     fn drop(&mut self) {

@@ -15,21 +15,18 @@ use lamina::telemetry::metrics::{self, Metrics};
 use std::sync::Arc;
 
 /// A catalog and an invoker over a sandbox of a few slots.
-pub struct World {
-    pub catalog: Arc<Catalog>,
-    pub invoker: Arc<Invoker>,
-    pub host: Arc<Host>,
-    pub metrics: Arc<Metrics>,
-    pub logs: Arc<LogStore>,
+pub(crate) struct World {
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) invoker: Arc<Invoker>,
     _dir: tempfile::TempDir,
 }
 
 impl World {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(Config { max_environments: 16, ..Config::default() }, catalog::Config::default()).await
     }
 
-    pub async fn with(sandbox: Config, concurrency: catalog::Config) -> Self {
+    pub(crate) async fn with(sandbox: Config, concurrency: catalog::Config) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock: SharedClock = Arc::new(SystemClock);
         let metrics = Arc::new(Metrics::new(&metrics::Config::default(), "test", "test").unwrap());
@@ -40,22 +37,22 @@ impl World {
         let parts = catalog::Parts {
             home: Home::default(),
             storage: Storage::memory().unwrap(),
-            host: Arc::clone(&host),
-            metrics: Arc::clone(&metrics),
+            host,
+            metrics,
             clock: Arc::clone(&clock),
             log_limits: Default::default(),
         };
         let catalog = Catalog::open(parts, &concurrency).await.unwrap();
-        let invoker = Invoker::new(Arc::clone(&catalog), Arc::clone(&logs), clock, Shutdown::new());
-        Self { catalog, invoker: Arc::new(invoker), host, metrics, logs, _dir: dir }
+        let invoker = Invoker::new(Arc::clone(&catalog), logs, clock, Shutdown::new());
+        Self { catalog, invoker: Arc::new(invoker), _dir: dir }
     }
 
     /// Creates a function from text or binary wasm.
-    pub async fn create(&self, name: &str, package: impl AsRef<[u8]>) -> catalog::Result<VersionRecord> {
+    pub(crate) async fn create(&self, name: &str, package: impl AsRef<[u8]>) -> catalog::Result<VersionRecord> {
         self.create_with(name, package, |_| {}).await
     }
 
-    pub async fn create_with(
+    pub(crate) async fn create_with(
         &self,
         name: &str,
         package: impl AsRef<[u8]>,
@@ -80,7 +77,7 @@ impl World {
             .await
     }
 
-    pub async fn invoke(&self, target: &str, event: &str) -> Result<Outcome, InvokeError> {
+    pub(crate) async fn invoke(&self, target: &str, event: &str) -> Result<Outcome, InvokeError> {
         self.invoker
             .invoke(Invocation {
                 target: FunctionRef::parse(target).unwrap(),

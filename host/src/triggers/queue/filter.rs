@@ -30,10 +30,6 @@ impl Filter {
         patterns.iter().map(compile).collect::<Result<_, _>>().map(Self)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Whether a record, JSON text, passes.
     pub(super) fn passes(&self, record: &str) -> bool {
         if self.0.is_empty() {

@@ -128,10 +128,8 @@ async fn poll(
         if wait_s == 0 || api.stop.is_cancelled() {
             return Ok(Vec::new());
         }
-        let next_ms = match api.queues.next_visible_at(name.clone()).await?? {
-            Some(at_ms) => Some(at_ms.saturating_sub(api.clock.now_ms()).max(PAUSE_MS)),
-            None => None,
-        };
+        let next_at_ms = api.queues.next_visible_at(name.clone()).await??;
+        let next_ms = next_at_ms.map(|at_ms| at_ms.saturating_sub(api.clock.now_ms()).max(PAUSE_MS));
         let next = async {
             match next_ms.and_then(|ms| u64::try_from(ms).ok()) {
                 Some(ms) => api.clock.sleep(Duration::from_millis(ms)).await,
