@@ -1,13 +1,16 @@
 //! Greets whom the event names; the smallest useful function.
 
+use std::collections::BTreeMap;
+
 use lamina::{Context, Error};
 use serde::{Deserialize, Serialize};
 
-/// Whom to greet.
+/// Whom to greet: `{"name": "Ada"}`, or a request to a route with `{name}` in its path.
 #[derive(Deserialize)]
 struct Event {
-    #[serde(default = "world")]
-    name: String,
+    name: Option<String>,
+    #[serde(default, rename = "pathParameters")]
+    path_parameters: BTreeMap<String, String>,
 }
 
 #[derive(Serialize)]
@@ -16,13 +19,10 @@ struct Greeting {
     request_id: String,
 }
 
-fn world() -> String {
-    "world".to_owned()
-}
-
 #[lamina::handler]
 fn handle(event: Event, ctx: Context) -> Result<Greeting, Error> {
-    Ok(Greeting { message: format!("Hello, {}!", event.name), request_id: ctx.request_id })
+    let name = event.name.as_ref().or_else(|| event.path_parameters.get("name")).map_or("world", String::as_str);
+    Ok(Greeting { message: format!("Hello, {name}!"), request_id: ctx.request_id })
 }
 
 #[cfg(test)]
@@ -36,6 +36,8 @@ mod tests {
     fn greets_by_name_or_the_world() {
         assert_eq!(testing::invoke(handle, json!({"name": "Ada"})).unwrap()["message"], "Hello, Ada!");
         assert_eq!(testing::invoke(handle, json!({})).unwrap()["message"], "Hello, world!");
+        let request = json!({"version": "2.0", "pathParameters": {"name": "Grace"}});
+        assert_eq!(testing::invoke(handle, request).unwrap()["message"], "Hello, Grace!");
     }
 
     #[test]
