@@ -291,8 +291,9 @@ def test_a_slow_body_is_cut(site):
 def test_chunks_win_over_a_length_beside_them(site):
     """RFC 9112, 6.3: the length is dropped, so nothing of the body can pass for a second request."""
     connection = socket.create_connection(site.address(), 10)
-    head = b"POST /ops HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 30\r\nTransfer-Encoding: chunked\r\n\r\n"
-    connection.sendall(head + b"0\r\n\r\nGET /users/1 HTTP/1.1\r\n\r\n")
+    head = b"POST /ops HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    sizes = b"Content-Length: 30\r\nTransfer-Encoding: chunked\r\n\r\n"
+    connection.sendall(head + sizes + b"0\r\n\r\nGET /users/1 HTTP/1.1\r\n\r\n")
     seen = b""
     while part := connection.recv(4096):
         seen += part

@@ -29,6 +29,7 @@ const QUEUE: (&str, &str) = ("orders", "order-worker");
 
 /// What `cargo xtask run` takes.
 #[derive(clap::Args)]
+#[group(skip)]
 pub struct Options {
     /// Stop after the demonstration; the exit code tells whether all of it worked
     #[arg(long)]

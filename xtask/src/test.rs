@@ -17,6 +17,7 @@ const NATIVE: [&str; 2] = ["guest-sdk", "functions"];
 
 /// What `cargo xtask test` takes.
 #[derive(clap::Args)]
+#[group(skip)]
 pub struct Options {
     /// Run the long forms too: 50 kills, timing comparisons, advisories
     #[arg(long)]
