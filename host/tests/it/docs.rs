@@ -41,7 +41,8 @@ fn paths_are_told_from_other_text() {
     for path in ["host/", "config.rs", "docs/architecture.md", "wire/lambda/", "guest-sdk/wit/lamina.wit"] {
         assert!(is_path(path), "{path}");
     }
-    for other in ["/tmp", "cargo xtask run", "wasi:http", "target/release/lamina", "Invoker::invoke", "127.0.0.1:4566"] {
+    for other in ["/tmp", "cargo xtask run", "wasi:http", "target/release/lamina", "Invoker::invoke", "127.0.0.1:4566"]
+    {
         assert!(!is_path(other), "{other}");
     }
     assert_eq!(quoted("a `b` c `d`\n```\n`e`\n```\n`f`"), ["b", "d", "f"]);
@@ -65,7 +66,8 @@ fn every_path_in_the_pages_exists() {
 fn registered() -> BTreeSet<String> {
     let source = read("host/src/telemetry/metrics/mod.rs");
     let calls = source.split("to\n").flat_map(|part| part.split("to.")).skip(1);
-    let names = calls.filter_map(|call| Some(call.split_once('(')?.1.trim_start().strip_prefix('"')?.split_once('"')?.0));
+    let names =
+        calls.filter_map(|call| Some(call.split_once('(')?.1.trim_start().strip_prefix('"')?.split_once('"')?.0));
     names.map(|name| format!("lamina_{name}")).collect()
 }
 
