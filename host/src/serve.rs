@@ -31,7 +31,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// How often idle environments are looked over.
@@ -96,6 +96,8 @@ pub type Reload = dyn Fn() -> Result<Config, ConfigError> + Send + Sync;
 /// Runs the daemon until a signal has ended it. `announce` is told the addresses and then `ready`; `SIGHUP` calls `reload`.
 pub async fn run(config: Config, reload: Arc<Reload>, announce: &Announce) -> Result<Ending, ServeError> {
     let signals = shutdown::signals()?;
+    // Taken before anything else too: its default is to end the process.
+    let hangups = signal(SignalKind::hangup())?;
     raise_file_limit();
     let api_listener = bind("api", config.listen.api_addr).await?;
     let http_listener = bind("http", config.listen.http_addr).await?;
@@ -153,12 +155,14 @@ pub async fn run(config: Config, reload: Arc<Reload>, announce: &Announce) -> Re
         logs: LogsApi { logs: Arc::clone(&base.logs), home: config.home() },
     });
     shutdown.spawn(Phase::Intake, "aws-api", api.serve(api_listener, listener::Limits::default(), intake.clone()));
-    shutdown.spawn(Phase::Intake, "reload", reload_on_hangup(reconciler, reload, intake)?);
+    shutdown.spawn(Phase::Intake, "reload", reload_on_hangup(hangups, reconciler, reload, intake));
 
     admin.ready();
     addresses.iter().for_each(|line| announce(line));
     announce("lamina: ready");
+    tracing::info!("ready");
     let ending = shutdown.run_until(signals, config.shutdown.limits()).await;
+    tracing::info!(?ending, "requests are no longer served");
     if ending != Ending::Forced {
         base.logs.shutdown().await;
         base.storage.close().await?;
@@ -271,24 +275,22 @@ fn until(
 }
 
 /// Reads the configuration again at each `SIGHUP`. A file with a fault changes nothing.
-fn reload_on_hangup(
+async fn reload_on_hangup(
+    mut hangups: Signal,
     reconciler: Arc<Reconciler>,
     reload: Arc<Reload>,
     stop: CancellationToken,
-) -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
-    let mut hangups = signal(SignalKind::hangup())?;
-    Ok(async move {
-        while let Some(Some(())) = stop.run_until_cancelled(hangups.recv()).await {
-            let applied = match reload() {
-                Ok(config) => reconciler.apply(&config).await,
-                Err(error) => Err(error),
-            };
-            match applied {
-                Ok(outcome) => outcome.log(),
-                Err(error) => tracing::error!(%error, "the configuration was not taken; nothing is changed"),
-            }
+) {
+    while let Some(Some(())) = stop.run_until_cancelled(hangups.recv()).await {
+        let applied = match reload() {
+            Ok(config) => reconciler.apply(&config).await,
+            Err(error) => Err(error),
+        };
+        match applied {
+            Ok(outcome) => outcome.log(),
+            Err(error) => tracing::error!(%error, "the configuration was not taken; nothing is changed"),
         }
-    })
+    }
 }
 
 async fn bind(what: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {

@@ -141,8 +141,8 @@ fn native(workspace: &Workspace, options: &Options, nextest: bool) -> Result<()>
             command.args(["--", "--include-ignored"]);
         }
         steps::show("native tests", &mut command)?;
-        // nextest runs no documentation's examples.
-        if nextest && options.filter.is_none() {
+        // nextest runs no documentation's examples; `functions` has none: its packages are cdylibs.
+        if nextest && options.filter.is_none() && directory != "functions" {
             steps::show("examples", workspace.cargo_in(directory).args(["test", "--workspace", "--doc"]))?;
         }
     }

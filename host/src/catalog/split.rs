@@ -2,8 +2,7 @@
 
 use crate::ids::Version;
 use crate::storage::functions::{AliasRecord, Sticky};
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
+use sha2::{Digest, Sha256};
 
 /// A cumulative distribution over what an alias points to.
 #[derive(Debug, Clone)]
@@ -72,12 +71,11 @@ fn sticky_key<'a>(sticky: &Sticky, headers: &'a http::HeaderMap) -> Option<&'a [
     }
 }
 
-/// A point from 0 to 1, the same for the same key on every host and after every restart.
+/// A point from 0 to 1, the same for the same key on every host and after every restart and upgrade.
 fn point_of(key: &[u8]) -> f64 {
-    let mut hasher = DefaultHasher::new();
-    key.hash(&mut hasher);
+    let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(Sha256::digest(key));
     // 53 bits are what a double holds exactly.
-    (hasher.finish() >> 11) as f64 / (1u64 << 53) as f64
+    (u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 11) as f64 / (1u64 << 53) as f64
 }
 
 #[cfg(test)]

@@ -235,6 +235,9 @@ fn one_function(path: &str, function: &FunctionDeclaration, report: Report<'_>) 
             report(&key(name), message, None);
         }
     }
+    for name in function.environment.keys().filter(|name| settings::RESERVED_VARIABLES.contains(&name.as_str())) {
+        report(&key(&format!("environment.{name}")), "is set by the platform".to_owned(), None);
+    }
     if let Some(reserved) = function.reserved_concurrency
         && provisioned(function) > u64::from(reserved)
     {

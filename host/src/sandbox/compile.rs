@@ -48,6 +48,13 @@ pub struct Report {
     pub initial_memory_bytes: u64,
 }
 
+/// What the compiler process answers instead of a report: whose fault, and why.
+#[derive(Debug, Serialize, Deserialize)]
+enum Refusal {
+    Guest(String),
+    Host(String),
+}
+
 /// What a compilation may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -142,9 +149,10 @@ async fn in_process(
         Ok(output) => output.map_err(host)?,
         Err(_) => return Err(exceeded("out of time".into())),
     };
-    match serde_json::from_slice::<Result<Report, String>>(&output.stdout) {
+    match serde_json::from_slice::<Result<Report, Refusal>>(&output.stdout) {
         Ok(Ok(report)) if output.status.success() => Ok(report),
-        Ok(Err(reason)) => Err(CompileError::Rejected(reason)),
+        Ok(Err(Refusal::Guest(reason))) => Err(CompileError::Rejected(reason)),
+        Ok(Err(Refusal::Host(reason))) => Err(CompileError::Host(reason)),
         _ => {
             let stderr = String::from_utf8_lossy(&output.stderr);
             let last: String = stderr.lines().last().unwrap_or_default().chars().take(200).collect();
@@ -165,8 +173,11 @@ pub fn compiler_process(guest: &Path, component: &Path, native: &Path, limits: L
     // A lower priority keeps invocations ahead of deployments; where it is not granted, all goes on without.
     let _ = rustix::process::nice(10);
     let result = match bounded {
-        Ok(()) => compile_files(guest, component, native).map_err(|error| error.to_string()),
-        Err(error) => Err(format!("limits cannot be set: {error}")),
+        Ok(()) => compile_files(guest, component, native).map_err(|error| match error {
+            CompileError::Host(reason) => Refusal::Host(reason),
+            other => Refusal::Guest(other.to_string()),
+        }),
+        Err(error) => Err(Refusal::Host(format!("limits cannot be set: {error}"))),
     };
     let code = u8::from(result.is_err());
     let written = serde_json::to_writer(std::io::stdout().lock(), &result);
@@ -188,8 +199,12 @@ fn compile(wasm: Vec<u8>) -> Result<(Report, Vec<u8>, Vec<u8>), CompileError> {
     let made = component::componentize(wasm).map_err(|error| rejected(&error))?;
     let family = component::family(&made).map_err(|error| rejected(&error))?;
     let engine = engine::compiler(family).map_err(|error| CompileError::Host(format!("{error:#}")))?;
-    let compiled = Component::from_binary(&engine, &made)
-        .map_err(|error| CompileError::Rejected(format!("The guest is not valid WebAssembly: {error:#}")))?;
+    let compiled =
+        Component::from_binary(&engine, &made).map_err(|error| match error.downcast_ref::<std::io::Error>() {
+            // Memory that the system did not give.
+            Some(_) => CompileError::Host(format!("{error:#}")),
+            None => CompileError::Rejected(format!("The guest is not valid WebAssembly: {error:#}")),
+        })?;
     let linker = linker::build(&engine, family).map_err(|error| CompileError::Host(format!("{error:#}")))?;
     linker
         .instantiate_pre(&compiled)

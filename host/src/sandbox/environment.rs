@@ -65,7 +65,10 @@ impl Environment {
         store.epoch_deadline_async_yield_and_update(1);
         store.set_epoch_deadline(1);
         match Self::resolve(&loaded, &mut store).await {
-            Ok((guest, init)) => Ok(Self { store, guest, init, _loaded: loaded, _slot: slot }),
+            Ok((guest, init)) => {
+                store.data_mut().limits.start_running();
+                Ok(Self { store, guest, init, _loaded: loaded, _slot: slot })
+            }
             Err(error) => Err(StartError::from_wasmtime(&error, store.data())),
         }
     }

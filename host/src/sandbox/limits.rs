@@ -43,6 +43,8 @@ pub struct MemoryLimits {
     peak_bytes: u64,
     grown_bytes: u64,
     denied: bool,
+    /// Set once the guest is instantiated: from then on all memory is growth.
+    running: bool,
     budget: Arc<GrowthBudget>,
 }
 
@@ -50,7 +52,7 @@ impl MemoryLimits {
     /// For a function with `memory_size_mb`.
     pub fn new(memory_size_mb: u32, budget: Arc<GrowthBudget>) -> Self {
         let limit_bytes = u64::from(memory_size_mb) << 20;
-        Self { limit_bytes, used_bytes: 0, peak_bytes: 0, grown_bytes: 0, denied: false, budget }
+        Self { limit_bytes, used_bytes: 0, peak_bytes: 0, grown_bytes: 0, denied: false, running: false, budget }
     }
 
     /// The most linear memory the environment had at once.
@@ -63,6 +65,11 @@ impl MemoryLimits {
         self.denied
     }
 
+    /// From here on the guest grows at the host's expense, from nothing too.
+    pub fn start_running(&mut self) {
+        self.running = true;
+    }
+
     /// Forgets earlier refusals, before another invocation.
     pub fn clear_denied(&mut self) {
         self.denied = false;
@@ -73,7 +80,7 @@ impl ResourceLimiter for MemoryLimits {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         let grow_bytes = (desired as u64).saturating_sub(current as u64);
         let used_bytes = self.used_bytes.saturating_add(grow_bytes);
-        let initial = current == 0;
+        let initial = current == 0 && !self.running;
         if used_bytes > self.limit_bytes || (!initial && !self.budget.take(grow_bytes)) {
             self.denied = true;
             return Ok(false);
@@ -109,6 +116,7 @@ mod tests {
         let mut limits = MemoryLimits::new(128, budget.clone());
         assert!(limits.memory_growing(0, 1 << 20, None).unwrap());
         assert_eq!(budget.left_bytes(), 3 << 20, "initial memory is not growth");
+        limits.start_running();
         assert!(limits.memory_growing(1 << 20, 3 << 20, None).unwrap());
         assert!(!limits.memory_growing(3 << 20, 6 << 20, None).unwrap(), "beyond the budget");
         assert!(limits.was_denied());
@@ -117,6 +125,17 @@ mod tests {
         assert_eq!(limits.peak_bytes(), 3 << 20);
         drop(limits);
         assert_eq!(budget.left_bytes(), 3 << 20);
+    }
+
+    #[test]
+    fn a_memory_that_starts_empty_grows_at_the_budgets_expense() {
+        let budget = GrowthBudget::new(1 << 20);
+        let mut limits = MemoryLimits::new(128, budget.clone());
+        assert!(limits.memory_growing(0, 0, None).unwrap());
+        limits.start_running();
+        assert!(!limits.memory_growing(0, 2 << 20, None).unwrap());
+        assert!(limits.memory_growing(0, 1 << 20, None).unwrap());
+        assert_eq!(budget.left_bytes(), 0);
     }
 
     #[test]

@@ -19,8 +19,11 @@ use std::time::Duration;
 pub(super) struct Commits(pub(super) Arc<Metrics>);
 
 impl CommitObserver for Commits {
-    fn committed(&self, latency: Duration, jobs: usize, _succeeded: bool) {
-        self.0.storage.committed(jobs, latency);
+    fn committed(&self, latency: Duration, jobs: usize, succeeded: bool) {
+        // A failed commit is the caller's error, and in the log.
+        if succeeded {
+            self.0.storage.committed(jobs, latency);
+        }
     }
 }
 

@@ -6,10 +6,11 @@ use super::{codec, event_source_mappings, lambda, logs, scheduler, sqs};
 use crate::listener::{self, BodyUnread, GuardedBody, Limits, Peer};
 use crate::triggers::queue::EventSourceMappings;
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::Full;
 use hyper::body::Incoming;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -57,6 +58,11 @@ impl Api {
         let guarded = GuardedBody::new(body, u64::MAX, BODY_WINDOW, BODY_PROGRESS_BYTES);
         let status = guarded.status();
         let read = match announced_bytes {
+            _ if is_from_a_browser(&parts) => Err(WireError::new(
+                StatusCode::FORBIDDEN,
+                "AccessDeniedException",
+                "Requests of web pages are not served: this port takes requests without credentials.",
+            )),
             // Refused at the head, before its body.
             bytes if bytes > limit_bytes as u64 => Err(codec::too_large(limit_bytes)),
             _ => codec::read_body(guarded, limit_bytes).await,
@@ -101,6 +107,26 @@ impl Api {
     }
 }
 
+/// Whether a web page may be behind a request. The port is open to whoever is on this machine, and a page of any site is, through
+/// the browser: it sends an `Origin`, or reaches the port under a name of its own (DNS rebinding). A name that a foreign site
+/// cannot have is a single label, an address of this machine, or one under `localhost` or `internal`.
+fn is_from_a_browser(parts: &http::request::Parts) -> bool {
+    let host = match parts.uri.authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()),
+    };
+    parts.headers.contains_key(header::ORIGIN) || !host.is_none_or(is_own_name)
+}
+
+fn is_own_name(host: &str) -> bool {
+    let Ok(authority) = host.parse::<http::uri::Authority>() else { return false };
+    let name = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+    match name.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => !name.contains('.') || name.ends_with(".localhost") || name.ends_with(".internal"),
+    }
+}
+
 /// The error shape of the protocol that a request speaks.
 fn shape_of(parts: &http::request::Parts) -> Shape {
     match parts.headers.get("x-amz-target").map(HeaderValue::as_bytes) {
@@ -108,5 +134,22 @@ fn shape_of(parts: &http::request::Parts) -> Shape {
         Some(target) if target.starts_with(logs::TARGET_PREFIX.as_bytes()) => logs::ERROR_SHAPE,
         Some(_) => Shape::Json { namespace: "" },
         None => Shape::RestJson,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_own_name;
+
+    #[test]
+    fn only_names_that_a_foreign_site_cannot_have_are_ours() {
+        for host in
+            ["localhost", "localhost:4566", "127.0.0.1:4566", "[::1]:4566", "127.9.9.9", "q.localhost", "lamina"]
+        {
+            assert!(is_own_name(host), "{host}");
+        }
+        for host in ["evil.example", "127.0.0.1.evil.example:4566", "10.0.0.1", "localhost.evil.example", ""] {
+            assert!(!is_own_name(host), "{host}");
+        }
     }
 }

@@ -6,6 +6,21 @@ use std::path::Path;
 /// Each module with those it may use, beside itself.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("cli", &["bench_report", "config", "ids", "sandbox", "storage", "telemetry"]),
+    (
+        "wire",
+        &[
+            "catalog",
+            "clock",
+            "ids",
+            "invocation",
+            "listener",
+            "sandbox",
+            "shutdown",
+            "storage",
+            "telemetry",
+            "triggers",
+        ],
+    ),
     ("reconcile", &["catalog", "clock", "config", "ids", "sandbox", "storage", "telemetry", "triggers"]),
     ("config", &["catalog", "ids", "sandbox", "shutdown", "storage", "telemetry", "triggers"]),
     ("triggers", &["invocation", "storage", "listener", "clock", "ids", "telemetry", "shutdown"]),

@@ -2,6 +2,7 @@
 
 use super::constraints::{failed, invalid, length, one_of, range, unsupported};
 use crate::catalog::Settings;
+use crate::catalog::settings::RESERVED_VARIABLES;
 use crate::storage::functions::ConfigurationRecord;
 use crate::wire::error::WireError;
 use serde::Deserialize;
@@ -13,31 +14,6 @@ const RUNTIMES: [&str; 2] = ["provided.al2023", "provided.al2"];
 
 /// Bytes of all variables together.
 const ENVIRONMENT_LIMIT_BYTES: usize = 4096;
-
-/// Variables that the platform sets
-/// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>).
-const RESERVED: [&str; 20] = [
-    "_HANDLER",
-    "_X_AMZN_TRACE_ID",
-    "AWS_ACCESS_KEY",
-    "AWS_ACCESS_KEY_ID",
-    "AWS_DEFAULT_REGION",
-    "AWS_EXECUTION_ENV",
-    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-    "AWS_LAMBDA_FUNCTION_NAME",
-    "AWS_LAMBDA_FUNCTION_VERSION",
-    "AWS_LAMBDA_INITIALIZATION_TYPE",
-    "AWS_LAMBDA_LOG_GROUP_NAME",
-    "AWS_LAMBDA_LOG_STREAM_NAME",
-    "AWS_LAMBDA_MAX_CONCURRENCY",
-    "AWS_LAMBDA_RUNTIME_API",
-    "AWS_REGION",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SECRET_KEY",
-    "AWS_SESSION_TOKEN",
-    "LAMBDA_RUNTIME_DIR",
-    "LAMBDA_TASK_ROOT",
-];
 
 /// The members of a request; what it leaves out is `None`.
 #[derive(Debug, Default, Deserialize)]
@@ -346,7 +322,8 @@ fn check_variables(variables: &BTreeMap<String, String>) -> Result<(), WireError
             && name.starts_with(|first: char| first.is_ascii_alphabetic())
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
     };
-    let reserved: Vec<&str> = variables.keys().map(String::as_str).filter(|name| RESERVED.contains(name)).collect();
+    let names = variables.keys().map(String::as_str);
+    let reserved: Vec<&str> = names.filter(|name| RESERVED_VARIABLES.contains(name)).collect();
     if !reserved.is_empty() {
         return Err(invalid(format!(
             "{UNABLE} contains reserved keys that are currently not supported for modification. \
