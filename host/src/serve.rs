@@ -159,7 +159,7 @@ pub async fn run(config: Config, reload: Arc<Reload>, announce: &Announce) -> Re
     });
     let limits = listener::Limits { drain_limit: config.shutdown.limits().drain, ..listener::Limits::default() };
     shutdown.spawn(Phase::Intake, "aws-api", api.serve(api_listener, limits, intake.clone()));
-    shutdown.spawn(Phase::Intake, "reload", reload_on_hangup(hangups, reconciler, reload, intake));
+    shutdown.spawn(Phase::Intake, "reload", reload_on_hangup(hangups, config.clone(), reconciler, reload, intake));
 
     admin.ready();
     addresses.iter().for_each(|line| announce(line));
@@ -255,7 +255,7 @@ impl Base {
             queues: Arc::clone(&self.storage.queues),
             invoker: Arc::clone(invoker),
             functions: Arc::new(ports::Directory(Arc::clone(&self.catalog))),
-            observer: Arc::new(()),
+            observer: Arc::new(observers::Mappings(Arc::clone(&self.metrics))),
             clock: Arc::clone(&self.clock),
             home: config.home(),
         };
@@ -274,16 +274,24 @@ fn until(
     })
 }
 
-/// Reads the configuration again at each `SIGHUP`. A file with a fault changes nothing.
+/// Reads the configuration again at each `SIGHUP`. A file with a fault changes nothing; of a good one, what is declared is reconciled, and
+/// the sections that hold only from the next start on are named.
 async fn reload_on_hangup(
     mut hangups: Signal,
+    running: Config,
     reconciler: Arc<Reconciler>,
     reload: Arc<Reload>,
     stop: CancellationToken,
 ) {
     while let Some(Some(())) = stop.run_until_cancelled(hangups.recv()).await {
         let applied = match reload() {
-            Ok(config) => reconciler.apply(&config).await,
+            Ok(config) => {
+                let differing = config.differing_sections(&running);
+                if !differing.is_empty() {
+                    tracing::warn!(sections = differing.join(", "), "changed sections hold from the next start on");
+                }
+                reconciler.apply(&config).await
+            }
             Err(error) => Err(error),
         };
         match applied {

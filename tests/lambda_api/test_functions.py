@@ -269,6 +269,19 @@ def test_where_a_package_keeps_its_guest(daemon, make, where):
     assert daemon.invoke(name, {"hello": 1}).ok() == {"hello": 1}
 
 
+def test_a_new_handler_takes_its_guest_from_the_package_there_is(daemon, lam, make):
+    files = {f"{mark}.wat": packages.wat("invoke_constant.event", mark) for mark in ("first", "second")}
+    name = make(packages.archive(files), Handler="first")
+    assert daemon.invoke(name, {}).ok() == "first"
+    before = lam.get_function_configuration(FunctionName=name)
+    after = lam.update_function_configuration(FunctionName=name, Handler="second")
+    assert (after["Handler"], after["CodeSha256"]) == ("second", before["CodeSha256"])
+    assert daemon.invoke(name, {}).ok() == "second"
+    with refused("InvalidParameterValueException", 400, says="third"):
+        lam.update_function_configuration(FunctionName=name, Handler="third")
+    assert daemon.invoke(name, {}).ok() == "second"
+
+
 def test_a_package_without_a_guest_is_refused(lam, name):
     with refused("InvalidParameterValueException", 400, says="bootstrap.wasm"):
         create(lam, name, packages.archive({"index.py": "print(1)"}))

@@ -111,7 +111,9 @@ def test_messages_reach_the_function_and_are_deleted(daemon, sqs, make, make_que
     wait.until(
         "the queue is empty", lambda: count(sqs, url) + count(sqs, url, "ApproximateNumberOfMessagesNotVisible") == 0
     )
-    assert daemon.metrics().sum("lamina_invocations_total", function=function, source="queue") >= 2
+    metrics = daemon.metrics()
+    assert metrics.sum("lamina_invocations_total", function=function, source="queue") >= 2
+    assert metrics.sum("lamina_mapping_messages_total", outcome="succeeded") >= 12
 
 
 def test_batch_size_and_window(daemon, sqs, make, make_queue, mapping):

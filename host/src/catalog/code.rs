@@ -23,6 +23,19 @@ pub struct NewFunction {
     pub publish: bool,
 }
 
+/// What `UpdateFunctionCode` gives.
+#[derive(Debug, Clone, Default)]
+pub struct CodeUpdate {
+    /// The deployment package.
+    pub package: Bytes,
+    /// `Architectures`, where they change; echoed, since wasm runs on any.
+    pub architectures: Option<Vec<String>>,
+    /// Whether to publish a version at once.
+    pub publish: bool,
+    /// Whether to check everything and change nothing.
+    pub dry_run: bool,
+}
+
 /// What an update expects to find.
 #[derive(Debug, Clone, Default)]
 pub struct Precondition {
@@ -91,36 +104,37 @@ impl Catalog {
         Ok(answer)
     }
 
-    /// Gives `$LATEST` new code. With `dry_run` everything is checked and nothing changed.
+    /// Gives `$LATEST` new code.
     pub async fn update_code(
         &self,
         name: &FunctionName,
-        package: Bytes,
-        publish: bool,
-        dry_run: bool,
+        update: CodeUpdate,
         precondition: &Precondition,
     ) -> Result<VersionRecord> {
         let function = self.function(name)?;
         let latest = self.version(name, None)?;
         precondition.check(&latest.record)?;
         let _blobs = self.blobs.read().await;
-        let code = self.store_code(package, &latest.record.configuration).await?;
+        let code = self.store_code(update.package, &latest.record.configuration).await?;
         self.change(&function, |view| {
             let latest = view.records.versions.get(&Version::Latest).ok_or_else(|| self.not_found(name, None))?;
             precondition.check(latest)?;
             check_memory(&code, latest.configuration.memory_size_mb)?;
-            let updated = VersionRecord {
+            let mut updated = VersionRecord {
                 code,
                 revision_id: Self::new_revision(),
                 modified_at_ms: self.now_ms(),
                 ..latest.clone()
             };
-            if dry_run {
+            if let Some(architectures) = update.architectures {
+                updated.configuration.echoed.insert("Architectures".into(), architectures.into());
+            }
+            if update.dry_run {
                 return Ok((Vec::new(), updated));
             }
             let mut changes = vec![Change::PutVersion(updated.clone())];
             let mut answer = updated;
-            if publish {
+            if update.publish {
                 let (more, published) = self.publish_changes(view, &answer, None);
                 changes.extend(more);
                 answer = published;
@@ -131,7 +145,7 @@ impl Catalog {
     }
 
     /// Compiles a package and keeps it and its component. The caller holds `blobs` until what refers to them is stored.
-    async fn store_code(&self, package: Bytes, configuration: &ConfigurationRecord) -> Result<CodeRecord> {
+    pub(super) async fn store_code(&self, package: Bytes, configuration: &ConfigurationRecord) -> Result<CodeRecord> {
         let started = std::time::Instant::now();
         let compiled = self.parts.host.deploy(package.clone(), &configuration.handler).await?;
         self.parts.metrics.sandbox.compile_duration.observe(started.elapsed().as_secs_f64());

@@ -21,7 +21,7 @@ pub mod split;
 mod view;
 
 pub use aliases::AliasChange;
-pub use code::{NewFunction, Precondition};
+pub use code::{CodeUpdate, NewFunction, Precondition};
 pub use live::{LiveProvisioned, LiveVersion, ProvisionedStatus, Target};
 pub use provision::Provisioner;
 pub use settings::Settings;

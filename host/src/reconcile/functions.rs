@@ -2,7 +2,7 @@
 
 use super::Run;
 use super::plan::Package;
-use crate::catalog::{Error, NewFunction, Precondition, Result};
+use crate::catalog::{CodeUpdate, Error, NewFunction, Precondition, Result};
 use crate::config::FunctionDeclaration;
 use crate::storage::functions::{ConfigurationRecord, VersionRecord};
 use bytes::Bytes;
@@ -110,15 +110,15 @@ impl Run<'_> {
             return Ok(());
         }
         let edit = |configuration: &mut ConfigurationRecord| {
-            *configuration = to;
+            *configuration = to.clone();
             Ok(())
         };
         self.parts.catalog.update_configuration(&declared.name, &Precondition::default(), edit).await.map(drop)
     }
 
     async fn replace_code(&self, declared: &FunctionDeclaration, package: Bytes) -> Result<()> {
-        let none = Precondition::default();
-        self.parts.catalog.update_code(&declared.name, package, false, false, &none).await.map(drop)
+        let (none, update) = (Precondition::default(), CodeUpdate { package, ..CodeUpdate::default() });
+        self.parts.catalog.update_code(&declared.name, update, &none).await.map(drop)
     }
 
     fn reserved(&self, declared: &FunctionDeclaration) -> Option<u32> {

@@ -6,10 +6,12 @@ use crate::listener::{Closed, Observer};
 use crate::sandbox::Host;
 use crate::sandbox::engine::Family;
 use crate::storage::CommitObserver;
+use crate::storage::mappings::MappingRecord;
 use crate::storage::queues::Queues;
-use crate::telemetry::metrics::labels::EnvironmentState;
+use crate::telemetry::metrics::labels::{EnvironmentState, MessageOutcome};
 use crate::telemetry::metrics::{Metrics, QueueSample};
 use crate::triggers::http::{Answered, HttpMetrics};
+use crate::triggers::queue::{MappingEvent, MappingObserver};
 use crate::triggers::schedule::ScheduleObserver;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -42,7 +44,29 @@ impl ScheduleObserver for Schedules {
         self.0.schedules.missed.inc_by(firings);
     }
 
-    fn failed(&self) {}
+    fn failed(&self) {
+        self.0.schedules.failed.inc();
+    }
+}
+
+/// Messages and batches of event source mappings.
+pub(super) struct Mappings(pub(super) Arc<Metrics>);
+
+impl MappingObserver for Mappings {
+    fn observed(&self, _mapping: &MappingRecord, event: MappingEvent) {
+        let metrics = &self.0.mappings;
+        match event {
+            MappingEvent::Filtered { messages } => metrics.messages(MessageOutcome::Filtered, messages),
+            MappingEvent::DeadLettered { messages } => metrics.messages(MessageOutcome::DeadLettered, messages),
+            MappingEvent::Batch { messages, failed } => {
+                metrics.batches.inc();
+                metrics.messages(MessageOutcome::Succeeded, messages.saturating_sub(failed));
+                metrics.messages(MessageOutcome::Failed, failed);
+            }
+            MappingEvent::Throttled => metrics.throttles.inc(),
+            MappingEvent::GivenBack { messages } => metrics.messages(MessageOutcome::GivenBack, messages),
+        }
+    }
 }
 
 /// How often queues are counted: that walks an index, so a scrape does not wait for it.

@@ -75,6 +75,22 @@ label! {
 }
 
 label! {
+    /// `outcome` of a message that an event source mapping received.
+    MessageOutcome {
+        /// Delivered and deleted.
+        Succeeded = "succeeded",
+        /// The function failed it; it stays for another try.
+        Failed = "failed",
+        /// Deleted, because no filter let it through.
+        Filtered = "filtered",
+        /// Moved to the dead-letter queue instead of being received again.
+        DeadLettered = "dead_lettered",
+        /// Made visible again without an outcome.
+        GivenBack = "given_back",
+    }
+}
+
+label! {
     /// `state` of an execution environment.
     EnvironmentState {
         /// In its init phase.

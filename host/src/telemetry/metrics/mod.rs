@@ -12,7 +12,7 @@
 pub mod labels;
 pub mod series;
 
-use labels::{Label, MessageState, SlotState, StatusClass};
+use labels::{Label, MessageOutcome, MessageState, SlotState, StatusClass};
 use parking_lot::{Mutex, RwLock};
 use prometheus::core::Collector;
 use prometheus::{
@@ -57,6 +57,8 @@ pub struct Metrics {
     pub sandbox: SandboxMetrics,
     /// Queues.
     pub queues: QueueMetrics,
+    /// Event source mappings.
+    pub mappings: MappingMetrics,
     /// Schedules.
     pub schedules: ScheduleMetrics,
     /// Storage.
@@ -118,6 +120,17 @@ pub struct ScheduleMetrics {
     pub firings: IntCounter,
     /// Firings that came due while the daemon was down and were skipped by policy.
     pub missed: IntCounter,
+    /// Firings given up: all attempts failed, or no attempt could succeed.
+    pub failed: IntCounter,
+}
+
+/// Event source mappings, all together.
+pub struct MappingMetrics {
+    messages: Vec<IntCounter>,
+    /// Batches that a function was invoked with to an end.
+    pub batches: IntCounter,
+    /// Batches that were throttled and kept in hand.
+    pub throttles: IntCounter,
 }
 
 /// Storage.
@@ -227,6 +240,24 @@ impl Metrics {
                 )?,
                 max_queues: config.max_label_sets,
             },
+            mappings: {
+                let messages = to.counter_vec(
+                    "mapping_messages_total",
+                    "Messages that event source mappings received, by what became of them.",
+                    &["outcome"],
+                )?;
+                MappingMetrics {
+                    messages: MessageOutcome::ALL
+                        .iter()
+                        .map(|outcome| messages.get_metric_with_label_values(&[outcome.as_str()]))
+                        .collect::<Result<_, _>>()?,
+                    batches: to.counter("mapping_batches_total", "Batches of messages that were invoked to an end.")?,
+                    throttles: to.counter(
+                        "mapping_throttles_total",
+                        "Times a batch of messages was throttled and kept for another try.",
+                    )?,
+                }
+            },
             schedules: ScheduleMetrics {
                 lateness: to.histogram(
                     "schedule_lateness_seconds",
@@ -238,6 +269,7 @@ impl Metrics {
                     "schedule_missed_total",
                     "Firings that came due while the daemon was down and were skipped by policy.",
                 )?,
+                failed: to.counter("schedule_failures_total", "Firings given up after their last attempt.")?,
             },
             storage: StorageMetrics {
                 commit_duration: to.histogram(
@@ -369,6 +401,15 @@ impl StorageMetrics {
     pub fn committed(&self, writes: usize, took: Duration) {
         self.commit_duration.observe(took.as_secs_f64());
         self.commit_writes.observe(writes as f64);
+    }
+}
+
+impl MappingMetrics {
+    /// Counts messages of which something became.
+    pub fn messages(&self, outcome: MessageOutcome, count: usize) {
+        if let Some(counter) = self.messages.get(outcome.index()) {
+            counter.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
+        }
     }
 }
 

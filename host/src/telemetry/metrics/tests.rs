@@ -33,6 +33,7 @@ fn full() -> Metrics {
         }]);
     });
     metrics.schedules.lateness.observe(0.004);
+    metrics.mappings.messages(labels::MessageOutcome::Failed, 2);
     metrics.storage.committed(64, Duration::from_millis(2));
     metrics.http.answered(200);
     metrics
@@ -52,6 +53,7 @@ fn a_scrape_says_what_was_counted() {
         r#"lamina_sandbox_pool_slots{state="free"} 997"#,
         r#"lamina_queue_messages{queue="orders",state="in_flight"} 2"#,
         r#"lamina_queue_oldest_message_age_seconds{queue="orders"} 1.5"#,
+        r#"lamina_mapping_messages_total{outcome="failed"} 2"#,
         r#"lamina_storage_commit_writes_bucket{le="64"} 1"#,
         r#"lamina_http_requests_total{class="2xx"} 1"#,
         r#"lamina_build_info{commit="abc",version="0.1.0"} 1"#,

@@ -92,7 +92,7 @@ struct SnapStart {
 }
 
 /// A request's configuration, every member within its constraints.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Checked {
     runtime: Option<String>,
     role: Option<String>,

@@ -4,13 +4,12 @@ use super::configuration::check_architectures;
 use super::constraints::unsupported;
 use super::package::{self, Code};
 use super::{LambdaApi, describe, target};
-use crate::catalog::Precondition;
+use crate::catalog::{CodeUpdate, Precondition};
 use crate::wire::codec::{self, Answer, Request};
 use crate::wire::error::WireError;
 use bytes::Bytes;
 use http::StatusCode;
 use serde::Deserialize;
-use serde_json::json;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
@@ -25,21 +24,16 @@ struct Input {
 pub(super) async fn handle(api: &LambdaApi, request: &Request, name: &str) -> Result<Answer, WireError> {
     let name = target::function(api, name)?;
     // Who names a function that is not there need not wait for the package to be read.
-    let current = api.catalog.version(&name, None)?;
+    api.catalog.version(&name, None)?;
     let (input, package) = package::parse(request, read).await?;
-    let (publish, dry_run) = (input.publish.unwrap_or(false), input.dry_run.unwrap_or(false));
-    let mut precondition = Precondition { revision_id: input.revision_id.filter(|id| !id.is_empty()) };
-    let architectures = input.architectures.map(|list| json!(list));
-    let kept = current.record.configuration.echoed.get("Architectures").cloned().unwrap_or_else(|| json!(["x86_64"]));
-    if let Some(architectures) = architectures.filter(|wanted| *wanted != kept && !dry_run) {
-        let changed = api.catalog.update_configuration(&name, &precondition, |configuration| {
-            configuration.echoed.insert("Architectures".into(), architectures);
-            Ok(())
-        });
-        // Nothing may come between the two changes.
-        precondition.revision_id = Some(changed.await?.revision_id);
-    }
-    let record = api.catalog.update_code(&name, package, publish, dry_run, &precondition).await?;
+    let precondition = Precondition { revision_id: input.revision_id.filter(|id| !id.is_empty()) };
+    let update = CodeUpdate {
+        package,
+        architectures: input.architectures,
+        publish: input.publish.unwrap_or(false),
+        dry_run: input.dry_run.unwrap_or(false),
+    };
+    let record = api.catalog.update_code(&name, update, &precondition).await?;
     codec::json(StatusCode::OK, &describe::configuration(api.catalog.home(), &record, None))
 }
 

@@ -23,7 +23,7 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request, name: &str) -> Re
     let checked = requested.check(&logs::group_name(&name))?;
     let precondition = Precondition { revision_id: input.revision_id.filter(|id| !id.is_empty()) };
     let changed = api.catalog.update_configuration(&name, &precondition, |configuration| {
-        checked.apply(configuration);
+        checked.clone().apply(configuration);
         Ok(())
     });
     codec::json(StatusCode::OK, &describe::configuration(api.catalog.home(), &changed.await?, None))
