@@ -10,7 +10,7 @@ use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
 #[expect(missing_docs, reason = "generated from the WIT, which documents every item")]
 mod generated {
@@ -39,8 +39,25 @@ pub struct Floor {
 pub struct State {
     wasi: WasiCtx,
     http: WasiHttpCtx,
+    requests: NoRequests,
     table: ResourceTable,
     limits: StoreLimits,
+}
+
+/// The guests of these benches send none.
+struct NoRequests;
+
+type Sent = (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
+
+impl WasiHttpHooks for NoRequests {
+    fn send_request(
+        &mut self,
+        _request: http::Request<WasiBody>,
+        _options: Option<RequestOptions>,
+        _response_result: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Box<dyn Future<Output = Result<Sent, Error>> + Send> {
+        Box::new(std::future::ready(Err(Error::HttpRequestDenied)))
+    }
 }
 
 impl WasiView for State {
@@ -51,7 +68,7 @@ impl WasiView for State {
 
 impl WasiHttpView for State {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: Default::default() }
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.requests }
     }
 }
 
@@ -81,6 +98,7 @@ impl Floor {
         let state = State {
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
+            requests: NoRequests,
             table: ResourceTable::new(),
             limits: StoreLimitsBuilder::new().memory_size(128 << 20).build(),
         };
