@@ -52,7 +52,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 /// Measures idling; answers what it printed.
 fn idle(workspace: &Workspace) -> Result<String> {
     let mut build = workspace.cargo();
-    steps::show("idle", build.args(["build", "--release", "-p", PACKAGE, "--bin", "idle"]))?;
+    steps::show("idle", build.args(["build", "--profile", "bench", "-p", PACKAGE, "--bin", "idle"]))?;
     steps::heading("idle environments and functions");
     let program = workspace.target.join("release/idle");
     let output = Command::new(&program)
