@@ -1,4 +1,7 @@
 //! Invocations of `hello`, fresh and warm: through `Invoker::invoke`, and called on bare wasmtime.
+//!
+//! The floors get the event, context and environment variables that Lamina gives; `floor_one_variable` only the one that
+//! `wasmtime serve` sets, since `hello` reads its variables.
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -23,8 +26,9 @@ fn run(criterion: &mut Criterion) -> Result<()> {
     let world = runtime.block_on(world::World::new(ENVIRONMENTS))?;
     let warm = runtime.block_on(world.create("warm", hello.clone(), false))?;
     let fresh = runtime.block_on(world.create("fresh", hello, true))?;
-    let component = world.catalog.version(&warm, None)?.pool.spec().component_path.clone();
-    let floor = Floor::new(world.host.size(), &component)?;
+    let version = world.catalog.version(&warm, None)?;
+    let floor = Floor::new(world.host.size(), &version.pool.spec().component_path)?;
+    let variables = floor::variables(&version);
     let context = floor::context("warm");
     let [warm, fresh] = [warm, fresh].map(|name| FunctionRef { name, qualifier: None });
     let event = Bytes::from_static(EVENT);
@@ -35,7 +39,7 @@ fn run(criterion: &mut Criterion) -> Result<()> {
 
     let mut group = criterion.benchmark_group("warm_invoke");
     group.measurement_time(Duration::from_secs(10));
-    let mut instance = runtime.block_on(floor.instantiate())?;
+    let mut instance = runtime.block_on(floor.instantiate(&variables))?;
     group.bench_function("floor", |bencher| {
         bencher.iter_custom(|n| timed(&runtime, n, async || instance.handle(&event, &context).await));
     });
@@ -47,9 +51,11 @@ fn run(criterion: &mut Criterion) -> Result<()> {
 
     let mut group = criterion.benchmark_group("fresh_invoke");
     group.measurement_time(Duration::from_secs(10));
-    group.bench_function("floor", |bencher| {
-        bencher.iter_custom(|n| timed(&runtime, n, async || floor.instantiate().await?.handle(&event, &context).await));
-    });
+    let serve = floor::SERVE_VARIABLES.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    for (id, variables) in [("floor", variables.as_slice()), ("floor_one_variable", &serve)] {
+        let once = async || floor.instantiate(variables).await?.handle(&event, &context).await;
+        group.bench_function(id, |bencher| bencher.iter_custom(|n| timed(&runtime, n, once)));
+    }
     group.bench_function("lamina", |bencher| {
         bencher.iter_custom(|n| timed(&runtime, n, async || invoke(&fresh).await));
     });

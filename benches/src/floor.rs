@@ -1,14 +1,16 @@
 //! The floor: a component on wasmtime alone, as `wasmtime serve` would run it.
 //!
 //! Lamina's engine configuration and pool; a store with limits, an epoch deadline and a WASI context of its own for each
-//! instance; no invoker, no admission, no logs, no metrics, no `/tmp`, no time limit.
+//! instance; no invoker, no admission, no logs, no metrics, no `/tmp`, no
+//! time limit. What a guest prints goes nowhere.
 
+use lamina::catalog::LiveVersion;
 use lamina::sandbox::capacity::PoolSize;
 use lamina::sandbox::engine::{self, Family, Ticker, Tuning};
 use std::path::Path;
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
-use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
+use wasmtime_wasi::p2::pipe::SinkOutputStream;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
@@ -25,8 +27,8 @@ mod generated {
 pub use generated::lamina::function::types::Context;
 use generated::{EventFunction, EventFunctionPre};
 
-/// What `wasmtime serve` keeps of a guest's output at most, here in memory.
-const OUTPUT_BYTES: usize = 64 * 1024;
+/// The environment variables that `wasmtime serve` sets.
+pub const SERVE_VARIABLES: [(&str, &str); 1] = [("REQUEST_ID", "0")];
 
 /// A component ready to instantiate.
 pub struct Floor {
@@ -89,12 +91,10 @@ impl Floor {
         Ok(Self { engine, pre, _ticker: ticker })
     }
 
-    /// A new store with a new instance.
-    pub async fn instantiate(&self) -> anyhow::Result<Instance> {
+    /// A new store with a new instance. A guest may read its variables, so how many there are is part of its work.
+    pub async fn instantiate(&self, variables: &[(impl AsRef<str>, impl AsRef<str>)]) -> anyhow::Result<Instance> {
         let mut wasi = WasiCtx::builder();
-        wasi.env("REQUEST_ID", "0")
-            .stdout(MemoryOutputPipe::new(OUTPUT_BYTES))
-            .stderr(MemoryOutputPipe::new(OUTPUT_BYTES));
+        wasi.envs(variables).stdout(SinkOutputStream).stderr(SinkOutputStream);
         let state = State {
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
@@ -128,6 +128,14 @@ impl Instance {
 
 fn into_anyhow(error: wasmtime::Error) -> anyhow::Error {
     anyhow::anyhow!("{error:#}")
+}
+
+/// The variables that Lamina gives every environment of a function, made like those of this one.
+pub fn variables(version: &LiveVersion) -> Vec<(String, String)> {
+    let mut variables = version.pool.spec().variables.clone();
+    let stream = "2026/01/01/[$LATEST]00000000000000000000000000000000";
+    variables.push(("AWS_LAMBDA_LOG_STREAM_NAME".into(), stream.into()));
+    variables
 }
 
 /// A context like the one that a function of this name gets from Lamina.

@@ -5,12 +5,14 @@
 #![allow(clippy::print_stdout, reason = "its output is its purpose")]
 
 use anyhow::{Context, Result, bail, ensure};
+use lamina::ids::FunctionName;
 use lamina::sandbox::environment::TimeLimits;
 use lamina::sandbox::pool::{Lease, Pool};
 use lamina::storage::{Options, Storage};
 use lamina_benches::floor::{self, Floor};
-use lamina_benches::world::{self, Parts, World};
+use lamina_benches::world::{self, Parts};
 use lamina_benches::{guests, memory};
+use std::collections::VecDeque;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -18,13 +20,23 @@ use std::time::Duration;
 
 const EVENT: &[u8] = br#"{"name":"Ada"}"#;
 
+/// How long after its work a process is measured: the allocator gives memory back with some delay.
+const SETTLE: Duration = Duration::from_secs(3);
+
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let runtime = tokio::runtime::Runtime::new()?;
     match arguments.as_slice() {
-        ["environments", count] => runtime.block_on(environments(count.parse()?)),
-        ["floor", count] => runtime.block_on(bare(count.parse()?)),
+        ["environments", state, count, dir] => {
+            let call = is_served(state)?;
+            runtime.block_on(environments(call, count.parse()?, Path::new(dir)))
+        }
+        ["floor", state, count, dir] => {
+            let call = is_served(state)?;
+            runtime.block_on(bare(call, count.parse()?, Path::new(dir)))
+        }
+        ["deploy-hello", dir] => runtime.block_on(deploy_hello(Path::new(dir))),
         ["deploy", count, dir] => runtime.block_on(deploy(count.parse()?, Path::new(dir))),
         ["start", count, dir] => runtime.block_on(start(count.parse()?, Path::new(dir))),
         [] => all("10000", "5000"),
@@ -34,14 +46,26 @@ fn main() -> Result<()> {
     }
 }
 
-/// Every measurement, each in a process of its own.
+fn is_served(word: &str) -> Result<bool> {
+    match word {
+        "started" => Ok(false),
+        "served" => Ok(true),
+        _ => bail!("{word:?} is neither started nor served"),
+    }
+}
+
+/// Every measurement, each in a process of its own: what an earlier one left behind must not count.
 fn all(environments: &str, functions: &str) -> Result<()> {
-    let dir = tempfile::tempdir()?;
-    let dir = dir.path().to_str().context("the temporary directory's name is not text")?;
-    step(&["environments", environments])?;
-    step(&["floor", environments])?;
-    step(&["deploy", functions, dir])?;
-    step(&["start", functions, dir])
+    let (hello, many) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let text = |dir: &tempfile::TempDir| dir.path().to_str().map(str::to_owned).context("a directory's name");
+    let (hello, many) = (text(&hello)?, text(&many)?);
+    step(&["deploy-hello", &hello])?;
+    for state in ["started", "served"] {
+        step(&["environments", state, environments, &hello])?;
+        step(&["floor", state, environments, &hello])?;
+    }
+    step(&["deploy", functions, &many])?;
+    step(&["start", functions, &many])
 }
 
 fn step(arguments: &[&str]) -> Result<()> {
@@ -50,62 +74,83 @@ fn step(arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Environments of `hello`, each of which has served once and waits for more.
-async fn environments(count: u32) -> Result<()> {
-    let world = World::new(count).await?;
-    let name = world.create("hello", guests::hello()?, false).await?;
-    let version = world.catalog.version(&name, None)?;
-    let pool = &version.pool;
-    // What the first one brings with it is not the cost of one more.
-    drop(served(pool).await?);
-    let before = memory::Usage::now()?;
-    let mut leases = Vec::new();
-    for _ in 0..count {
-        leases.push(served(pool).await?);
-    }
-    for lease in leases {
-        ensure!(lease.give_back(), "the environment was not kept");
-    }
-    let idle = pool.counts().0;
-    ensure!(idle == usize::try_from(count)?, "{idle} of {count} environments are idle");
-    let after = memory::Usage::now()?;
-    println!("{count} idle environments of hello, each after one invocation");
-    print(&before, &after, count);
-    print_regions()?;
-    Ok(())
+async fn deploy_hello(dir: &Path) -> Result<()> {
+    let storage = Storage::embedded(dir, Options::default())?;
+    let parts = Parts::open(dir, 2, storage.clone()).await?;
+    world::create(&parts.catalog, "hello", guests::hello()?, false).await?;
+    Ok(storage.close().await?)
 }
 
-async fn served(pool: &Arc<Pool>) -> Result<Lease> {
+/// Environments of `hello` that have finished their init phase and, with `call`, have served once.
+async fn environments(call: bool, count: u32, dir: &Path) -> Result<()> {
+    let storage = Storage::embedded(dir, Options::default())?;
+    let parts = Parts::open(dir, count, storage.clone()).await?;
+    let version = parts.catalog.version(&FunctionName::new("hello")?, None)?;
+    let pool = &version.pool;
+    // What the first one brings with it is not the cost of one more.
+    drop(started(pool, call).await?);
+    let before = memory::Usage::now()?;
+    let mut leases = VecDeque::new();
+    for _ in 0..count {
+        leases.push_back(started(pool, call).await?);
+    }
+    while let Some(lease) = leases.pop_front() {
+        lease.keep_unused();
+    }
+    drop(leases);
+    let idle = pool.counts().0;
+    ensure!(idle == usize::try_from(count)?, "{idle} of {count} environments are idle");
+    tokio::time::sleep(SETTLE).await;
+    let after = memory::Usage::now()?;
+    println!("{count} idle environments of hello, {}", words(call));
+    print(&before, &after, count);
+    print_regions()?;
+    Ok(storage.close().await?)
+}
+
+fn words(call: bool) -> &'static str {
+    if call { "each after one invocation" } else { "initialised, before their first invocation" }
+}
+
+async fn started(pool: &Arc<Pool>, call: bool) -> Result<Lease> {
     let mut lease = pool.start().await.map_err(|failure| anyhow::anyhow!("{:?}", failure.error))?;
-    let worker = lease.worker().context("a lease without environment")?;
-    let limits = TimeLimits { wall: Duration::from_secs(10), cpu: None };
-    let answer = worker.environment.handle(EVENT, &worker.context, limits).await;
-    answer.map_err(|failure| anyhow::anyhow!("{failure:?}"))?;
+    if call {
+        let worker = lease.worker().context("a lease without environment")?;
+        let limits = TimeLimits { wall: Duration::from_secs(10), cpu: None };
+        let answer = worker.environment.handle(EVENT, &worker.context, limits).await;
+        answer.map_err(|failure| anyhow::anyhow!("{failure:?}"))?;
+    }
     Ok(lease)
 }
 
 /// The same on bare wasmtime.
-async fn bare(count: u32) -> Result<()> {
-    let world = World::new(count).await?;
-    let name = world.create("hello", guests::hello()?, false).await?;
-    let component = world.catalog.version(&name, None)?.pool.spec().component_path.clone();
-    let size = *world.host.size();
+async fn bare(call: bool, count: u32, dir: &Path) -> Result<()> {
+    let storage = Storage::embedded(dir, Options::default())?;
+    let parts = Parts::open(dir, count, storage.clone()).await?;
+    let version = parts.catalog.version(&FunctionName::new("hello")?, None)?;
+    let (size, component) = (*parts.host.size(), version.pool.spec().component_path.clone());
+    let (variables, context) = (floor::variables(&version), floor::context("hello"));
+    drop((version, parts));
     let floor = Floor::new(&size, &component)?;
-    let context = floor::context("hello");
-    drop(world);
-    drop(floor.instantiate().await?);
+    let instantiate = async || {
+        let mut instance = floor.instantiate(&variables).await?;
+        if call {
+            instance.handle(EVENT, &context).await?;
+        }
+        anyhow::Ok(instance)
+    };
+    drop(instantiate().await?);
     let before = memory::Usage::now()?;
     let mut instances = Vec::new();
     for _ in 0..count {
-        let mut instance = floor.instantiate().await?;
-        instance.handle(EVENT, &context).await?;
-        instances.push(instance);
+        instances.push(instantiate().await?);
     }
+    tokio::time::sleep(SETTLE).await;
     let after = memory::Usage::now()?;
-    println!("{count} idle instances of hello on bare wasmtime");
+    println!("{count} idle instances of hello on bare wasmtime, compiled in this process, {}", words(call));
     print(&before, &after, count);
     drop(instances);
-    Ok(())
+    Ok(storage.close().await?)
 }
 
 /// Deploys functions that share nothing, and measures the process that did it.
@@ -116,28 +161,30 @@ async fn deploy(count: u32, dir: &Path) -> Result<()> {
     for seed in 0..count {
         world::create(&parts.catalog, &format!("function-{seed}"), guests::counter(seed), false).await?;
     }
+    tokio::time::sleep(SETTLE).await;
     let after = memory::Usage::now()?;
-    println!("{count} functions with code of their own, in the daemon that they were deployed to");
+    println!(
+        "{count} functions with code of their own, in the process that they were deployed to and that compiled them"
+    );
     print(&before, &after, count);
-    storage.close().await?;
-    Ok(())
+    Ok(storage.close().await?)
 }
 
 /// Starts over what [`deploy`] left.
 async fn start(count: u32, dir: &Path) -> Result<()> {
     let empty = tempfile::tempdir()?;
     let none = Parts::open(empty.path(), 0, Storage::embedded(empty.path(), Options::default())?).await?;
-    drop(none);
     let before = memory::Usage::now()?;
+    drop(none);
     let storage = Storage::embedded(dir, Options::default())?;
     let parts = Parts::open(dir, 0, storage.clone()).await?;
     let functions = parts.catalog.list().len();
     ensure!(functions == usize::try_from(count)?, "{functions} of {count} functions are there");
+    tokio::time::sleep(SETTLE).await;
     let after = memory::Usage::now()?;
-    println!("{count} functions with code of their own, in a daemon that was started after they were deployed");
+    println!("{count} functions with code of their own, in a process started after they were deployed");
     print(&before, &after, count);
-    storage.close().await?;
-    Ok(())
+    Ok(storage.close().await?)
 }
 
 fn print(before: &memory::Usage, after: &memory::Usage, count: u32) {
