@@ -37,6 +37,9 @@ use tokio_util::sync::CancellationToken;
 /// How often idle environments are looked over.
 const RETIRE_EVERY: Duration = Duration::from_secs(1);
 
+/// How often code that nothing refers to is looked for.
+const COLLECT_GARBAGE_EVERY: Duration = Duration::from_secs(3600);
+
 /// How often old log events are removed.
 const LOG_MAINTENANCE_EVERY: Duration = Duration::from_secs(60);
 
@@ -154,7 +157,8 @@ pub async fn run(config: Config, reload: Arc<Reload>, announce: &Announce) -> Re
         scheduler: SchedulerApi::new(scheduler),
         logs: LogsApi { logs: Arc::clone(&base.logs), home: config.home() },
     });
-    shutdown.spawn(Phase::Intake, "aws-api", api.serve(api_listener, listener::Limits::default(), intake.clone()));
+    let limits = listener::Limits { drain_limit: config.shutdown.limits().drain, ..listener::Limits::default() };
+    shutdown.spawn(Phase::Intake, "aws-api", api.serve(api_listener, limits, intake.clone()));
     shutdown.spawn(Phase::Intake, "reload", reload_on_hangup(hangups, reconciler, reload, intake));
 
     admin.ready();
@@ -208,11 +212,6 @@ impl Base {
             log_limits: config.log_capture,
         };
         let catalog = Catalog::open(parts, &config.concurrency).await?;
-        match catalog.collect_garbage().await {
-            Ok(removed) if removed > 0 => tracing::info!(removed, "packages that nothing refers to were removed"),
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "packages that nothing refers to could not be removed"),
-        }
         Ok(Self { clock, shutdown: Shutdown::new(), metrics, storage, logs: Arc::new(logs), host, catalog })
     }
 
@@ -229,6 +228,7 @@ impl Base {
         self.shutdown.spawn(Phase::Work, "provisioner", provisioner);
         work("idle-environments", until(&stop, retire_idle(Arc::clone(host), Arc::clone(&self.clock))));
         work("queue-metrics", until(&stop, sampling));
+        work("garbage", until(&stop, collect_garbage(Arc::clone(catalog), Arc::clone(&self.clock))));
         let maintenance = async move { logs.keep_maintained(log_clock, LOG_MAINTENANCE_EVERY).await };
         work("log-maintenance", until(&stop, maintenance));
     }
@@ -310,6 +310,18 @@ fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }) {
         tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
+/// Removes what deleted functions and replaced code left, at the start and now and then.
+async fn collect_garbage(catalog: Arc<Catalog>, clock: SharedClock) {
+    loop {
+        match catalog.collect_garbage().await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "code that nothing refers to was removed"),
+            Err(error) => tracing::warn!(%error, "code that nothing refers to could not be removed"),
+        }
+        clock.sleep(COLLECT_GARBAGE_EVERY).await;
     }
 }
 

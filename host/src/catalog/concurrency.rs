@@ -4,9 +4,19 @@
 //! functions without a reservation. All counters are atomics: admission takes no lock
 //! (<https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html>).
 
-use crate::invocation::ThrottleReason;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+
+/// Lambda's reasons for a 429 (<https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>, `TooManyRequestsException`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ThrottleReason {
+    /// The function's reserved concurrency is in use.
+    ReservedFunctionConcurrentInvocationLimitExceeded,
+    /// The unreserved rest, or the host's ceiling, is in use.
+    ConcurrentInvocationLimitExceeded,
+    /// No sandbox slot or memory is free on this host.
+    HostCapacity,
+}
 
 /// The whole host's concurrency.
 #[derive(Debug)]

@@ -292,7 +292,7 @@ impl Catalog {
         self.parts.clock.now_ms()
     }
 
-    /// Removes packages and components that no version refers to; answers how many.
+    /// Removes packages, components and native code that no version refers to; answers how many.
     pub async fn collect_garbage(&self) -> Result<usize> {
         let _blobs = self.blobs.write().await;
         let mut referred = std::collections::HashSet::new();
@@ -308,6 +308,7 @@ impl Catalog {
                 removed += usize::from(self.parts.storage.blobs.remove(blob.sha256).await?);
             }
         }
+        removed += self.parts.host.remove_native_code(&referred).await;
         Ok(removed)
     }
 }

@@ -11,6 +11,7 @@ mod invoker;
 mod record;
 mod streamed;
 
+pub use crate::catalog::concurrency::ThrottleReason;
 pub use invoker::Invoker;
 mod labels;
 
@@ -123,17 +124,6 @@ pub struct Outcome {
     pub init_duration: Option<Duration>,
     /// The last 4 kB of its log, where asked for.
     pub log_tail: Option<Vec<u8>>,
-}
-
-/// Lambda's reasons for a 429 (<https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>, `TooManyRequestsException`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ThrottleReason {
-    /// The function's reserved concurrency is in use.
-    ReservedFunctionConcurrentInvocationLimitExceeded,
-    /// The unreserved rest, or the host's ceiling, is in use.
-    ConcurrentInvocationLimitExceeded,
-    /// No sandbox slot or memory is free on this host.
-    HostCapacity,
 }
 
 /// Why an invocation did not happen.

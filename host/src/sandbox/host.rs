@@ -15,6 +15,7 @@ use super::slots::{Slot, Slots};
 use crate::clock::SharedClock;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -208,6 +209,11 @@ impl Host {
     /// The compiled guest, loaded where it is not.
     pub(super) async fn load(&self, key: &CodeKey, component_path: &Path) -> Result<Arc<Loaded>, CompileError> {
         self.artifacts.load(key, component_path).await
+    }
+
+    /// Removes native code of components that are not in `kept`; answers how many. What is in memory stays until evicted.
+    pub async fn remove_native_code(&self, kept: &HashSet<String>) -> usize {
+        self.artifacts.remove_others(kept).await
     }
 
     /// What all environments share.

@@ -11,6 +11,7 @@ use super::state::State;
 use lru::LruCache;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
+use std::collections::HashSet;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::io;
@@ -243,6 +244,22 @@ impl Artifacts {
         }
         let component = self.map(key.family, path).await.map_err(|error| host(&format_args!("{error:#}")))?;
         self.link(&component, key).map_err(|error| host(&format_args!("{error:#}")))
+    }
+
+    /// Deletes native code of components that are not in `kept`. A file that cannot be deleted is left for the next time.
+    pub(super) async fn remove_others(&self, kept: &HashSet<String>) -> usize {
+        let mut removed = 0;
+        for dir in [&self.plain.native_dir, &self.concurrent.native_dir] {
+            let Ok(mut entries) = tokio::fs::read_dir(dir).await else { continue };
+            while let Ok(Some(entry)) = entries.next_entry().await {
+                let path = entry.path();
+                let is_kept = path.file_stem().and_then(|stem| stem.to_str()).is_some_and(|stem| kept.contains(stem));
+                if !is_kept && tokio::fs::remove_file(&path).await.is_ok() {
+                    removed += 1;
+                }
+            }
+        }
+        removed
     }
 
     async fn map(&self, family: Family, path: PathBuf) -> wasmtime::Result<Component> {

@@ -25,7 +25,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("config", &["catalog", "ids", "sandbox", "shutdown", "storage", "telemetry", "triggers"]),
     ("triggers", &["invocation", "storage", "listener", "clock", "ids", "telemetry", "shutdown"]),
     ("invocation", &["catalog", "sandbox", "storage", "telemetry", "clock", "ids", "shutdown"]),
-    ("catalog", &["invocation", "sandbox", "storage", "telemetry", "clock", "ids"]),
+    ("catalog", &["sandbox", "storage", "telemetry", "clock", "ids"]),
     ("sandbox", &["storage", "telemetry", "clock", "ids"]),
     ("storage", &["ids", "clock"]),
     ("telemetry", &["ids", "clock"]),

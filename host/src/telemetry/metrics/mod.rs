@@ -173,7 +173,7 @@ impl Metrics {
                     )?,
                     durations: to.histogram_vec(
                         "invocation_duration_seconds",
-                        "From the call of the guest to its answer (of a streamed response: to its head).",
+                        "From the call of the guest to its end.",
                         &["function", "version", "alias", "start"],
                         INVOCATION_BUCKETS,
                     )?,

@@ -32,9 +32,6 @@ pub const ERROR_SHAPE: Shape = Shape::Json { namespace: "com.amazonaws.logs#" };
 /// What precedes the operation in `X-Amz-Target`.
 pub const TARGET_PREFIX: &str = "Logs_20140328.";
 
-/// The largest request: nothing here is long.
-pub const BODY_LIMIT_BYTES: usize = 64 * 1024;
-
 /// The service.
 #[derive(Clone)]
 pub struct LogsApi {
