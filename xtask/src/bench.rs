@@ -1,7 +1,8 @@
-//! `cargo xtask bench`: the criterion benches, then what idling costs; `--record` keeps the raw results in the repository.
+//! `cargo xtask bench`: the criterion benches, then what idling costs and how late schedules are; `--record` keeps the raw
+//! results in the repository.
 //!
 //! A run's directory is `benches/runs/<date>-<machine>`: `criterion.jsonl` (one line a bench: estimates and every sample),
-//! `idle.txt`, `machine.json`. `docs/performance.md` takes its figures from there.
+//! `idle.txt`, `lateness.txt`, `machine.json`. `docs/performance.md` takes its figures from there.
 
 use crate::workspace::Workspace;
 use crate::{guests, steps};
@@ -13,6 +14,10 @@ use std::process::Command;
 
 const PACKAGE: &str = "lamina-benches";
 
+/// What is measured outside criterion, and as what it is announced.
+const PROGRAMS: [(&str, &str); 2] =
+    [("idle", "idle environments and functions"), ("lateness", "schedules due in the same second")];
+
 /// What `cargo xtask bench` takes.
 #[derive(clap::Args)]
 pub struct Options {
@@ -22,7 +27,7 @@ pub struct Options {
     /// What to call this machine in the run's name; its processor and number of threads where not given
     #[arg(long, requires = "record")]
     machine: Option<String>,
-    /// For criterion, such as part of a bench's name; idling is then left out
+    /// For criterion, such as part of a bench's name; the programs are then left out
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     criterion: Vec<String>,
 }
@@ -41,34 +46,40 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         bench.arg("--").args(&options.criterion);
     }
     steps::show("benches", &mut bench)?;
-    let idle = if options.criterion.is_empty() { Some(idle(workspace)?) } else { None };
+    let mut printed = Vec::new();
+    if options.criterion.is_empty() {
+        for (name, heading) in PROGRAMS {
+            printed.push((name, program(workspace, name, heading)?));
+        }
+    }
     if options.record {
-        let directory = record(workspace, options, &results, idle.as_deref())?;
+        let directory = record(workspace, options, &results, &printed)?;
         steps::note(&format!("kept in {}", directory.display()));
     }
     Ok(())
 }
 
-/// Measures idling; answers what it printed.
-fn idle(workspace: &Workspace) -> Result<String> {
+/// Runs one of the package's programs; answers what it printed.
+fn program(workspace: &Workspace, name: &str, heading: &str) -> Result<String> {
     let mut build = workspace.cargo();
-    steps::show("idle", build.args(["build", "--profile", "bench", "-p", PACKAGE, "--bin", "idle"]))?;
-    steps::heading("idle environments and functions");
-    let program = workspace.target.join("release/idle");
+    steps::show(name, build.args(["build", "--profile", "bench", "-p", PACKAGE, "--bin", name]))?;
+    steps::heading(heading);
+    let program = workspace.target.join("release").join(name);
     let output = Command::new(&program)
         .env("LAMINA_GUESTS", workspace.guests())
         .stderr(std::process::Stdio::inherit())
         .output()
         .with_context(|| format!("cannot run {}", program.display()))?;
-    let text = String::from_utf8(output.stdout).context("idle printed something that is not text")?;
+    let text =
+        String::from_utf8(output.stdout).with_context(|| format!("{name} printed something that is not text"))?;
     eprint!("{text}");
     if !output.status.success() {
-        bail!("idle: {}", output.status);
+        bail!("{name}: {}", output.status);
     }
     Ok(text)
 }
 
-fn record(workspace: &Workspace, options: &Options, results: &Path, idle: Option<&str>) -> Result<PathBuf> {
+fn record(workspace: &Workspace, options: &Options, results: &Path, printed: &[(&str, String)]) -> Result<PathBuf> {
     let machine = machine(workspace)?;
     let name = options.machine.clone().unwrap_or_else(|| slug(&machine));
     let date = jiff::Timestamp::now().strftime("%Y-%m-%d");
@@ -83,8 +94,8 @@ fn record(workspace: &Workspace, options: &Options, results: &Path, idle: Option
     let text: Vec<String> = lines.iter().map(|(_, line)| line.to_string()).collect();
     fs::write(directory.join("criterion.jsonl"), text.join("\n") + "\n")?;
     fs::write(directory.join("machine.json"), format!("{machine:#}\n"))?;
-    if let Some(idle) = idle {
-        fs::write(directory.join("idle.txt"), idle)?;
+    for (name, text) in printed {
+        fs::write(directory.join(format!("{name}.txt")), text)?;
     }
     Ok(directory)
 }
