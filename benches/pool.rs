@@ -4,7 +4,7 @@
 
 use anyhow::{Context as _, Result};
 use criterion::{Criterion, criterion_group, criterion_main};
-use lamina::catalog::{AliasChange, Precondition};
+use lamina::catalog::{AliasChange, CodeUpdate, Precondition};
 use lamina::ids::{AliasName, FunctionRef, Qualifier, Version};
 use lamina_benches::floor::{self, Floor};
 use lamina_benches::timing::{sound, timed};
@@ -60,7 +60,8 @@ fn run_alias_pick(criterion: &mut Criterion) -> Result<()> {
         let any = Precondition::default();
         world.catalog.publish_version(&name, None, None, &any).await?;
         for seed in 1..3 {
-            world.catalog.update_code(&name, guests::counter(seed).into(), true, false, &any).await?;
+            let update = CodeUpdate { package: guests::counter(seed).into(), publish: true, ..Default::default() };
+            world.catalog.update_code(&name, update, &any).await?;
         }
         let weights = [(Version::Number(2), 0.3), (Version::Number(3), 0.2)].into();
         let change = AliasChange { version: Some(Version::Number(1)), weights: Some(weights), ..Default::default() };

@@ -12,6 +12,7 @@ use lamina::storage::{Options, Storage};
 use lamina_benches::timing::{sound, timed};
 use rusqlite::Connection;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
@@ -103,24 +104,28 @@ fn commit(criterion: &mut Criterion) {
 fn run_commit(criterion: &mut Criterion) -> Result<()> {
     let runtime = Runtime::new()?;
     let mut group = criterion.benchmark_group("commit");
-    let record = FunctionRecord {
-        name: FunctionName::new("hello")?,
+    // A row put again as it is makes SQLite write nothing: each differs from the one before.
+    let name = FunctionName::new("hello")?;
+    let record = |n: u64| FunctionRecord {
+        name: name.clone(),
         next_version: 1,
         reserved_concurrency: None,
         tags: Default::default(),
-        created_at_ms: 0,
+        created_at_ms: n.cast_signed(),
     };
+    let mut count = 0u64;
 
     let dir = tempfile::tempdir()?;
     let database = bare(dir.path())?;
-    let text = serde_json::to_string(&record)?;
     group.bench_function("floor", |bencher| {
         bencher.iter(|| {
-            let put = || {
+            count += 1;
+            let put = || -> Result<usize> {
+                let text = serde_json::to_string(&record(count))?;
                 let sql = "INSERT OR REPLACE INTO function VALUES (?1, ?2)";
-                database.prepare_cached(sql)?.execute(["hello", &text])
+                Ok(database.prepare_cached(sql)?.execute(["hello", &text])?)
             };
-            sound(put().map_err(anyhow::Error::from))
+            sound(put())
         });
     });
     drop(database);
@@ -129,7 +134,11 @@ fn run_commit(criterion: &mut Criterion) -> Result<()> {
     let storage = Storage::embedded(dir.path(), Options::default())?;
     group.bench_function("lamina", |bencher| {
         bencher.iter_custom(|n| {
-            let put = async || Ok(storage.functions.commit(vec![Change::PutFunction(record.clone())]).await?);
+            let next = AtomicU64::new(0);
+            let put = async || {
+                let record = record(next.fetch_add(1, Ordering::Relaxed));
+                Ok(storage.functions.commit(vec![Change::PutFunction(record)]).await?)
+            };
             timed(&runtime, n, put)
         });
     });
