@@ -126,6 +126,8 @@ impl Shutdown {
     {
         let stage = self.stage(phase);
         let cut = stage.cut.clone();
+        // Large futures are moved once, not with every layer around them.
+        let task = Box::pin(task);
         stage.tasks.spawn(async move {
             let guarded = AssertUnwindSafe(cut.run_until_cancelled_owned(task)).catch_unwind();
             if let Err(panic) = guarded.await {

@@ -3,12 +3,13 @@
 //! - `guests`: the guest toolchain, then every sample and test guest as wasm ([`guests`], [`toolchain`]).
 //! - `run`: guests, host, and a daemon on the repository's `config.toml`, shown at work ([`run`]).
 //! - `test`: sets up and runs every test; `.ci/run` calls it ([`test`]).
-//! - `bench`: the criterion benches.
+//! - `bench`: the criterion benches, and memory while idle ([`bench`]).
 //!
 //! What it installs goes through apt, rustup, cargo and pip by package name, only where it is missing, and is named
 //! before it happens. All else it writes lies under the target directory and `.lamina/`.
 
 mod apt;
+mod bench;
 mod daemon;
 mod guests;
 mod http;
@@ -37,11 +38,8 @@ enum Command {
     Run(run::Options),
     /// Set up and run every test
     Test(test::Options),
-    /// Run the criterion benches; arguments after `--` go to them
-    Bench {
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<String>,
-    },
+    /// Run the criterion benches and measure memory while idle
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -50,12 +48,7 @@ fn main() -> ExitCode {
         Command::Guests(options) => guests::build(&workspace, &options).map(|_| ()),
         Command::Run(options) => run::run(&workspace, &options),
         Command::Test(options) => test::run(&workspace, &options),
-        Command::Bench { arguments } => {
-            guests::build(&workspace, &guests::Options::default())?;
-            let mut bench = workspace.cargo();
-            bench.args(["bench", "-p", "lamina-benches"]).args(arguments);
-            steps::show("benches", &mut bench)
-        }
+        Command::Bench(options) => bench::run(&workspace, &options),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

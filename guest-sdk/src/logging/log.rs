@@ -1,12 +1,15 @@
 //! Records of the `log` crate.
 
+use std::sync::Once;
+
 use super::{Level, write};
 
 /// Takes `log`'s records from here on.
 #[cfg_attr(not(target_family = "wasm"), expect(dead_code, reason = "natively the test sets up its own log"))]
-pub(super) fn install(level: Level) {
+pub(super) fn install() {
     if ::log::set_logger(&FunctionLog).is_ok() {
-        ::log::set_max_level(filter(level));
+        // Everything gets here until the first record, with which the level is read.
+        ::log::set_max_level(::log::LevelFilter::Trace);
     }
 }
 
@@ -14,6 +17,13 @@ struct FunctionLog;
 
 impl ::log::Log for FunctionLog {
     fn enabled(&self, metadata: &::log::Metadata<'_>) -> bool {
+        static LEVEL: Once = Once::new();
+        LEVEL.call_once(|| {
+            // A level that the function has set itself stays.
+            if ::log::max_level() == ::log::LevelFilter::Trace {
+                ::log::set_max_level(filter(Level::from_environment()));
+            }
+        });
         metadata.level() <= ::log::max_level()
     }
 
@@ -58,5 +68,17 @@ mod tests {
             assert_eq!(own, level.to_level_filter());
         }
         assert_eq!(filter(Level::Fatal), ::log::LevelFilter::Off);
+    }
+
+    #[test]
+    fn the_first_record_sets_the_level() {
+        use ::log::Log as _;
+        let enabled = |level| FunctionLog.enabled(&::log::Metadata::builder().level(level).build());
+        ::log::set_max_level(::log::LevelFilter::Trace);
+        assert!(!enabled(::log::Level::Debug), "INFO where the environment says nothing");
+        assert_eq!(::log::max_level(), ::log::LevelFilter::Info);
+        // Once: what the function sets afterwards holds.
+        ::log::set_max_level(::log::LevelFilter::Trace);
+        assert!(enabled(::log::Level::Debug));
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! `2025-01-31T08:00:00.000Z<tab>REQUEST-ID<tab>INFO<tab>message`. Outside an invocation the request id is `-`.
 //! A line break within a message becomes a carriage return, as in Lambda, so that one event stays one
-//! line. The level comes from `AWS_LAMBDA_LOG_LEVEL` and is `INFO` if that is unset or unknown.
+//! line. The level comes from `AWS_LAMBDA_LOG_LEVEL` and is `INFO` if that is unset or unknown. It is read with
+//! the first record: fetching the environment costs a new sandbox more than an invocation of a small function.
 //! A line that cannot be written is lost: a log must not fail the function.
 
 use std::{
@@ -56,11 +57,12 @@ impl Level {
         }
     }
 
-    #[cfg_attr(not(target_family = "wasm"), expect(dead_code, reason = "natively the test sets up its own log"))]
+    #[cfg(any(feature = "log", feature = "tracing"))]
     fn from_environment() -> Self {
         Self::named(&std::env::var(crate::variables::LOG_LEVEL).unwrap_or_default())
     }
 
+    #[cfg(any(test, feature = "log", feature = "tracing"))]
     fn named(name: &str) -> Self {
         [Self::Trace, Self::Debug, Self::Warn, Self::Error, Self::Fatal]
             .into_iter()
@@ -74,12 +76,10 @@ impl Level {
 pub(crate) fn install() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
-        let level = Level::from_environment();
         #[cfg(feature = "log")]
-        log::install(level);
+        log::install();
         #[cfg(feature = "tracing")]
-        tracing::install(level);
-        let _ = level;
+        tracing::install();
         // The trap that follows tells the host that the function died, this line tells the user why.
         std::panic::set_hook(Box::new(|panic| {
             let message = panic.payload_as_str().unwrap_or("a value that is not text");

@@ -6,6 +6,7 @@
 use std::{
     cell::RefCell,
     fmt::{self, Write as _},
+    sync::OnceLock,
 };
 
 use tracing_core::{
@@ -18,14 +19,21 @@ use super::{Level, write};
 
 /// Takes `tracing`'s events from here on.
 #[cfg_attr(not(target_family = "wasm"), expect(dead_code, reason = "natively the test sets up its own log"))]
-pub(super) fn install(level: Level) {
-    let subscriber = FunctionLog { level: filter(level), emit: write };
+pub(super) fn install() {
+    let subscriber = FunctionLog { level: OnceLock::new(), emit: write };
     let _ = tracing_core::dispatcher::set_global_default(tracing_core::Dispatch::new(subscriber));
 }
 
 struct FunctionLog {
-    level: LevelFilter,
+    /// Read when it is first needed.
+    level: OnceLock<LevelFilter>,
     emit: fn(Level, fmt::Arguments<'_>),
+}
+
+impl FunctionLog {
+    fn level(&self) -> LevelFilter {
+        *self.level.get_or_init(|| filter(Level::from_environment()))
+    }
 }
 
 thread_local! {
@@ -67,11 +75,12 @@ impl Subscriber for FunctionLog {
     }
 
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= self.level
+        *metadata.level() <= self.level()
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(self.level)
+        // Asked at once when this is installed; each callsite asks `enabled` later.
+        self.level.get().copied()
     }
 
     fn new_span(&self, attributes: &span::Attributes<'_>) -> span::Id {
@@ -234,15 +243,16 @@ mod tests {
         LINES.with_borrow_mut(|lines| lines.push(format!("{level:?} {message}")));
     }
 
-    fn lines(level: Level, run: impl FnOnce()) -> Vec<String> {
-        let subscriber = FunctionLog { level: filter(level), emit: capture };
+    fn lines(level: Option<Level>, run: impl FnOnce()) -> Vec<String> {
+        let subscriber =
+            FunctionLog { level: level.map(|level| OnceLock::from(filter(level))).unwrap_or_default(), emit: capture };
         tracing_core::dispatcher::with_default(&tracing_core::Dispatch::new(subscriber), run);
         LINES.take()
     }
 
     #[test]
     fn events_carry_their_spans_and_fields() {
-        let lines = lines(Level::Info, || {
+        let lines = lines(Some(Level::Info), || {
             tracing::info!(order = 7, who = "ann", "placed");
             let outer = tracing::info_span!("batch", size = 2, failed = tracing::field::Empty);
             let entered = outer.enter();
@@ -264,8 +274,17 @@ mod tests {
     }
 
     #[test]
+    fn a_level_not_yet_read_is_read_with_the_first_event() {
+        let lines = lines(None, || {
+            tracing::debug!("below what holds where the environment says nothing");
+            tracing::info!("there");
+        });
+        assert_eq!(lines, ["Info there"]);
+    }
+
+    #[test]
     fn a_span_lives_as_long_as_its_handles() {
-        lines(Level::Info, || {
+        lines(Some(Level::Info), || {
             let span = tracing::info_span!("held");
             let other = span.clone();
             drop(span);

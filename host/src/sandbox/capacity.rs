@@ -83,8 +83,8 @@ pub struct PoolSize {
     pub memory_growth_bytes: u64,
 }
 
-/// What an idle environment of a small function costs, as measured (`docs/performance.md`), rounded up.
-const IDLE_ENVIRONMENT_BYTES: u64 = 64 * 1024;
+/// What an idle environment of a small function costs, page tables included, as measured (`docs/performance.md`), rounded up.
+const IDLE_ENVIRONMENT_BYTES: u64 = 96 * 1024;
 
 /// Mappings of an environment: its memory splits in four (heap, image, heap, inaccessible rest), its stack in two.
 const MAPPINGS_PER_ENVIRONMENT: u64 = 6;

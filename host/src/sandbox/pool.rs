@@ -22,6 +22,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
+
 /// What all environments of a version have in common.
 #[derive(Debug)]
 pub struct Spec {
@@ -51,6 +53,13 @@ pub struct Spec {
     pub log_limits: crate::telemetry::capture::Limits,
 }
 
+impl Spec {
+    /// Whether an environment serves more than one invocation. A command runs once by its nature.
+    fn serves_again(&self) -> bool {
+        self.reuse && self.code.kind != GuestKind::Command
+    }
+}
+
 /// An environment with what the pool and the invoker know about it.
 #[derive(Debug)]
 pub struct Worker {
@@ -74,6 +83,8 @@ pub struct Pool {
     spec: Spec,
     host: Arc<Host>,
     idle: Mutex<VecDeque<Idle>>,
+    /// A day, in days since the Unix epoch, and the log stream of its environments where each serves once.
+    stream_of_day: Mutex<Option<(i64, Arc<str>)>>,
     busy: AtomicU32,
     starting: AtomicU32,
     closed: AtomicBool,
@@ -86,6 +97,7 @@ impl Pool {
             spec,
             host,
             idle: Mutex::default(),
+            stream_of_day: Mutex::default(),
             busy: AtomicU32::new(0),
             starting: AtomicU32::new(0),
             closed: AtomicBool::new(false),
@@ -135,7 +147,7 @@ impl Pool {
         let slot = self.host.slot(spec.code.family).ok_or(StartError::Full)?;
         let loaded = self.host.load(&spec.code, &spec.component_path).await;
         let loaded = loaded.map_err(|error| StartError::Host(error.to_string()))?;
-        let stream = stream_name(spec.version, self.host.shared().clock.now(), uuid::Uuid::new_v4());
+        let stream = self.log_stream();
         let state = State::new(spec, &stream, self.host.shared());
         let limit = self.host.init_timeout();
         let time = TimeLimits { wall: limit, cpu: None };
@@ -152,6 +164,21 @@ impl Pool {
         let mut context = spec.context.clone();
         stream.as_ref().clone_into(&mut context.log_stream);
         Ok(Worker { environment, context, log_stream: stream, init_duration: started.elapsed() })
+    }
+
+    /// The log stream of a new environment: its own, or, where each serves but once, one that all of a day write to.
+    fn log_stream(&self) -> Arc<str> {
+        let now = self.host.shared().clock.now();
+        let name = || stream_name(self.spec.version, now, uuid::Uuid::new_v4());
+        if self.spec.serves_again() {
+            return name();
+        }
+        let day = now.as_second().div_euclid(SECONDS_PER_DAY);
+        let mut shared = self.stream_of_day.lock();
+        match &*shared {
+            Some((of, stream)) if *of == day => Arc::clone(stream),
+            _ => Arc::clone(&shared.insert((day, name())).1),
+        }
     }
 
     /// Environments in their init phase.
@@ -240,9 +267,8 @@ impl Lease {
 
     /// Returns the environment to its pool, if its kind and function let it serve again; answers whether they did.
     pub fn give_back(mut self) -> bool {
-        let serves_again = self.pool.spec.reuse && self.pool.spec.code.kind != GuestKind::Command;
         match self.worker.take() {
-            Some(worker) if serves_again => {
+            Some(worker) if self.pool.spec.serves_again() => {
                 self.pool.put_back(worker);
                 true
             }

@@ -164,32 +164,43 @@ impl Schedules for ScheduleTable {
     }
 }
 
-/// Takes one step, if the schedule still is as its caller knows it.
+/// Takes one step, if the schedule still is as its caller knows it. Firings begun are on record either way, unless it is gone.
 fn take(txn: &mut Txn<'_>, step: &Advance) -> Result<bool> {
-    let find = "SELECT revision, next_fire_at_ms FROM schedule WHERE grp = ?1 AND name = ?2";
-    let found: Option<(u64, Option<i64>)> = txn
-        .connection
-        .prepare_cached(find)?
-        .query_row((&step.key.group, &step.key.name), |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let Some(found) = found else { return Ok(false) };
-    if !step.unfinished.is_empty() {
-        let mut insert = txn.connection.prepare_cached("INSERT OR IGNORE INTO schedule_firing VALUES (?1, ?2, ?3)")?;
-        for fire_at_ms in &step.unfinished {
-            insert.execute((&step.key.group, &step.key.name, fire_at_ms))?;
-        }
-    }
-    if found != (step.revision, step.expected_next_fire_at_ms) {
-        return Ok(false);
-    }
+    let key = (&step.key.group, &step.key.name);
+    let known = (step.revision, step.expected_next_fire_at_ms);
     let next = match step.next {
         Next::FireAt(at_ms) => Some(at_ms),
         Next::Finished => None,
-        Next::Delete => return delete(txn, &step.key),
+        Next::Delete => {
+            let found = found(txn, &step.key)?;
+            record_unfinished(txn, step, found.is_some())?;
+            return if found == Some(known) { delete(txn, &step.key) } else { Ok(false) };
+        }
     };
-    let update = "UPDATE schedule SET next_fire_at_ms = ?3 WHERE grp = ?1 AND name = ?2";
-    txn.connection.prepare_cached(update)?.execute((&step.key.group, &step.key.name, next))?;
-    Ok(true)
+    let sql = "UPDATE schedule SET next_fire_at_ms = ?5
+               WHERE grp = ?1 AND name = ?2 AND revision = ?3 AND next_fire_at_ms IS ?4";
+    let moved = txn.connection.prepare_cached(sql)?.execute((key.0, key.1, known.0, known.1, next))? > 0;
+    let there = moved || found(txn, &step.key)?.is_some();
+    record_unfinished(txn, step, there)?;
+    Ok(moved)
+}
+
+/// A schedule's revision and next firing.
+fn found(txn: &Txn<'_>, key: &ScheduleKey) -> Result<Option<(u64, Option<i64>)>> {
+    let sql = "SELECT revision, next_fire_at_ms FROM schedule WHERE grp = ?1 AND name = ?2";
+    let mut select = txn.connection.prepare_cached(sql)?;
+    Ok(select.query_row((&key.group, &key.name), |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+}
+
+fn record_unfinished(txn: &Txn<'_>, step: &Advance, there: bool) -> Result<()> {
+    if !there || step.unfinished.is_empty() {
+        return Ok(());
+    }
+    let mut insert = txn.connection.prepare_cached("INSERT OR IGNORE INTO schedule_firing VALUES (?1, ?2, ?3)")?;
+    for fire_at_ms in &step.unfinished {
+        insert.execute((&step.key.group, &step.key.name, fire_at_ms))?;
+    }
+    Ok(())
 }
 
 fn delete(txn: &mut Txn<'_>, key: &ScheduleKey) -> Result<bool> {

@@ -1,0 +1,37 @@
+(component
+  (core module $m
+    (memory (export "memory") 1)
+    (global $calls (mut i32) (i32.const 0))
+    (global $heap (mut i32) (i32.const 4096))
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+      (local $at i32)
+      (local.set $at (i32.and (i32.add (global.get $heap) (i32.const 15)) (i32.const -16)))
+      (global.set $heap (i32.add (local.get $at) (local.get 3)))
+      (local.get $at))
+    ;; One pointer to the parameters, one to the result: ok, pointer, length.
+    (func (export "handle") (param $params i32) (result i32)
+      (if (i32.eqz (i32.load offset=4 (local.get $params))) (then unreachable))
+      (global.set $heap (i32.const 4096))
+      (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+      (i32.store (i32.const 300) (i32.const SEED))
+      (i32.store8 (i32.const 100) (i32.add (i32.const 48) (global.get $calls)))
+      (i32.store (i32.const 200) (i32.const 0))
+      (i32.store (i32.const 204) (i32.const 100))
+      (i32.store (i32.const 208) (i32.const 1))
+      (i32.const 200)))
+  (core instance $i (instantiate $m))
+  (import "lamina:function/types@0.1.0" (instance $types
+    (type $c (record
+      (field "request-id" string) (field "function-name" string) (field "function-version" string)
+      (field "qualifier" (option string)) (field "invoked-function-arn" string) (field "memory-limit-mb" u32)
+      (field "deadline-ms" u64) (field "log-group" string) (field "log-stream" string)
+      (field "trace-id" (option string)) (field "client-context" (option string))))
+    (export "context" (type (eq $c)))
+    (type $e (record
+      (field "error-type" string) (field "error-message" string) (field "stack-trace" (list string))))
+    (export "function-error" (type (eq $e)))))
+  (alias export $types "context" (type $context))
+  (alias export $types "function-error" (type $function-error))
+  (func $handle (param "event" (list u8)) (param "context" $context) (result (result (list u8) (error $function-error)))
+    (canon lift (core func $i "handle") (memory (core memory $i "memory")) (realloc (core func $i "realloc"))))
+  (export "handle" (func $handle)))
