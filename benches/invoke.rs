@@ -3,6 +3,8 @@
 //! The floors get the event, context and environment variables that Lamina gives; `floor_one_variable` only the one that
 //! `wasmtime serve` sets, since `hello` reads its variables.
 
+#![allow(clippy::print_stderr, reason = "what criterion has no place for")]
+
 use anyhow::Result;
 use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};

@@ -37,9 +37,10 @@ fn run_instantiate(criterion: &mut Criterion) -> Result<()> {
     });
     group.bench_function("lamina", |bencher| {
         bencher.iter_custom(|n| {
-            timed(&runtime, n, async || match pool.start().await {
-                Ok(lease) => Ok(drop(lease)),
-                Err(failure) => Err(anyhow::anyhow!("{:?}", failure.error)),
+            timed(&runtime, n, async || {
+                let lease = pool.start().await.map_err(|failure| anyhow::anyhow!("{:?}", failure.error))?;
+                drop(lease);
+                Ok(())
             })
         });
     });
