@@ -247,6 +247,7 @@ def test_the_default_event_is_schedulers(daemon, make, schedule):
 
 def test_a_failing_target_is_retried_as_told(daemon, make, schedule):
     function = make("invoke_ops")
+    before = daemon.metrics().sum("lamina_schedule_failures_total")
     expression, _ = in_seconds(1)
     schedule(
         expression,
@@ -256,22 +257,8 @@ def test_a_failing_target_is_retried_as_told(daemon, make, schedule):
         ),
     )
     wait.until("it fired", lambda: invocations(daemon, function) == 1, 10)
+    wait.until("it is given up", lambda: daemon.metrics().sum("lamina_schedule_failures_total") >= before + 1, 10)
     wait.steadily("it is not retried", lambda: invocations(daemon, function) == 1, 1.5)
-
-
-def test_an_http_function_that_answers_an_error_has_failed(daemon, make, schedule):
-    function = make("http_ops")
-    before = daemon.metrics().sum("lamina_schedule_failures_total")
-    expression, _ = in_seconds(1)
-    event = {"version": "2.0", "rawPath": "/status", "rawQueryString": "code=503", "headers": {}}
-    event["requestContext"] = {"http": {"method": "GET", "path": "/status"}}
-    schedule(
-        expression,
-        function,
-        Target=target(function, Input=json.dumps(event), RetryPolicy={"MaximumRetryAttempts": 0}),
-    )
-    wait.until("it is given up", lambda: daemon.metrics().sum("lamina_schedule_failures_total") == before + 1, 10)
-    assert invocations(daemon, function) == 1
 
 
 def test_a_firing_missed_while_down_comes_after_a_restart(own_daemon):

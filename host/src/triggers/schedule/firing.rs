@@ -236,25 +236,18 @@ impl FiringTask {
     }
 }
 
-/// What a function's answer means: as for a queue's batch, an HTTP status other than 2xx is a failure. A streamed response is read to
-/// its end: only then has the function ended.
+/// What a function's answer means. A streamed response is read to its end: only then has the function ended.
 async fn finished(result: Result<Response, FunctionError>) -> Attempt {
     match result {
         Ok(Response::Event(_)) => Attempt::Delivered,
         Ok(Response::Http(response)) => {
-            let status = response.status();
             let mut body = response.into_body();
             while let Some(frame) = body.frame().await {
                 if let Err(error) = frame {
                     return Attempt::Failed(Fault::new("Runtime.ExitError", error));
                 }
             }
-            match status.is_success() {
-                true => Attempt::Delivered,
-                false => {
-                    Attempt::Failed(Fault::new("Function.HttpStatus", format_args!("the function answered {status}")))
-                }
-            }
+            Attempt::Delivered
         }
         Err(error) => Attempt::Failed(Fault { code: error.error_type, message: error.error_message }),
     }
