@@ -49,7 +49,7 @@ pub fn configuration(family: Family) -> Config {
     config
 }
 
-/// How the pool allocates; `docs/performance.md` has the measurements behind the defaults.
+/// How the pool allocates: what a small guest dirtied is zeroed in place, since pages given back are faulted in again by the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tuning {
     /// Bytes of a returned linear memory that are zeroed by hand and kept, instead of given back to the kernel.
