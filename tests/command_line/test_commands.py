@@ -105,11 +105,14 @@ def test_versions_aliases_weights_and_rollback(daemon, function, guest):
 def test_logs_follow_prints_what_comes(daemon, make):
     name = make("invoke_ops")
     daemon.invoke(name, {"op": "log", "text": "before", "lines": 1}).ok()
-    lines, process = [], subprocess.Popen(
-        [binary(), "logs", name, "--follow", "--endpoint", daemon.api],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
+    lines, process = (
+        [],
+        subprocess.Popen(
+            [binary(), "logs", name, "--follow", "--endpoint", daemon.api],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ),
     )
     reader = threading.Thread(target=lambda: lines.extend(process.stdout), daemon=True)
     reader.start()

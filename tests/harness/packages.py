@@ -10,12 +10,17 @@ WAT = pathlib.Path(__file__).parent.parent / "guests" / "wat"
 MARK = b"CODE-MARK:0000000000000."
 
 
-def built(name):
-    """The bytes of a guest that `cargo xtask guests` built."""
+def guests():
+    """Where `cargo xtask guests` puts guests."""
     directory = os.environ.get("LAMINA_GUESTS")
     if not directory:
         raise RuntimeError("LAMINA_GUESTS names no directory: run the tests with `cargo xtask test`")
-    path = pathlib.Path(directory) / f"{name}.wasm"
+    return directory
+
+
+def built(name):
+    """The bytes of a guest that `cargo xtask guests` built."""
+    path = pathlib.Path(guests()) / f"{name}.wasm"
     if not path.is_file():
         raise RuntimeError(f"{path} is missing: run `cargo xtask guests`")
     return path.read_bytes()
