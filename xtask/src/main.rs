@@ -3,6 +3,7 @@
 //! - `guests`: the guest toolchain, then every sample and test guest as wasm ([`guests`], [`toolchain`]).
 //! - `run`: guests, host, and a daemon on the repository's `config.toml`, shown at work ([`run`]).
 //! - `test`: sets up and runs every test; `.ci/run` calls it ([`test`]).
+//! - `fuzz`: the fuzz targets, each for a bounded time ([`fuzz`]).
 //! - `bench`: the criterion benches, and memory while idle ([`bench`]).
 //!
 //! What it installs goes through apt, rustup, cargo and pip by package name, only where it is missing, and is named
@@ -11,6 +12,7 @@
 mod apt;
 mod bench;
 mod daemon;
+mod fuzz;
 mod guests;
 mod http;
 mod python;
@@ -38,6 +40,8 @@ enum Command {
     Run(run::Options),
     /// Set up and run every test
     Test(test::Options),
+    /// Run the fuzz targets, each for a bounded time
+    Fuzz(fuzz::Options),
     /// Run the criterion benches and measure memory while idle
     Bench(bench::Options),
 }
@@ -48,6 +52,7 @@ fn main() -> ExitCode {
         Command::Guests(options) => guests::build(&workspace, &options).map(|_| ()),
         Command::Run(options) => run::run(&workspace, &options),
         Command::Test(options) => test::run(&workspace, &options),
+        Command::Fuzz(options) => fuzz::run(&workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options),
     });
     match outcome {

@@ -1,10 +1,10 @@
 //! `cargo xtask test`: every check, in the order in which each fails soonest.
 //!
-//! Formatting and lints, licences, native tests, then the black-box tests against the daemon just built. What is missing is
+//! Formatting and lints, licences, native tests, fuzz targets for a while, then the black-box tests against the daemon just built. What is missing is
 //! installed first: promtool (unpacked, never started as a service), cargo-nextest, the Python environment, guest compilers.
 
 use crate::workspace::{Workspace, which};
-use crate::{apt, guests, python, steps};
+use crate::{apt, fuzz, guests, python, steps};
 use anyhow::{Result, bail};
 use std::path::PathBuf;
 use std::process::Command;
@@ -14,6 +14,9 @@ const PYTEST_NONE: i32 = 5;
 
 /// Packages with tests of their own outside the root workspace, tested natively.
 const NATIVE: [&str; 2] = ["guest-sdk", "functions"];
+
+/// How long each fuzz target runs, in seconds: in the full run, and else.
+const FUZZ_S: (u32, u32) = (120, 10);
 
 /// What `cargo xtask test` takes.
 #[derive(clap::Args)]
@@ -33,6 +36,8 @@ pub struct Options {
 
 /// Runs it all.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    // The whole workspace is built below, and with it what fuzzing needs.
+    fuzz::set_up(workspace)?;
     let nextest = nextest(workspace)?;
     let python = python::environment(workspace, "venv", &workspace.root.join("tests/requirements.txt"))?;
     let promtool = promtool(workspace)?;
@@ -45,6 +50,9 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     }
     guests::build(workspace, &options.guests)?;
     native(workspace, options, nextest)?;
+    if options.filter.is_none() {
+        fuzz::run(workspace, &fuzz::Options::all(if options.full { FUZZ_S.0 } else { FUZZ_S.1 }))?;
+    }
     let daemon = daemon(workspace, options.release)?;
     black_box(workspace, options, &Programs { python, promtool, daemon })
 }

@@ -81,7 +81,8 @@ impl Api {
         answer
     }
 
-    async fn answer(&self, request: &Request) -> Result<Answer, WireError> {
+    /// Answers a request that has been read whole.
+    pub async fn answer(&self, request: &Request) -> Result<Answer, WireError> {
         match request.header("x-amz-target") {
             Some(target) if target.starts_with(sqs::TARGET_PREFIX) => return sqs::handle(&self.sqs, request).await,
             Some(target) if target.starts_with(logs::TARGET_PREFIX) => return logs::handle(&self.logs, request).await,
