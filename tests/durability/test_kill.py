@@ -4,12 +4,14 @@ Writers note what was acknowledged, with its answer, after it was answered. Afte
 restarted daemon with the notes. What was under way when the kill came may be there or not.
 """
 
+import itertools
 import json
 import random
 import threading
 import time
 
 import botocore.exceptions
+import pytest
 
 from harness import wait
 from harness.functions import active, create, zipped
@@ -36,6 +38,7 @@ class Notes:
         self.schedules = set()  # names, acknowledged and not deleted
         self.alias = ["1"]  # versions the alias was told to have since the last acknowledgement, that one first
         self.concurrency = [0]  # the same for reserved concurrency
+        self.timeouts = itertools.cycle(range(3, 900))  # what makes each version differ from the one before
         self.problems = []
 
     def problem(self, text):
@@ -77,7 +80,9 @@ def publisher(daemon, notes, stop, seed):
     count = 0
     while not stop.is_set():
         description = f"{seed}-{count}"
-        daemon.lam.update_function_configuration(FunctionName="f", Description=description, Timeout=3 + count % 50)
+        daemon.lam.update_function_configuration(
+            FunctionName="f", Description=description, Timeout=next(notes.timeouts)
+        )
         active(daemon.lam, "f")
         answer = daemon.lam.publish_version(FunctionName="f")
         with notes.lock:
@@ -182,6 +187,7 @@ def check_messages(daemon, notes, url):
     return seen
 
 
+@pytest.mark.timeout(1800)
 def test_nothing_acknowledged_is_lost(own_daemon, full, request):
     kills = KILLS[full]
     seed = int(time.time())
