@@ -109,10 +109,10 @@ async fn api(dir: &std::path::Path) -> anyhow::Result<Api> {
     let mappings = EventSourceMappings::start(parts, queue::Options::default(), shutdown.clone()).await?;
     Ok(Api {
         lambda: LambdaApi { catalog, invoke, shutdown },
-        sqs: SqsApi::new(Arc::clone(&storage.queues), clock, home.clone(), CancellationToken::new()),
+        sqs: SqsApi::new(Arc::clone(&storage.queues), Arc::clone(&clock), home.clone(), CancellationToken::new()),
         mappings,
         scheduler: SchedulerApi::new(scheduler),
-        logs: LogsApi { logs: Arc::new(logs), home },
+        logs: LogsApi::new(Arc::new(logs), home, clock, CancellationToken::new()),
     })
 }
 

@@ -155,7 +155,7 @@ pub async fn run(config: Config, reload: Arc<Reload>, announce: &Announce) -> Re
         sqs,
         mappings,
         scheduler: SchedulerApi::new(scheduler),
-        logs: LogsApi { logs: Arc::clone(&base.logs), home: config.home() },
+        logs: LogsApi::new(Arc::clone(&base.logs), config.home(), Arc::clone(&base.clock), intake.clone()),
     });
     let limits = listener::Limits { drain_limit: config.shutdown.limits().drain, ..listener::Limits::default() };
     shutdown.spawn(Phase::Intake, "aws-api", api.serve(api_listener, limits, intake.clone()));

@@ -1,20 +1,26 @@
 //! Function logs: groups, streams and events, as CloudWatch Logs has them.
 //!
 //! A function's group is [`group_name`], an environment's stream [`stream_name`]. Events live in an SQLite database of their
-//! own, written by one thread in batches. They are not acknowledged data: `synchronous=NORMAL`, so a power cut may lose the last
-//! moments; a damaged file is put aside and a new one begun.
+//! own, written by one thread in batches. What functions print is not acknowledged data: `synchronous=NORMAL`, so a power cut may
+//! lose the last moments. What clients put and change is: it is fsynced before the call returns. A damaged file is put aside and a
+//! new one begun.
 //!
 //! - **An invocation never waits for its log.** [`LogStore::write`] hands a batch over or drops it: past
 //!   [`Config::max_queued_bytes`], or [`MAX_QUEUED_BATCHES`] batches, lines are counted as dropped, and the stream says so in a line once it can.
-//! - **An event's id is its ingestion time** (milliseconds, and a count within), so ids only grow, one key orders a group by time,
-//!   and a time range is a range of ids. A timestamp may lie before ingestion by as much as [`CLOCK_SLACK_MS`].
+//! - **An event's id is a time** (milliseconds, and a count within), so one key orders a group by time, and a time range is a range of
+//!   ids: of what functions print the ingestion, which a timestamp may lie before by as much as [`CLOCK_SLACK_MS`], so that who
+//!   follows a group misses nothing; of what clients put the timestamp, so that it is read in order whenever it came.
 //! - **Bounded.** Events older than their group's retention go, then the oldest of all past [`Config::max_size_bytes`], in small
-//!   steps between writes ([`LogStore::maintain`]). A read looks at no more than [`MAX_SCAN`] events before it answers.
+//!   steps between writes ([`LogStore::maintain`]). A read looks at no more than [`MAX_SCAN`] events before it answers. Who watches
+//!   ([`LogStore::watch`]) and does not keep up is told that events were left out.
 
 mod reader;
 mod retention;
 mod schema;
+mod watch;
 mod writer;
+
+pub use watch::{Watch, WatchedEvents};
 
 #[cfg(test)]
 mod tests;
@@ -26,15 +32,16 @@ use crate::telemetry::metrics::LogMetrics;
 use crate::telemetry::report::PlatformLine;
 use bytes::Bytes;
 use jiff::Timestamp;
+use lamina_log_patterns::Pattern;
 use parking_lot::Mutex;
 use prometheus::IntCounter;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch as news};
 use uuid::Uuid;
 
 /// Batches that may wait for the writer.
@@ -48,6 +55,12 @@ pub const MAX_PAGE_BYTES: usize = 1024 * 1024;
 
 /// How far an event's timestamp may lie behind its ingestion: the longest invocation, and room for a clock that is set.
 pub const CLOCK_SLACK_MS: i64 = 3_600_000;
+
+/// Groups that clients may make (CloudWatch Logs' quota).
+pub const MAX_GROUPS: usize = 1_000_000;
+
+/// Tags of a group.
+pub const MAX_TAGS: usize = 50;
 
 /// Streams of which a full queue's losses are told apart; those of others are only counted.
 const MAX_LOSING_STREAMS: usize = 1_024;
@@ -86,6 +99,21 @@ pub enum Error {
     /// The caller's fault: there is such a group.
     #[error("The specified log group already exists")]
     GroupExists,
+    /// The caller's fault: the group has no such stream.
+    #[error("The specified log stream does not exist.")]
+    StreamNotFound,
+    /// The caller's fault: the group has such a stream.
+    #[error("The specified log stream already exists")]
+    StreamExists,
+    /// The caller's fault: there are [`MAX_GROUPS`] groups.
+    #[error("Resource limit exceeded.")]
+    TooManyGroups,
+    /// The caller's fault: the group would have more than [`MAX_TAGS`] tags.
+    #[error("The resource has too many tags; {MAX_TAGS} are allowed.")]
+    TooManyTags,
+    /// Nobody's fault: too much waits for the writer. Retry later.
+    #[error("the log writer is too far behind")]
+    Busy,
     /// The daemon is shutting down.
     #[error("the log store is closed")]
     Closed,
@@ -97,7 +125,7 @@ pub enum Error {
 impl Error {
     /// Whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Closed | Self::Failed(_))
+        matches!(self, Self::Busy | Self::Closed | Self::Failed(_))
     }
 }
 
@@ -173,7 +201,7 @@ impl LogBatch {
     }
 }
 
-/// An event's place: greater than that of every event written before it.
+/// An event's place among those of its group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct EventId(i64);
 
@@ -182,6 +210,9 @@ impl EventId {
     pub const FIRST: Self = Self(0);
 
     const COUNT_BITS: u32 = 20;
+
+    /// Set in the counts of what clients put, so that it and what functions print take no id from each other.
+    const PUT_BIT: i64 = 1 << (Self::COUNT_BITS - 1);
 
     /// The id as a number, for a cursor.
     pub fn to_raw(self) -> i64 {
@@ -198,13 +229,31 @@ impl EventId {
         Self(ingestion_ms.clamp(0, i64::MAX >> Self::COUNT_BITS) << Self::COUNT_BITS)
     }
 
-    /// When the event was ingested, in milliseconds since the Unix epoch.
-    pub fn ingestion_ms(self) -> i64 {
+    /// Whether a client put the event; a function printed it otherwise.
+    pub fn is_put(self) -> bool {
+        self.0 & Self::PUT_BIT != 0
+    }
+
+    /// The time in it, in milliseconds since the Unix epoch.
+    pub fn ms(self) -> i64 {
         self.0 >> Self::COUNT_BITS
     }
 
+    /// The next id for what functions print.
     fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
+        let next = Self(self.0.saturating_add(1));
+        if next.is_put() { Self::at(next.ms().saturating_add(1)) } else { next }
+    }
+
+    /// The first id for what clients put with a timestamp.
+    fn first_put(timestamp_ms: i64) -> Self {
+        Self(Self::at(timestamp_ms).0 | Self::PUT_BIT)
+    }
+
+    /// The next id for what clients put.
+    fn next_put(self) -> Self {
+        let next = Self(self.0.saturating_add(1));
+        if next.is_put() { next } else { Self::first_put(next.ms()) }
     }
 }
 
@@ -217,12 +266,14 @@ pub struct LogEvent {
     pub stream: Arc<str>,
     /// When the line was printed, in milliseconds since the Unix epoch.
     pub timestamp_ms: i64,
-    /// The line, without a line ending.
+    /// When it came in, in milliseconds since the Unix epoch.
+    pub ingestion_ms: i64,
+    /// The line of a function, without a line ending, or what a client put, as it is.
     pub message: String,
 }
 
 /// Which events of a group to read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct LogQuery {
     /// The group.
     pub group: Arc<str>,
@@ -236,6 +287,8 @@ pub struct LogQuery {
     pub cursor: Option<EventId>,
     /// Only messages that contain this text.
     pub contains: Option<String>,
+    /// Only messages that match.
+    pub pattern: Option<Arc<Pattern>>,
     /// Oldest or newest first.
     pub order: Order,
     /// At most so many events.
@@ -284,6 +337,7 @@ impl LogQuery {
             until_ms: None,
             cursor: None,
             contains: None,
+            pattern: None,
             order: Order::OldestFirst,
             limit: 1_000,
         }
@@ -310,6 +364,17 @@ pub struct LogGroup {
     pub created_ms: i64,
     /// How long it keeps events, in hours; 0: for good; `None`: as the configuration says.
     pub retention_hours: Option<u32>,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// Which groups to list.
+#[derive(Debug, Clone)]
+pub enum GroupNames {
+    /// Those whose names start so.
+    Prefix(String),
+    /// Those whose names have this in them.
+    Containing(String),
 }
 
 /// A stream.
@@ -319,15 +384,22 @@ pub struct LogStream {
     pub name: String,
     /// When it came to be, in milliseconds since the Unix epoch.
     pub created_ms: i64,
-    /// Timestamp of its first event.
-    pub first_event_ms: i64,
-    /// Timestamp of its last event.
-    pub last_event_ms: i64,
-    /// Its last event.
-    pub last_event: EventId,
+    /// Of its events, once it has had one.
+    pub times: Option<StreamTimes>,
 }
 
-type Followers = Mutex<HashMap<Arc<str>, watch::Sender<EventId>>>;
+/// Times of a stream's events, in milliseconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamTimes {
+    /// The earliest timestamp.
+    pub first_event_ms: i64,
+    /// The latest timestamp.
+    pub last_event_ms: i64,
+    /// When the last one came in.
+    pub last_ingestion_ms: i64,
+}
+
+type Followers = Mutex<HashMap<Arc<str>, news::Sender<EventId>>>;
 
 /// The log store; share it in an [`Arc`].
 pub struct LogStore {
@@ -335,6 +407,7 @@ pub struct LogStore {
     queue: Arc<Queue>,
     max_queued_bytes: usize,
     followers: Arc<Followers>,
+    watches: Arc<watch::Watches>,
     readers: reader::Readers,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
@@ -360,11 +433,13 @@ impl LogStore {
             dropped: metrics.lines_dropped.clone(),
         });
         let followers = Arc::new(Followers::default());
+        let watches = Arc::new(watch::Watches::default());
         let writer = writer::Writer::new(writer::Setup {
             connection,
             receiver,
             queue: Arc::clone(&queue),
             followers: Arc::clone(&followers),
+            watches: Arc::clone(&watches),
             clock,
             config: config.clone(),
             written: metrics.lines.clone(),
@@ -383,6 +458,7 @@ impl LogStore {
             queue,
             max_queued_bytes: config.max_queued_bytes,
             followers,
+            watches,
             readers: reader::Readers::new(path),
             thread: Mutex::new(Some(thread)),
         })
@@ -402,7 +478,7 @@ impl LogStore {
                 Ok(()) => None,
                 Err(error) => match error.into_inner() {
                     writer::Message::Batch(batch) => Some(batch),
-                    writer::Message::Call(_) => None,
+                    writer::Message::Put(_) | writer::Message::Call(_) => None,
                 },
             }
         };
@@ -418,15 +494,63 @@ impl LogStore {
     }
 
     /// Makes a group.
-    pub async fn create_group(&self, name: impl Into<Arc<str>>) -> Result<(), Error> {
+    pub async fn create_group(&self, name: impl Into<Arc<str>>, tags: BTreeMap<String, String>) -> Result<(), Error> {
         let name = name.into();
-        self.call(|done| writer::Call::CreateGroup { name, done }).await?
+        self.call(|done| writer::Call::CreateGroup { name, tags, done }).await?
     }
 
     /// Deletes a group and, in time, its events. A later batch makes it anew, empty.
     pub async fn delete_group(&self, name: impl Into<Arc<str>>) -> Result<(), Error> {
         let name = name.into();
         self.call(|done| writer::Call::DeleteGroup { name, done }).await?
+    }
+
+    /// Sets tags of a group and removes others.
+    pub async fn change_tags(
+        &self,
+        name: impl Into<Arc<str>>,
+        set: BTreeMap<String, String>,
+        removed: Vec<String>,
+    ) -> Result<(), Error> {
+        let name = name.into();
+        self.call(|done| writer::Call::ChangeTags { name, set, removed, done }).await?
+    }
+
+    /// Makes a stream in a group.
+    pub async fn create_stream(&self, group: impl Into<Arc<str>>, stream: impl Into<Arc<str>>) -> Result<(), Error> {
+        let (group, stream) = (group.into(), stream.into());
+        self.call(|done| writer::Call::CreateStream { group, stream, done }).await?
+    }
+
+    /// Deletes a stream, at once to whoever reads, and its events in time.
+    pub async fn delete_stream(&self, group: impl Into<Arc<str>>, stream: impl Into<Arc<str>>) -> Result<(), Error> {
+        let (group, stream) = (group.into(), stream.into());
+        self.call(|done| writer::Call::DeleteStream { group, stream, done }).await?
+    }
+
+    /// Writes what a client puts into a stream that is there: timestamps and messages. Fsynced when this returns.
+    pub async fn put(
+        &self,
+        group: impl Into<Arc<str>>,
+        stream: impl Into<Arc<str>>,
+        events: Vec<(i64, String)>,
+    ) -> Result<(), Error> {
+        let size = events.iter().map(|(_, text)| text.len().saturating_add(64)).fold(0, usize::saturating_add);
+        let before = self.queue.bytes.fetch_add(size, Ordering::Relaxed);
+        // Given back by the writer, which has it from here on.
+        let taken = Taken { queue: Arc::clone(&self.queue), size };
+        if before.saturating_add(size) > self.max_queued_bytes {
+            return Err(Error::Busy);
+        }
+        let (done, answer) = oneshot::channel();
+        let put = writer::Put { group: group.into(), stream: stream.into(), events, done, _taken: taken };
+        self.sender.send(writer::Message::Put(put)).await.map_err(|_| Error::Closed)?;
+        answer.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Hands on what is written to some groups from now on.
+    pub fn watch(&self, groups: Vec<Arc<str>>) -> Watch {
+        self.watches.add(groups)
     }
 
     /// Sets how long a group keeps its events; 0: for good; `None`: as the configuration says.
@@ -479,10 +603,16 @@ impl LogStore {
         }
     }
 
-    /// Groups whose names start with `prefix`, after the one named `after`, in order of name.
-    pub async fn groups(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<LogGroup>, Error> {
-        let (prefix, after) = (prefix.to_owned(), after.map(str::to_owned));
-        self.readers.read(move |connection| reader::groups(connection, &prefix, after.as_deref(), limit)).await
+    /// The group of a name.
+    pub async fn group(&self, name: &str) -> Result<LogGroup, Error> {
+        let name = name.to_owned();
+        self.readers.read(move |connection| reader::group(connection, &name)).await
+    }
+
+    /// Groups after the one named `after`, in order of name.
+    pub async fn groups(&self, names: GroupNames, after: Option<&str>, limit: usize) -> Result<Vec<LogGroup>, Error> {
+        let after = after.map(str::to_owned);
+        self.readers.read(move |connection| reader::groups(connection, &names, after.as_deref(), limit)).await
     }
 
     /// Streams of a group whose names start with `prefix`, after the one named `after`, in order of name.
@@ -506,17 +636,30 @@ impl LogStore {
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
         self.followers.lock().clear();
+        self.watches.clear();
     }
 
-    fn subscribe(&self, group: &Arc<str>) -> watch::Receiver<EventId> {
+    fn subscribe(&self, group: &Arc<str>) -> news::Receiver<EventId> {
         let mut followers = self.followers.lock();
-        followers.entry(Arc::clone(group)).or_insert_with(|| watch::Sender::new(EventId::FIRST)).subscribe()
+        followers.entry(Arc::clone(group)).or_insert_with(|| news::Sender::new(EventId::FIRST)).subscribe()
     }
 
     async fn call<T>(&self, call: impl FnOnce(oneshot::Sender<T>) -> writer::Call) -> Result<T, Error> {
         let (done, answer) = oneshot::channel();
         self.sender.send(writer::Message::Call(call(done))).await.map_err(|_| Error::Closed)?;
         answer.await.map_err(|_| Error::Closed)
+    }
+}
+
+/// Room in the queue, until dropped.
+struct Taken {
+    queue: Arc<Queue>,
+    size: usize,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.queue.bytes.fetch_sub(self.size, Ordering::Relaxed);
     }
 }
 

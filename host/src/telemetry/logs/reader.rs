@@ -1,8 +1,8 @@
 //! Reading logs, on connections of their own and on threads that may block.
 
 use super::{
-    CLOCK_SLACK_MS, Error, EventId, LogEvent, LogGroup, LogPage, LogQuery, LogStream, MAX_PAGE_BYTES, MAX_SCAN, Order,
-    schema,
+    CLOCK_SLACK_MS, Error, EventId, GroupNames, LogEvent, LogGroup, LogPage, LogQuery, LogStream, MAX_PAGE_BYTES,
+    MAX_SCAN, Order, StreamTimes, schema,
 };
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -76,10 +76,10 @@ pub(super) fn query(connection: &Connection, query: &LogQuery) -> Result<LogPage
     };
     let mut names = StreamNames { connection, known: HashMap::new() };
     let mut statement = connection.prepare_cached(if newest_first {
-        "SELECT id, stream_id, timestamp_ms, message FROM log_events
+        "SELECT id, stream_id, timestamp_ms, message, ingestion_ms FROM log_events
          WHERE group_id = ?1 AND id > ?2 AND id < ?3 ORDER BY id DESC"
     } else {
-        "SELECT id, stream_id, timestamp_ms, message FROM log_events
+        "SELECT id, stream_id, timestamp_ms, message, ingestion_ms FROM log_events
          WHERE group_id = ?1 AND id > ?2 AND id < ?3 ORDER BY id"
     })?;
     let mut rows = statement.query(params![group_id, after.0, before.0])?;
@@ -95,7 +95,8 @@ pub(super) fn query(connection: &Connection, query: &LogQuery) -> Result<LogPage
         let message = row.get_ref(3)?.as_str().map_err(|e| Error::Failed(e.to_string()))?;
         let wanted = query.from_ms.is_none_or(|from| timestamp_ms >= from)
             && query.until_ms.is_none_or(|until| timestamp_ms < until)
-            && query.contains.as_ref().is_none_or(|text| message.contains(text.as_str()));
+            && query.contains.as_ref().is_none_or(|text| message.contains(text.as_str()))
+            && query.pattern.as_ref().is_none_or(|pattern| pattern.matches(message));
         let stream = if wanted { names.of(row.get(1)?)? } else { None };
         if let Some(stream) = stream.filter(|stream| query.streams.contain(stream)) {
             size_bytes = size_bytes.saturating_add(message.len());
@@ -103,7 +104,8 @@ pub(super) fn query(connection: &Connection, query: &LogQuery) -> Result<LogPage
                 page.done = false;
                 break;
             }
-            page.events.push(LogEvent { id, stream, timestamp_ms, message: message.to_owned() });
+            let ingestion_ms = row.get::<_, Option<i64>>(4)?.unwrap_or_else(|| id.ms());
+            page.events.push(LogEvent { id, stream, timestamp_ms, ingestion_ms, message: message.to_owned() });
         }
         page.next = id;
     }
@@ -137,20 +139,44 @@ fn after_prefix(prefix: &str) -> String {
     end
 }
 
+const GROUP_COLUMNS: &str = "name, created_ms, retention_hours, tags";
+
+fn group_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<LogGroup> {
+    let tags: String = row.get(3)?;
+    Ok(LogGroup {
+        name: row.get(0)?,
+        created_ms: row.get(1)?,
+        retention_hours: row.get(2)?,
+        // Written by the writer, as an object of texts.
+        tags: serde_json::from_str(&tags).unwrap_or_default(),
+    })
+}
+
+pub(super) fn group(connection: &Connection, name: &str) -> Result<LogGroup, Error> {
+    connection
+        .prepare_cached(&format!("SELECT {GROUP_COLUMNS} FROM log_groups WHERE name = ?1"))?
+        .query_row([name], group_of)
+        .optional()?
+        .ok_or(Error::GroupNotFound)
+}
+
 pub(super) fn groups(
     connection: &Connection,
-    prefix: &str,
+    names: &GroupNames,
     after: Option<&str>,
     limit: usize,
 ) -> Result<Vec<LogGroup>, Error> {
-    let mut statement = connection.prepare_cached(
-        "SELECT name, created_ms, retention_hours FROM log_groups
-         WHERE name >= ?1 AND name < ?2 AND name > ?3 ORDER BY name LIMIT ?4",
-    )?;
-    let rows = statement.query_map(
-        params![prefix, after_prefix(prefix), after.unwrap_or(""), i64::try_from(limit).unwrap_or(i64::MAX)],
-        |row| Ok(LogGroup { name: row.get(0)?, created_ms: row.get(1)?, retention_hours: row.get(2)? }),
-    )?;
+    let (prefix, part) = match names {
+        GroupNames::Prefix(prefix) => (prefix.as_str(), ""),
+        GroupNames::Containing(part) => ("", part.as_str()),
+    };
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {GROUP_COLUMNS} FROM log_groups
+         WHERE name >= ?1 AND name < ?2 AND name > ?3 AND (?5 = '' OR instr(name, ?5) > 0) ORDER BY name LIMIT ?4"
+    ))?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows =
+        statement.query_map(params![prefix, after_prefix(prefix), after.unwrap_or(""), limit, part], group_of)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -163,7 +189,7 @@ pub(super) fn streams(
 ) -> Result<Vec<LogStream>, Error> {
     let group_id = group_id(connection, group)?;
     let mut statement = connection.prepare_cached(
-        "SELECT name, created_ms, first_event_ms, last_event_ms, last_event_id FROM log_streams
+        "SELECT name, created_ms, first_event_ms, last_event_ms, last_ingestion_ms FROM log_streams
          WHERE group_id = ?1 AND name >= ?2 AND name < ?3 AND name > ?4 ORDER BY name LIMIT ?5",
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -172,9 +198,13 @@ pub(super) fn streams(
             Ok(LogStream {
                 name: row.get(0)?,
                 created_ms: row.get(1)?,
-                first_event_ms: row.get(2)?,
-                last_event_ms: row.get(3)?,
-                last_event: EventId(row.get(4)?),
+                // A stream begins with the times of none.
+                times: match (row.get(2)?, row.get(3)?) {
+                    (i64::MAX, _) => None,
+                    (first_event_ms, last_event_ms) => {
+                        Some(StreamTimes { first_event_ms, last_event_ms, last_ingestion_ms: row.get(4)? })
+                    }
+                },
             })
         })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)

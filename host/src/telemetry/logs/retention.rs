@@ -25,7 +25,10 @@ pub(super) fn step(connection: &mut Connection, config: &Config, now_ms: i64) ->
     let mut step = Step { more: true, removed_streams: false };
     if delete_from_deleted_group(&transaction)? {
         step.removed_streams = true;
-    } else if delete_expired(&transaction, config, now_ms, &mut step)? || delete_past_size(&transaction, config)? {
+    } else if delete_from_deleted_stream(&transaction)?
+        || delete_expired(&transaction, config, now_ms, &mut step)?
+        || delete_past_size(&transaction, config)?
+    {
     } else {
         step.more = false;
     }
@@ -46,6 +49,23 @@ fn delete_from_deleted_group(transaction: &Transaction<'_>) -> Result<bool, Erro
     Ok(true)
 }
 
+fn delete_from_deleted_stream(transaction: &Transaction<'_>) -> Result<bool, Error> {
+    let deleted: Option<(i64, i64)> = transaction
+        .query_row("SELECT id, group_id FROM deleted_streams LIMIT 1", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((stream_id, group_id)) = deleted else { return Ok(false) };
+    let events = transaction
+        .prepare_cached(
+            "DELETE FROM log_events WHERE group_id = ?1 AND id IN
+             (SELECT id FROM log_events WHERE group_id = ?1 AND stream_id = ?2 LIMIT ?3)",
+        )?
+        .execute(params![group_id, stream_id, STEP_EVENTS])?;
+    if events == 0 {
+        transaction.execute("DELETE FROM deleted_streams WHERE id = ?1", [stream_id])?;
+    }
+    Ok(true)
+}
+
 fn delete_expired(transaction: &Transaction<'_>, config: &Config, now_ms: i64, step: &mut Step) -> Result<bool, Error> {
     let mut groups = transaction.prepare_cached("SELECT id, retention_hours FROM log_groups WHERE name IS NOT NULL")?;
     let mut rows = groups.query([])?;
@@ -58,7 +78,7 @@ fn delete_expired(transaction: &Transaction<'_>, config: &Config, now_ms: i64, s
         let cutoff = EventId::at(now_ms.saturating_sub(i64::from(hours).saturating_mul(HOUR_MS)));
         let events = delete_oldest(transaction, group_id, cutoff)?;
         // Only once its events are gone, and not while an invocation may still be running in it.
-        let quiet = EventId::at(cutoff.ingestion_ms().saturating_sub(CLOCK_SLACK_MS));
+        let quiet = EventId::at(cutoff.ms().saturating_sub(CLOCK_SLACK_MS));
         let streams = transaction
             .prepare_cached("DELETE FROM log_streams WHERE group_id = ?1 AND last_event_id < ?2 AND last_event_id > 0")?
             .execute(params![group_id, quiet.0])?;

@@ -5,7 +5,7 @@ use rusqlite::{Connection, ErrorCode};
 use std::path::{Path, PathBuf};
 
 /// Counted up with every change of the tables; a file with a greater one is refused.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE log_groups (
@@ -26,12 +26,21 @@ CREATE TABLE log_streams (
 );
 CREATE TABLE log_events (
     group_id INTEGER NOT NULL,
-    id INTEGER NOT NULL, -- ingestion time in milliseconds << 20 | count
+    id INTEGER NOT NULL, -- see EventId
     stream_id INTEGER NOT NULL,
     timestamp_ms INTEGER NOT NULL,
     message TEXT NOT NULL,
     PRIMARY KEY (group_id, id)
 ) WITHOUT ROWID;
+";
+
+/// What version 2 added: what clients put, tags, and streams whose events are still to go.
+const SECOND: &str = "
+ALTER TABLE log_groups ADD COLUMN tags TEXT NOT NULL DEFAULT '{}'; -- a JSON object
+ALTER TABLE log_streams ADD COLUMN last_ingestion_ms INTEGER NOT NULL DEFAULT 0;
+UPDATE log_streams SET last_ingestion_ms = last_event_id >> 20;
+ALTER TABLE log_events ADD COLUMN ingestion_ms INTEGER; -- NULL: the id has it
+CREATE TABLE deleted_streams (id INTEGER PRIMARY KEY, group_id INTEGER NOT NULL);
 ";
 
 /// Opens the database for writing; one that is damaged is put aside, since nothing in it was promised to anyone.
@@ -89,8 +98,11 @@ fn open(path: &Path) -> Result<Connection, OpenError> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     match connection.pragma_query_value(None, "user_version", |row| row.get(0))? {
         0 => {
-            let all = format!("BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;");
+            let all = format!("BEGIN IMMEDIATE; {TABLES} {SECOND} PRAGMA user_version = {VERSION}; COMMIT;");
             connection.execute_batch(&all)?;
+        }
+        1 => {
+            connection.execute_batch(&format!("BEGIN IMMEDIATE; {SECOND} PRAGMA user_version = {VERSION}; COMMIT;"))?
         }
         VERSION => {}
         newer => return Err(OpenError::Newer(newer)),

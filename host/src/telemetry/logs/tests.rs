@@ -85,7 +85,7 @@ async fn what_is_written_is_read_back_and_survives_a_restart() {
             "END RequestId: 00000000-0000-0000-0000-000000000000",
         ]
     );
-    assert!(before.done && before.events.iter().all(|e| e.id.ingestion_ms() >= now && &*e.stream == "a"));
+    assert!(before.done && before.events.iter().all(|e| e.ingestion_ms >= now && &*e.stream == "a"));
     store.shutdown().await;
     let store = fixture.open();
     assert_eq!(store.query(LogQuery::of(GROUP)).await.unwrap(), before);
@@ -148,16 +148,22 @@ async fn groups_and_streams_are_listed() {
     store.write(batch("/aws/lambda/a", "s2", &[(20, "x"), (10, "y")]));
     store.write(batch("/aws/lambda/a", "s1", &[(30, "x")]));
     store.write(batch("/aws/lambda/b", "s1", &[(30, "x")]));
-    store.create_group("other").await.unwrap();
+    store.create_group("other", BTreeMap::new()).await.unwrap();
     store.set_retention("/aws/lambda/b", Some(24)).await.unwrap();
-    assert!(matches!(store.create_group("other").await, Err(Error::GroupExists)));
+    assert!(matches!(store.create_group("other", BTreeMap::new()).await, Err(Error::GroupExists)));
     assert!(matches!(store.set_retention("none", None).await, Err(Error::GroupNotFound)));
-    let groups = store.groups("/aws/lambda/", None, 10).await.unwrap();
+    let groups = store.groups(GroupNames::Prefix("/aws/lambda/".into()), None, 10).await.unwrap();
     let seen: Vec<_> = groups.iter().map(|g| (g.name.as_str(), g.retention_hours)).collect();
     assert_eq!(seen, [("/aws/lambda/a", None), ("/aws/lambda/b", Some(24))]);
-    assert_eq!(store.groups("", Some("/aws/lambda/a"), 1).await.unwrap()[0].name, "/aws/lambda/b");
+    assert_eq!(
+        store.groups(GroupNames::Prefix(String::new()), Some("/aws/lambda/a"), 1).await.unwrap()[0].name,
+        "/aws/lambda/b"
+    );
     let streams = store.streams("/aws/lambda/a", "", None, 10).await.unwrap();
-    let seen: Vec<_> = streams.iter().map(|s| (s.name.as_str(), s.first_event_ms, s.last_event_ms)).collect();
+    let seen: Vec<_> = streams
+        .iter()
+        .map(|s| (s.name.as_str(), s.times.unwrap().first_event_ms, s.times.unwrap().last_event_ms))
+        .collect();
     assert_eq!(seen, [("s1", 30, 30), ("s2", 10, 20)]);
     assert_eq!(store.streams("/aws/lambda/a", "s2", None, 10).await.unwrap().len(), 1);
 }
@@ -366,6 +372,92 @@ fn any_number_is_a_cursor_and_any_time_an_id() {
     for ms in [i64::MIN, -1, 0, 1, i64::MAX] {
         assert!(EventId::at(ms).to_raw() >= 0);
     }
-    assert_eq!(EventId::at(1_800_000_000_000).ingestion_ms(), 1_800_000_000_000);
-    assert_eq!(EventId::from_raw(i64::MAX).next().to_raw(), i64::MAX);
+    assert_eq!(EventId::at(1_800_000_000_000).ms(), 1_800_000_000_000);
+    assert!(EventId::from_raw(i64::MAX).next().to_raw() > 0 && EventId::from_raw(i64::MAX).next_put().to_raw() > 0);
+    assert!(EventId::first_put(7).is_put() && EventId::first_put(7).ms() == 7 && !EventId::at(7).is_put());
+}
+
+fn events(events: &[(i64, &str)]) -> Vec<(i64, String)> {
+    events.iter().map(|&(timestamp_ms, text)| (timestamp_ms, text.to_owned())).collect()
+}
+
+#[tokio::test]
+async fn what_clients_put_is_in_order_of_its_timestamps_whenever_it_came() {
+    let fixture = Fixture::new(quick());
+    let store = fixture.open();
+    let refused = store.put("g", "s", events(&[(1, "x")])).await;
+    assert!(matches!(refused, Err(Error::GroupNotFound)));
+    store.create_group("g", BTreeMap::new()).await.unwrap();
+    let refused = store.put("g", "s", events(&[(1, "x")])).await;
+    assert!(matches!(refused, Err(Error::StreamNotFound)));
+    store.create_stream("g", "s").await.unwrap();
+    assert!(matches!(store.create_stream("g", "s").await, Err(Error::StreamExists)));
+    store.put("g", "s", events(&[(20, "c"), (20, "d\n")])).await.unwrap();
+    store.put("g", "s", events(&[(10, "a"), (20, "e")])).await.unwrap();
+    store.shutdown().await;
+    let store = fixture.open();
+    store.put("g", "s", events(&[(15, "b"), (20, "f"), (30, "g")])).await.unwrap();
+    assert_eq!(all(&store, LogQuery::of("g")).await, ["a", "b", "c", "d\n", "e", "f", "g"]);
+    let between = LogQuery { from_ms: Some(15), until_ms: Some(21), ..LogQuery::of("g") };
+    assert_eq!(all(&store, between).await, ["b", "c", "d\n", "e", "f"]);
+    let times = store.streams("g", "s", None, 1).await.unwrap()[0].times.unwrap();
+    assert_eq!((times.first_event_ms, times.last_event_ms), (10, 30));
+}
+
+#[tokio::test]
+async fn a_deleted_streams_events_are_gone_at_once_and_from_the_disk_in_time() {
+    let fixture = Fixture::new(Config { retention_hours: 0, ..quick() });
+    let store = fixture.open();
+    store.create_group("g", BTreeMap::new()).await.unwrap();
+    for stream in ["a", "b"] {
+        store.create_stream("g", stream).await.unwrap();
+        store.put("g", stream, events(&[(1, stream)])).await.unwrap();
+    }
+    store.delete_stream("g", "a").await.unwrap();
+    assert!(matches!(store.delete_stream("g", "a").await, Err(Error::StreamNotFound)));
+    assert_eq!(all(&store, LogQuery::of("g")).await, ["b"]);
+    store.maintain().await.unwrap();
+    let left: usize = rusqlite::Connection::open(&fixture.path)
+        .unwrap()
+        .query_row("SELECT count(*) FROM log_events", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(left, 1);
+    store.create_stream("g", "a").await.unwrap();
+    assert_eq!(all(&store, LogQuery::of("g")).await, ["b"]);
+}
+
+#[tokio::test]
+async fn a_watch_gets_its_groups_events_or_hears_that_some_were_left_out() {
+    let fixture = Fixture::new(quick());
+    let store = fixture.open();
+    let mut watch = store.watch(vec![GROUP.into()]);
+    store.write(batch(GROUP, "s", &[(1, "seen")]));
+    store.write(batch("other", "s", &[(1, "unseen")]));
+    store.flush().await.unwrap();
+    let written = watch.next().await.unwrap();
+    assert_eq!((&*written.group, &*written.events[0].message, written.cut), (GROUP, "seen", false));
+    store.write(batch(GROUP, "s", &vec![(1, "many"); 501]));
+    store.flush().await.unwrap();
+    let written = watch.next().await.unwrap();
+    assert_eq!((written.events.len(), written.cut, watch.take_skipped()), (500, true, false));
+    for _ in 0..20 {
+        store.write(batch(GROUP, "s", &[(1, "x")]));
+        store.flush().await.unwrap();
+    }
+    assert!(watch.take_skipped() && !watch.take_skipped());
+    store.shutdown().await;
+    while watch.next().await.is_some() {}
+}
+
+#[tokio::test]
+async fn tags_are_set_and_removed_up_to_a_bound() {
+    let fixture = Fixture::new(quick());
+    let store = fixture.open();
+    let tag = |key: &str| BTreeMap::from([(key.to_owned(), "v".to_owned())]);
+    store.create_group("g", tag("a")).await.unwrap();
+    store.change_tags("g", tag("b"), vec!["a".to_owned()]).await.unwrap();
+    assert_eq!(store.group("g").await.unwrap().tags, tag("b"));
+    let many = (0..MAX_TAGS).map(|n| (format!("k{n}"), String::new())).collect();
+    assert!(matches!(store.change_tags("g", many, Vec::new()).await, Err(Error::TooManyTags)));
+    assert!(matches!(store.change_tags("x", tag("a"), Vec::new()).await, Err(Error::GroupNotFound)));
 }

@@ -1,11 +1,15 @@
 //! The one thread that writes logs.
 
-use super::{Config, Error, EventId, Followers, LineText, LogBatch, LogLine, Lost, Queue, retention};
+use super::watch::{WatchedEvents, Watches};
+use super::{
+    Config, Error, EventId, Followers, LineText, LogBatch, LogEvent, LogLine, Lost, MAX_GROUPS, MAX_TAGS, Queue, Taken,
+    retention,
+};
 use crate::clock::SharedClock;
 use lru::LruCache;
 use prometheus::IntCounter;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -21,15 +25,36 @@ const KNOWN_STREAMS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(16_383);
 
 pub(super) enum Message {
     Batch(LogBatch),
+    Put(Put),
     Call(Call),
 }
+
+/// What goes into one transaction with others.
+enum Work {
+    Batch(LogBatch),
+    Put(Put),
+}
+
+/// What a client puts, and waits for.
+pub(super) struct Put {
+    pub(super) group: Arc<str>,
+    pub(super) stream: Arc<str>,
+    pub(super) events: Vec<(i64, String)>,
+    pub(super) done: oneshot::Sender<Result<(), Error>>,
+    pub(super) _taken: Taken,
+}
+
+type Done = oneshot::Sender<Result<(), Error>>;
 
 /// What callers wait for. Handled in order with the batches.
 pub(super) enum Call {
     Flush(oneshot::Sender<()>),
-    CreateGroup { name: Arc<str>, done: oneshot::Sender<Result<(), Error>> },
-    DeleteGroup { name: Arc<str>, done: oneshot::Sender<Result<(), Error>> },
-    SetRetention { name: Arc<str>, hours: Option<u32>, done: oneshot::Sender<Result<(), Error>> },
+    CreateGroup { name: Arc<str>, tags: BTreeMap<String, String>, done: Done },
+    DeleteGroup { name: Arc<str>, done: Done },
+    ChangeTags { name: Arc<str>, set: BTreeMap<String, String>, removed: Vec<String>, done: Done },
+    CreateStream { group: Arc<str>, stream: Arc<str>, done: Done },
+    DeleteStream { group: Arc<str>, stream: Arc<str>, done: Done },
+    SetRetention { name: Arc<str>, hours: Option<u32>, done: Done },
     Maintain(oneshot::Sender<Result<bool, Error>>),
     Stop(oneshot::Sender<()>),
 }
@@ -40,6 +65,7 @@ pub(super) struct Setup {
     pub(super) receiver: mpsc::Receiver<Message>,
     pub(super) queue: Arc<Queue>,
     pub(super) followers: Arc<Followers>,
+    pub(super) watches: Arc<Watches>,
     pub(super) clock: SharedClock,
     pub(super) config: Config,
     pub(super) written: IntCounter,
@@ -50,6 +76,8 @@ pub(super) struct Writer {
     known: Known,
     last_id: EventId,
     failing: bool,
+    /// Whether a commit is fsynced.
+    synced: bool,
 }
 
 /// Rows the writer has seen: group ids by name, stream ids by group and name.
@@ -67,7 +95,7 @@ impl Known {
 
 impl Writer {
     pub(super) fn new(setup: Setup) -> Result<Self, Error> {
-        // Every event's stream is updated with it, so this is the last event of all.
+        // Every stream is updated with what a function prints, so this is the last such event of all.
         let last: Option<i64> =
             setup.connection.query_row("SELECT max(last_event_id) FROM log_streams", [], |row| row.get(0))?;
         setup.connection.set_prepared_statement_cache_capacity(32);
@@ -76,6 +104,7 @@ impl Writer {
             known: Known { groups: HashMap::new(), streams: LruCache::new(KNOWN_STREAMS) },
             last_id: EventId(last.unwrap_or(0)),
             failing: false,
+            synced: false,
         })
     }
 
@@ -91,16 +120,20 @@ impl Writer {
                     inbox.push(message);
                 }
             }
-            let mut batches = Vec::with_capacity(inbox.len());
+            let mut work = Vec::with_capacity(inbox.len());
             for message in inbox.drain(..) {
                 let call = match message {
                     Message::Batch(batch) => {
-                        batches.push(batch);
+                        work.push(Work::Batch(batch));
+                        continue;
+                    }
+                    Message::Put(put) => {
+                        work.push(Work::Put(put));
                         continue;
                     }
                     Message::Call(call) => call,
                 };
-                self.write(std::mem::take(&mut batches));
+                self.write(std::mem::take(&mut work));
                 if let Call::Stop(done) = call {
                     // Nobody may wait for it any more.
                     let _ = done.send(());
@@ -108,7 +141,7 @@ impl Writer {
                 }
                 self.answer(call);
             }
-            self.write(batches);
+            self.write(work);
         }
     }
 
@@ -116,28 +149,67 @@ impl Writer {
         // A caller that no longer waits is none of the writer's business.
         match call {
             Call::Flush(done) | Call::Stop(done) => drop(done.send(())),
-            Call::CreateGroup { name, done } => drop(done.send(self.create_group(&name))),
-            Call::DeleteGroup { name, done } => drop(done.send(self.delete_group(&name))),
-            Call::SetRetention { name, hours, done } => drop(done.send(self.set_retention(&name, hours))),
+            Call::CreateGroup { name, tags, done } => drop(done.send(self.durably(|w| w.create_group(&name, &tags)))),
+            Call::DeleteGroup { name, done } => drop(done.send(self.durably(|w| w.delete_group(&name)))),
+            Call::ChangeTags { name, set, removed, done } => {
+                drop(done.send(self.durably(|w| w.change_tags(&name, set, &removed))));
+            }
+            Call::CreateStream { group, stream, done } => {
+                drop(done.send(self.durably(|w| w.create_stream(&group, &stream))));
+            }
+            Call::DeleteStream { group, stream, done } => {
+                drop(done.send(self.durably(|w| w.delete_stream(&group, stream))));
+            }
+            Call::SetRetention { name, hours, done } => {
+                drop(done.send(self.durably(|w| w.set_retention(&name, hours))));
+            }
             Call::Maintain(done) => drop(done.send(self.maintain())),
         }
     }
 
-    /// Writes batches in one transaction. What cannot be written is counted as lost.
-    fn write(&mut self, batches: Vec<LogBatch>) {
+    /// Whether commits from here on are fsynced.
+    fn sync(&mut self, synced: bool) -> Result<(), Error> {
+        if self.synced != synced {
+            let level = if synced { "FULL" } else { "NORMAL" };
+            self.setup.connection.pragma_update(None, "synchronous", level)?;
+            self.synced = synced;
+        }
+        Ok(())
+    }
+
+    fn durably(&mut self, change: impl FnOnce(&mut Self) -> Result<(), Error>) -> Result<(), Error> {
+        self.sync(true)?;
+        change(self)
+    }
+
+    /// Writes batches and puts in one transaction. Of batches, what cannot be written is counted as lost.
+    fn write(&mut self, work: Vec<Work>) {
         let lost = std::mem::take(&mut *self.setup.queue.lost.lock());
-        if batches.is_empty() && lost.is_empty() {
+        if work.is_empty() && lost.is_empty() {
             return;
         }
-        let size = batches.iter().map(LogBatch::size_bytes).fold(0, usize::saturating_add);
+        let of = |work: &Work| match work {
+            Work::Batch(batch) => batch.size_bytes(),
+            Work::Put(_) => 0,
+        };
+        let size = work.iter().map(of).fold(0, usize::saturating_add);
         let before = self.last_id;
-        match self.try_write(&batches, &lost) {
-            Ok((lines, touched)) => {
-                self.setup.written.inc_by(lines);
+        match self.try_write(&work, &lost) {
+            Ok(written) => {
+                self.setup.written.inc_by(written.lines);
                 if std::mem::take(&mut self.failing) {
                     tracing::info!("function logs are written again");
                 }
-                self.tell_followers(&touched);
+                self.tell_followers(&written.touched);
+                written.watched.into_values().for_each(|events| self.setup.watches.tell(events));
+                let puts = work.into_iter().filter_map(|work| match work {
+                    Work::Put(put) => Some(put),
+                    Work::Batch(_) => None,
+                });
+                for (put, result) in puts.zip(written.puts) {
+                    // Who no longer waits is none of the writer's business.
+                    let _ = put.done.send(result);
+                }
             }
             Err(error) => {
                 self.last_id = before;
@@ -146,29 +218,43 @@ impl Writer {
                     tracing::error!(%error, "function logs cannot be written and are dropped");
                 }
                 self.setup.queue.remember(lost);
-                for batch in batches {
-                    self.setup.queue.lose(batch);
+                for work in work {
+                    match work {
+                        Work::Batch(batch) => self.setup.queue.lose(batch),
+                        Work::Put(put) => drop(put.done.send(Err(error.clone()))),
+                    }
                 }
             }
         }
         self.setup.queue.bytes.fetch_sub(size, Ordering::Relaxed);
     }
 
-    fn try_write(&mut self, batches: &[LogBatch], lost: &Lost) -> Result<(u64, HashMap<Arc<str>, EventId>), Error> {
+    fn try_write(&mut self, work: &[Work], lost: &Lost) -> Result<Written, Error> {
+        self.sync(work.iter().any(|work| matches!(work, Work::Put(_))))?;
         let now_ms = self.setup.clock.now_ms();
+        let watched = self.setup.watches.groups();
         let transaction = self.setup.connection.transaction()?;
         let mut events = Events {
             transaction: &transaction,
             known: &mut self.known,
             now_ms,
             next_id: self.last_id.next().max(EventId::at(now_ms)),
-            touched: HashMap::new(),
             spans: HashMap::new(),
             text: String::new(),
-            lines: 0,
+            watched_groups: watched,
+            written: Written::default(),
         };
-        for batch in batches {
-            events.add(&batch.group, &batch.stream, &batch.lines)?;
+        for work in work {
+            match work {
+                Work::Batch(batch) => events.add(&batch.group, &batch.stream, &batch.lines)?,
+                Work::Put(put) => {
+                    let result = match events.put(put) {
+                        Err(error @ (Error::GroupNotFound | Error::StreamNotFound)) => Err(error),
+                        other => Ok(other?),
+                    };
+                    events.written.puts.push(result);
+                }
+            }
         }
         for ((group, stream), count) in lost {
             events.add_text(
@@ -178,10 +264,10 @@ impl Writer {
             )?;
         }
         events.update_streams()?;
-        let Events { next_id, touched, lines, .. } = events;
+        let Events { next_id, written, .. } = events;
         transaction.commit()?;
         self.last_id = EventId(next_id.0.saturating_sub(1));
-        Ok((lines, touched))
+        Ok(written)
     }
 
     fn tell_followers(&self, touched: &HashMap<Arc<str>, EventId>) {
@@ -194,12 +280,68 @@ impl Writer {
         });
     }
 
-    fn create_group(&mut self, name: &str) -> Result<(), Error> {
-        let made = self.setup.connection.execute(
-            "INSERT INTO log_groups (name, created_ms) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING",
-            params![name, self.setup.clock.now_ms()],
+    fn create_group(&mut self, name: &str, tags: &BTreeMap<String, String>) -> Result<(), Error> {
+        let connection = &self.setup.connection;
+        let exists = connection.prepare_cached("SELECT 1 FROM log_groups WHERE name = ?1")?.exists([name])?;
+        if exists {
+            return Err(Error::GroupExists);
+        }
+        let groups: usize = connection.query_row("SELECT count(*) FROM log_groups", [], |row| row.get(0))?;
+        if groups >= MAX_GROUPS {
+            return Err(Error::TooManyGroups);
+        }
+        connection.execute(
+            "INSERT INTO log_groups (name, created_ms, tags) VALUES (?1, ?2, ?3)",
+            params![name, self.setup.clock.now_ms(), json(tags)?],
         )?;
-        if made == 0 { Err(Error::GroupExists) } else { Ok(()) }
+        Ok(())
+    }
+
+    fn change_tags(&mut self, name: &str, set: BTreeMap<String, String>, removed: &[String]) -> Result<(), Error> {
+        let connection = &self.setup.connection;
+        let tags: Option<String> =
+            connection.query_row("SELECT tags FROM log_groups WHERE name = ?1", [name], |row| row.get(0)).optional()?;
+        let tags = tags.ok_or(Error::GroupNotFound)?;
+        let mut tags: BTreeMap<String, String> =
+            serde_json::from_str(&tags).map_err(|error| Error::Failed(error.to_string()))?;
+        tags.extend(set);
+        tags.retain(|key, _| !removed.contains(key));
+        if tags.len() > MAX_TAGS {
+            return Err(Error::TooManyTags);
+        }
+        connection.execute("UPDATE log_groups SET tags = ?2 WHERE name = ?1", params![name, json(&tags)?])?;
+        Ok(())
+    }
+
+    fn group_id(&self, name: &str) -> Result<i64, Error> {
+        let id = self.setup.connection.query_row("SELECT id FROM log_groups WHERE name = ?1", [name], |row| row.get(0));
+        id.optional()?.ok_or(Error::GroupNotFound)
+    }
+
+    fn create_stream(&mut self, group: &str, stream: &str) -> Result<(), Error> {
+        let group_id = self.group_id(group)?;
+        let made = self.setup.connection.execute(
+            &format!("{NEW_STREAM} ON CONFLICT DO NOTHING"),
+            params![group_id, stream, self.setup.clock.now_ms()],
+        )?;
+        if made == 0 { Err(Error::StreamExists) } else { Ok(()) }
+    }
+
+    fn delete_stream(&mut self, group: &str, stream: Arc<str>) -> Result<(), Error> {
+        let group_id = self.group_id(group)?;
+        let transaction = self.setup.connection.transaction()?;
+        let deleted: Option<i64> = transaction
+            .query_row(
+                "DELETE FROM log_streams WHERE group_id = ?1 AND name = ?2 RETURNING id",
+                params![group_id, stream],
+                |row| row.get(0),
+            )
+            .optional()?;
+        let id = deleted.ok_or(Error::StreamNotFound)?;
+        transaction.execute("INSERT INTO deleted_streams (id, group_id) VALUES (?1, ?2)", params![id, group_id])?;
+        transaction.commit()?;
+        self.known.streams.pop(&(group_id, stream));
+        Ok(())
     }
 
     fn delete_group(&mut self, name: &str) -> Result<(), Error> {
@@ -226,59 +368,148 @@ impl Writer {
     }
 }
 
+const NEW_STREAM: &str =
+    "INSERT INTO log_streams (group_id, name, created_ms, first_event_ms, last_event_ms, last_event_id)
+    VALUES (?1, ?2, ?3, 9223372036854775807, 0, 0)";
+
+fn json(tags: &BTreeMap<String, String>) -> Result<String, Error> {
+    serde_json::to_string(tags).map_err(|error| Error::Failed(error.to_string()))
+}
+
+/// What one transaction wrote.
+#[derive(Default)]
+struct Written {
+    /// The last event of each group that functions wrote to.
+    touched: HashMap<Arc<str>, EventId>,
+    watched: HashMap<Arc<str>, WatchedEvents>,
+    /// What became of each put, in order.
+    puts: Vec<Result<(), Error>>,
+    lines: u64,
+}
+
+/// A stream's events in one transaction.
+struct Span {
+    first_ms: i64,
+    last_ms: i64,
+    /// The last that a function printed, or [`EventId::FIRST`].
+    last_printed: EventId,
+}
+
+/// Where an event goes.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    group: &'a Arc<str>,
+    stream: &'a Arc<str>,
+    group_id: i64,
+    stream_id: i64,
+}
+
 /// Events on their way into one transaction.
 struct Events<'a> {
     transaction: &'a Transaction<'a>,
     known: &'a mut Known,
     now_ms: i64,
     next_id: EventId,
-    /// The last event of each group written to.
-    touched: HashMap<Arc<str>, EventId>,
-    /// By stream: its first and last timestamp here, and its last event.
-    spans: HashMap<i64, (i64, i64, EventId)>,
+    spans: HashMap<i64, Span>,
     text: String,
-    lines: u64,
+    watched_groups: HashSet<Arc<str>>,
+    written: Written,
 }
 
 impl Events<'_> {
     fn add(&mut self, group: &Arc<str>, stream: &Arc<str>, lines: &[LogLine]) -> Result<(), Error> {
         let (group_id, stream_id) = self.rows(group, stream)?;
+        let place = Place { group, stream, group_id, stream_id };
         for line in lines {
             match &line.text {
                 LineText::Guest(bytes) => {
-                    self.insert(group_id, stream_id, line.timestamp_ms, &String::from_utf8_lossy(bytes))?;
+                    self.print(place, line.timestamp_ms, &String::from_utf8_lossy(bytes))?;
                 }
                 LineText::Platform(platform) => {
                     let mut text = std::mem::take(&mut self.text);
                     text.clear();
                     write!(text, "{platform}").map_err(|e| Error::Failed(e.to_string()))?;
-                    self.insert(group_id, stream_id, line.timestamp_ms, &text)?;
+                    self.print(place, line.timestamp_ms, &text)?;
                     self.text = text;
                 }
             }
         }
-        self.touched.insert(Arc::clone(group), EventId(self.next_id.0.saturating_sub(1)));
         Ok(())
     }
 
     fn add_text(&mut self, group: &Arc<str>, stream: &Arc<str>, text: &str) -> Result<(), Error> {
         let (group_id, stream_id) = self.rows(group, stream)?;
-        self.insert(group_id, stream_id, self.now_ms, text)?;
-        self.touched.insert(Arc::clone(group), EventId(self.next_id.0.saturating_sub(1)));
+        self.print(Place { group, stream, group_id, stream_id }, self.now_ms, text)
+    }
+
+    /// An event of a function's.
+    fn print(&mut self, place: Place<'_>, timestamp_ms: i64, text: &str) -> Result<(), Error> {
+        let id = self.next_id;
+        self.next_id = id.next();
+        self.written.touched.insert(Arc::clone(place.group), id);
+        self.insert(place, id, timestamp_ms, text)
+    }
+
+    /// Events of a client's. Nothing is written where group or stream is not there.
+    fn put(&mut self, put: &Put) -> Result<(), Error> {
+        let group_id = self.find_group(&put.group)?.ok_or(Error::GroupNotFound)?;
+        let stream_id = self.find_stream(group_id, &put.stream)?.ok_or(Error::StreamNotFound)?;
+        let place = Place { group: &put.group, stream: &put.stream, group_id, stream_id };
+        for (timestamp_ms, text) in &put.events {
+            let id = self.free_put_id(group_id, *timestamp_ms)?;
+            self.insert(place, id, *timestamp_ms, text)?;
+        }
+        if !put.events.is_empty() {
+            let now = EventId::at(self.now_ms);
+            let touched = self.written.touched.entry(Arc::clone(&put.group)).or_insert(now);
+            *touched = now.max(*touched);
+        }
         Ok(())
     }
 
-    fn insert(&mut self, group_id: i64, stream_id: i64, timestamp_ms: i64, text: &str) -> Result<(), Error> {
-        let id = self.next_id;
+    /// The first free id behind those put with the same timestamp; those of a full millisecond go into the next one.
+    fn free_put_id(&self, group_id: i64, timestamp_ms: i64) -> Result<EventId, Error> {
+        let mut ms = timestamp_ms;
+        loop {
+            let first = EventId::first_put(ms);
+            let end = EventId::at(first.ms().saturating_add(1));
+            let last: Option<i64> = self
+                .transaction
+                .prepare_cached("SELECT max(id) FROM log_events WHERE group_id = ?1 AND id >= ?2 AND id < ?3")?
+                .query_row(params![group_id, first.0, end.0], |row| row.get(0))?;
+            let id = last.map_or(first, |last| EventId(last).next_put());
+            if id < end {
+                return Ok(id);
+            }
+            ms = ms.saturating_add(1);
+        }
+    }
+
+    fn insert(&mut self, place: Place<'_>, id: EventId, timestamp_ms: i64, text: &str) -> Result<(), Error> {
+        let ingestion_ms = id.is_put().then_some(self.now_ms);
         self.transaction
             .prepare_cached(
-                "INSERT INTO log_events (group_id, id, stream_id, timestamp_ms, message) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO log_events (group_id, id, stream_id, timestamp_ms, message, ingestion_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
-            .execute(params![group_id, id.0, stream_id, timestamp_ms, text])?;
-        self.next_id = id.next();
-        self.lines = self.lines.saturating_add(1);
-        let span = self.spans.entry(stream_id).or_insert((timestamp_ms, timestamp_ms, id));
-        *span = (span.0.min(timestamp_ms), span.1.max(timestamp_ms), id);
+            .execute(params![place.group_id, id.0, place.stream_id, timestamp_ms, text, ingestion_ms])?;
+        self.written.lines = self.written.lines.saturating_add(1);
+        let first = Span { first_ms: timestamp_ms, last_ms: timestamp_ms, last_printed: EventId::FIRST };
+        let span = self.spans.entry(place.stream_id).or_insert(first);
+        span.first_ms = span.first_ms.min(timestamp_ms);
+        span.last_ms = span.last_ms.max(timestamp_ms);
+        if !id.is_put() {
+            span.last_printed = id;
+        }
+        if self.watched_groups.contains(place.group) {
+            let group = Arc::clone(place.group);
+            let watched = self.written.watched.entry(Arc::clone(&group));
+            let watched =
+                watched.or_insert_with(|| WatchedEvents { group, events: Vec::new(), cut: false, size_bytes: 0 });
+            let stream = Arc::clone(place.stream);
+            let ingestion_ms = self.now_ms;
+            watched.push(LogEvent { id, stream, timestamp_ms, ingestion_ms, message: text.to_owned() });
+        }
         Ok(())
     }
 
@@ -302,12 +533,7 @@ impl Events<'_> {
     }
 
     fn group_row(&self, name: &str) -> Result<i64, Error> {
-        let found = self
-            .transaction
-            .prepare_cached("SELECT id FROM log_groups WHERE name = ?1")?
-            .query_row([name], |row| row.get(0))
-            .optional()?;
-        if let Some(id) = found {
+        if let Some(id) = self.find_group(name)? {
             return Ok(id);
         }
         self.transaction
@@ -316,31 +542,32 @@ impl Events<'_> {
         Ok(self.transaction.last_insert_rowid())
     }
 
+    fn find_group(&self, name: &str) -> Result<Option<i64>, Error> {
+        let mut statement = self.transaction.prepare_cached("SELECT id FROM log_groups WHERE name = ?1")?;
+        Ok(statement.query_row([name], |row| row.get(0)).optional()?)
+    }
+
     fn stream_row(&self, group_id: i64, name: &str) -> Result<i64, Error> {
-        let found = self
-            .transaction
-            .prepare_cached("SELECT id FROM log_streams WHERE group_id = ?1 AND name = ?2")?
-            .query_row(params![group_id, name], |row| row.get(0))
-            .optional()?;
-        if let Some(id) = found {
+        if let Some(id) = self.find_stream(group_id, name)? {
             return Ok(id);
         }
-        self.transaction
-            .prepare_cached(
-                "INSERT INTO log_streams (group_id, name, created_ms, first_event_ms, last_event_ms, last_event_id)
-                 VALUES (?1, ?2, ?3, 9223372036854775807, 0, 0)",
-            )?
-            .execute(params![group_id, name, self.now_ms])?;
+        self.transaction.prepare_cached(NEW_STREAM)?.execute(params![group_id, name, self.now_ms])?;
         Ok(self.transaction.last_insert_rowid())
+    }
+
+    fn find_stream(&self, group_id: i64, name: &str) -> Result<Option<i64>, Error> {
+        let mut statement =
+            self.transaction.prepare_cached("SELECT id FROM log_streams WHERE group_id = ?1 AND name = ?2")?;
+        Ok(statement.query_row(params![group_id, name], |row| row.get(0)).optional()?)
     }
 
     fn update_streams(&mut self) -> Result<(), Error> {
         let mut update = self.transaction.prepare_cached(
             "UPDATE log_streams SET first_event_ms = min(first_event_ms, ?2), last_event_ms = max(last_event_ms, ?3),
-             last_event_id = ?4 WHERE id = ?1",
+             last_event_id = max(last_event_id, ?4), last_ingestion_ms = ?5 WHERE id = ?1",
         )?;
-        for (stream_id, (first_ms, last_ms, last)) in self.spans.drain() {
-            update.execute(params![stream_id, first_ms, last_ms, last.0])?;
+        for (stream_id, span) in self.spans.drain() {
+            update.execute(params![stream_id, span.first_ms, span.last_ms, span.last_printed.0, self.now_ms])?;
         }
         Ok(())
     }

@@ -3,13 +3,12 @@
 use super::constraints::{invalid, one_of};
 use super::{LambdaApi, target};
 use crate::invocation::{Invocation, PAYLOAD_LIMIT_BYTES, Payload, Response, Source};
-use crate::wire::codec::{self, Answer, Request};
+use crate::wire::codec::{self, Answer, Request, whole};
 use crate::wire::error::WireError;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
-use http_body_util::Full;
 use serde::de::IgnoredAny;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -61,7 +60,7 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request, name: &str, id: U
         }
         Err(error) => (Bytes::from(error.to_document().to_string()), true),
     };
-    let mut answer = Answer::new(Full::new(body));
+    let mut answer = Answer::new(whole(body));
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if failed {

@@ -1,7 +1,8 @@
 //! `DescribeLogGroups` (<https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeLogGroups.html>).
 
-use super::{LogsApi, answer, check_name, invalid, limit, parse};
-use crate::telemetry::logs::LogGroup;
+use super::constraints::{check_group_name, invalid, limit};
+use super::{LogsApi, answer, parse};
+use crate::telemetry::logs::{GroupNames, LogGroup};
 use crate::wire::codec::{Answer, Request};
 use crate::wire::error::WireError;
 use serde::Deserialize;
@@ -20,15 +21,23 @@ struct Input {
 
 pub(super) async fn handle(api: &LogsApi, request: &Request) -> Result<Answer, WireError> {
     let input: Input = parse(request)?;
-    if input.log_group_name_pattern.is_some() {
-        return Err(invalid("logGroupNamePattern is not supported by Lamina; use logGroupNamePrefix."));
-    }
-    let prefix = input.log_group_name_prefix.unwrap_or_default();
-    if !prefix.is_empty() {
-        check_name("logGroupNamePrefix", &prefix)?;
-    }
+    let names = match (input.log_group_name_prefix, input.log_group_name_pattern) {
+        (Some(_), Some(_)) => {
+            return Err(invalid("LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters."));
+        }
+        (_, Some(pattern)) if pattern.is_empty() => GroupNames::Prefix(pattern),
+        (_, Some(pattern)) => {
+            check_group_name("logGroupNamePattern", &pattern)?;
+            GroupNames::Containing(pattern)
+        }
+        (Some(prefix), _) => {
+            check_group_name("logGroupNamePrefix", &prefix)?;
+            GroupNames::Prefix(prefix)
+        }
+        (None, None) => GroupNames::Prefix(String::new()),
+    };
     let limit = limit(input.limit, GROUPS_LIMIT, GROUPS_LIMIT)?;
-    let mut groups = api.logs.groups(&prefix, input.next_token.as_deref(), limit.saturating_add(1)).await?;
+    let mut groups = api.logs.groups(names, input.next_token.as_deref(), limit.saturating_add(1)).await?;
     let more = groups.len() > limit;
     groups.truncate(limit);
     let mut body = Map::new();

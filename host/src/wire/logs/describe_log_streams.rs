@@ -1,6 +1,7 @@
 //! `DescribeLogStreams` (<https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeLogStreams.html>).
 
-use super::{LogsApi, answer, group, invalid, limit, parse};
+use super::constraints::{invalid, limit};
+use super::{LogsApi, answer, group, parse};
 use crate::telemetry::logs::LogStream;
 use crate::wire::codec::{Answer, Request};
 use crate::wire::error::WireError;
@@ -47,8 +48,8 @@ pub(super) async fn handle(api: &LogsApi, request: &Request) -> Result<Answer, W
         };
         let mut all = api.logs.streams(&group, &prefix, None, SORTED_LIMIT).await?;
         match (by_time, input.descending) {
-            (true, false) => all.sort_by_key(|stream| stream.last_event_ms),
-            (true, true) => all.sort_by_key(|stream| Reverse(stream.last_event_ms)),
+            (true, false) => all.sort_by_key(|stream| stream.times.map(|times| times.last_event_ms)),
+            (true, true) => all.sort_by_key(|stream| Reverse(stream.times.map(|times| times.last_event_ms))),
             (false, _) => all.reverse(),
         }
         let end = limit.saturating_add(start);
@@ -71,12 +72,16 @@ pub(super) async fn handle(api: &LogsApi, request: &Request) -> Result<Answer, W
 }
 
 fn shape(api: &LogsApi, group: &str, stream: &LogStream) -> Value {
-    json!({
+    let mut shape = json!({
         "logStreamName": stream.name,
         "creationTime": stream.created_ms,
-        "firstEventTimestamp": stream.first_event_ms,
-        "lastEventTimestamp": stream.last_event_ms,
-        "lastIngestionTime": stream.last_event.ingestion_ms(),
         "arn": api.home.arn("logs", &format!("log-group:{group}:log-stream:{}", stream.name)),
-    })
+        "storedBytes": 0,
+    });
+    if let (Some(times), Some(members)) = (stream.times, shape.as_object_mut()) {
+        members.insert("firstEventTimestamp".into(), times.first_event_ms.into());
+        members.insert("lastEventTimestamp".into(), times.last_event_ms.into());
+        members.insert("lastIngestionTime".into(), times.last_ingestion_ms.into());
+    }
+    shape
 }

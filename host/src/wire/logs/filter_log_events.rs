@@ -1,7 +1,7 @@
 //! `FilterLogEvents` (<https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html>).
 
-use super::pattern::Pattern;
-use super::{LogsApi, answer, group, invalid, limit, parse, token};
+use super::constraints::{invalid, limit, pattern};
+use super::{LogsApi, answer, group, message, parse, token};
 use crate::telemetry::logs::{LogQuery, Order, Streams};
 use crate::wire::codec::{Answer, Request};
 use crate::wire::error::WireError;
@@ -39,7 +39,7 @@ pub(super) async fn handle(api: &LogsApi, request: &Request) -> Result<Answer, W
         (None, Some(prefix)) => Streams::Prefix(prefix),
         (None, None) => Streams::All,
     };
-    let pattern = Pattern::parse(input.filter_pattern.as_deref().unwrap_or_default())?;
+    let pattern = pattern(input.filter_pattern.as_deref().unwrap_or_default())?;
     let cursor = match input.next_token.as_deref().map(token::read).transpose()? {
         Some((Order::NewestFirst, _)) => return Err(invalid("The specified nextToken is invalid.")),
         Some((Order::OldestFirst, event)) => Some(event),
@@ -52,6 +52,7 @@ pub(super) async fn handle(api: &LogsApi, request: &Request) -> Result<Answer, W
         until_ms: input.end_time.map(|end| end.saturating_add(1)),
         cursor,
         contains: pattern.contained().map(str::to_owned),
+        pattern: (!pattern.matches_all()).then(|| pattern.into()),
         limit: limit(input.limit, EVENTS_LIMIT, EVENTS_LIMIT)?,
         ..LogQuery::of(group)
     };
@@ -59,13 +60,12 @@ pub(super) async fn handle(api: &LogsApi, request: &Request) -> Result<Answer, W
     let events: Vec<Value> = page
         .events
         .iter()
-        .filter(|event| pattern.matches(&event.message))
         .map(|event| {
             json!({
                 "logStreamName": event.stream,
                 "timestamp": event.timestamp_ms,
-                "message": format!("{}\n", event.message),
-                "ingestionTime": event.id.ingestion_ms(),
+                "message": message(event),
+                "ingestionTime": event.ingestion_ms,
                 "eventId": event.id.to_raw().to_string(),
             })
         })

@@ -1,6 +1,7 @@
 //! `GetLogEvents` (<https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogEvents.html>).
 
-use super::{LogsApi, answer, group, invalid, limit, parse, stream_not_found, token};
+use super::constraints::{invalid, limit};
+use super::{LogsApi, answer, group, message, parse, stream_not_found, token};
 use crate::telemetry::logs::{EventId, LogQuery, Order, Streams};
 use crate::wire::codec::{Answer, Request};
 use crate::wire::error::WireError;
@@ -65,8 +66,8 @@ pub(super) async fn handle(api: &LogsApi, request: &Request) -> Result<Answer, W
         .map(|event| {
             json!({
                 "timestamp": event.timestamp_ms,
-                "message": format!("{}\n", event.message),
-                "ingestionTime": event.id.ingestion_ms(),
+                "message": message(event),
+                "ingestionTime": event.ingestion_ms,
             })
         })
         .collect();

@@ -1,30 +1,49 @@
 //! CloudWatch Logs' JSON protocol over [`LogStore`], for reading function logs: a file an operation.
 //!
 //! A call names its operation in `X-Amz-Target: Logs_20140328.<Operation>`; shapes, limits and codes are those of the service
-//! model (<https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/Welcome.html>). Functions write logs, clients only
-//! read them. Of other accounts no group exists.
+//! model (<https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/Welcome.html>). Functions write logs, and so may clients.
+//! Of other accounts no group exists.
 //!
 //! Tokens are `f/<event id>` (go on behind that event) and `b/<event id>` (go back before it); event ids are those of the answers.
-//! They do not expire. Filter patterns are those for unstructured text; JSON, space-delimited and regular-expression
-//! patterns are refused by name.
+//! They do not expire.
 
+mod constraints;
+mod create_log_group;
+mod create_log_stream;
+mod delete_log_group;
+mod delete_log_stream;
+mod delete_retention_policy;
 mod describe_log_groups;
 mod describe_log_streams;
 mod filter_log_events;
 mod get_log_events;
-mod pattern;
+mod list_log_groups;
+mod list_tags_for_resource;
+mod list_tags_log_group;
+mod put_log_events;
+mod put_retention_policy;
+mod start_live_tail;
+mod tag_log_group;
+mod tag_resource;
+mod test_metric_filter;
 #[cfg(test)]
 mod tests;
 mod token;
+mod untag_log_group;
+mod untag_resource;
 
-use super::codec::{Answer, Request, json_as};
+use super::codec::{Answer, Request, empty, json_as};
 use super::error::{Shape, WireError};
+use crate::clock::SharedClock;
 use crate::ids::Home;
-use crate::telemetry::logs::{Error, LogStore};
-use http::StatusCode;
+use crate::telemetry::logs::{Error, LogEvent, LogStore};
+use constraints::{check_group_name, invalid};
+use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 /// How this service writes its errors.
 pub const ERROR_SHAPE: Shape = Shape::Json { namespace: "com.amazonaws.logs#" };
@@ -35,10 +54,19 @@ pub const TARGET_PREFIX: &str = "Logs_20140328.";
 /// The service.
 #[derive(Clone)]
 pub struct LogsApi {
-    /// Function logs.
-    pub logs: Arc<LogStore>,
-    /// Region and account.
-    pub home: Home,
+    logs: Arc<LogStore>,
+    home: Home,
+    clock: SharedClock,
+    /// Ends live tails.
+    stop: CancellationToken,
+    tails: Arc<Semaphore>,
+}
+
+impl LogsApi {
+    /// The service over a store; `stop` ends live tails.
+    pub fn new(logs: Arc<LogStore>, home: Home, clock: SharedClock, stop: CancellationToken) -> Self {
+        Self { logs, home, clock, stop, tails: Arc::new(Semaphore::new(start_live_tail::SESSIONS_LIMIT)) }
+    }
 }
 
 /// Answers one call. The caller has made sure that the target begins with [`TARGET_PREFIX`], or lets this refuse it.
@@ -48,10 +76,26 @@ pub struct LogsApi {
 pub async fn handle(api: &LogsApi, request: &Request) -> Result<Answer, WireError> {
     let target = request.header("x-amz-target").unwrap_or_default();
     match target.strip_prefix(TARGET_PREFIX).unwrap_or_default() {
+        "CreateLogGroup" => create_log_group::handle(api, request).await,
+        "CreateLogStream" => create_log_stream::handle(api, request).await,
+        "DeleteLogGroup" => delete_log_group::handle(api, request).await,
+        "DeleteLogStream" => delete_log_stream::handle(api, request).await,
+        "DeleteRetentionPolicy" => delete_retention_policy::handle(api, request).await,
         "DescribeLogGroups" => describe_log_groups::handle(api, request).await,
         "DescribeLogStreams" => describe_log_streams::handle(api, request).await,
         "FilterLogEvents" => filter_log_events::handle(api, request).await,
         "GetLogEvents" => get_log_events::handle(api, request).await,
+        "ListLogGroups" => list_log_groups::handle(api, request).await,
+        "ListTagsForResource" => list_tags_for_resource::handle(api, request).await,
+        "ListTagsLogGroup" => list_tags_log_group::handle(api, request).await,
+        "PutLogEvents" => put_log_events::handle(api, request).await,
+        "PutRetentionPolicy" => put_retention_policy::handle(api, request).await,
+        "StartLiveTail" => start_live_tail::handle(api, request).await,
+        "TagLogGroup" => tag_log_group::handle(api, request).await,
+        "TagResource" => tag_resource::handle(api, request).await,
+        "TestMetricFilter" => test_metric_filter::handle(request).await,
+        "UntagLogGroup" => untag_log_group::handle(api, request).await,
+        "UntagResource" => untag_resource::handle(api, request).await,
         operation => Err(WireError::bad_request(
             "UnknownOperationException",
             format!("The operation {operation:?} of CloudWatch Logs is not supported by Lamina."),
@@ -71,8 +115,32 @@ fn answer(body: &impl Serialize) -> Result<Answer, WireError> {
     json_as(StatusCode::OK, "application/x-amz-json-1.1", body)
 }
 
-fn invalid(message: impl Into<String>) -> WireError {
-    WireError::bad_request("InvalidParameterException", message)
+/// The answer of an operation that has nothing to tell.
+fn done() -> Answer {
+    let mut answer = empty(StatusCode::OK);
+    answer.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.1"));
+    answer
+}
+
+fn required<T>(member: &str, given: Option<T>) -> Result<T, WireError> {
+    given.ok_or_else(|| {
+        invalid(format!(
+            "1 validation error detected: Value null at '{member}' failed to satisfy constraint: Member must not be null"
+        ))
+    })
+}
+
+/// What an event says: a function's lines end, as Lambda has it.
+fn message(event: &LogEvent) -> String {
+    if event.id.is_put() { event.message.clone() } else { format!("{}\n", event.message) }
+}
+
+/// The group that an ARN names, with or without `:*`.
+fn group_of_arn(api: &LogsApi, arn: String) -> Result<String, WireError> {
+    if !arn.starts_with("arn:") {
+        return Err(invalid("The specified resource ARN is not valid."));
+    }
+    group(api, None, Some(arn))
 }
 
 fn stream_not_found() -> WireError {
@@ -98,41 +166,29 @@ fn group(api: &LogsApi, name: Option<String>, identifier: Option<String>) -> Res
         }
         None => given,
     };
-    check_name("logGroupName", &name)?;
+    check_group_name("logGroupName", &name)?;
     Ok(name)
-}
-
-/// Names and prefixes of groups: 1 to 512 characters of `[.-_/#A-Za-z0-9]`.
-fn check_name(member: &str, name: &str) -> Result<(), WireError> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'/' | b'#');
-    if (1..=512).contains(&name.len()) && name.bytes().all(allowed) {
-        return Ok(());
-    }
-    let shown: String = name.chars().take(128).collect();
-    Err(invalid(format!(
-        "1 validation error detected: Value '{shown}' at '{member}' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\.\\-_/#A-Za-z0-9]+"
-    )))
-}
-
-fn limit(given: Option<i64>, most: usize, default: usize) -> Result<usize, WireError> {
-    let Some(given) = given else { return Ok(default) };
-    match usize::try_from(given) {
-        Ok(limit) if (1..=most).contains(&limit) => Ok(limit),
-        _ => Err(invalid(format!(
-            "1 validation error detected: Value '{given}' at 'limit' failed to satisfy constraint: Member must have value between 1 and {most}"
-        ))),
-    }
 }
 
 impl From<Error> for WireError {
     fn from(error: Error) -> Self {
         match &error {
-            Error::GroupNotFound => Self::bad_request("ResourceNotFoundException", error.to_string()),
-            Error::GroupExists => Self::bad_request("ResourceAlreadyExistsException", error.to_string()),
-            Error::Closed | Error::Failed(_) => {
-                tracing::error!(%error, "function logs could not be read");
+            Error::GroupNotFound | Error::StreamNotFound => {
+                Self::bad_request("ResourceNotFoundException", error.to_string())
+            }
+            Error::GroupExists | Error::StreamExists => {
+                Self::bad_request("ResourceAlreadyExistsException", error.to_string())
+            }
+            Error::TooManyGroups => Self::bad_request("LimitExceededException", error.to_string()),
+            Error::TooManyTags => Self::bad_request("TooManyTagsException", error.to_string()),
+            Error::Busy => {
                 let status = StatusCode::SERVICE_UNAVAILABLE;
-                Self::new(status, "ServiceUnavailableException", "Function logs cannot be read now. Try again later.")
+                Self::new(status, "ServiceUnavailableException", "Too much waits to be written. Try again later.")
+            }
+            Error::Closed | Error::Failed(_) => {
+                tracing::error!(%error, "function logs could not be read or written");
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                Self::new(status, "ServiceUnavailableException", "Logs cannot be read or written now. Try again later.")
             }
         }
     }

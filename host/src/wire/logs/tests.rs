@@ -18,8 +18,9 @@ impl World {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let metrics = Metrics::new(&metrics::Config::default(), "test", "test").unwrap();
-        let clock = Arc::new(SystemClock);
-        let logs = LogStore::open(&dir.path().join("logs.db"), &Config::default(), clock, &metrics.logs).unwrap();
+        let clock: SharedClock = Arc::new(SystemClock);
+        let logs =
+            LogStore::open(&dir.path().join("logs.db"), &Config::default(), Arc::clone(&clock), &metrics.logs).unwrap();
         let now_ms = jiff::Timestamp::now().as_millisecond();
         for stream in ["a", "b"] {
             let line = |index: i64| LogLine {
@@ -29,7 +30,7 @@ impl World {
             logs.write(LogBatch { group: GROUP.into(), stream: stream.into(), lines: (0..10).map(line).collect() });
         }
         logs.flush().await.unwrap();
-        Self { api: LogsApi { logs: Arc::new(logs), home: Home::default() }, _dir: dir }
+        Self { api: LogsApi::new(Arc::new(logs), Home::default(), clock, CancellationToken::new()), _dir: dir }
     }
 
     async fn call(&self, operation: &str, body: Value) -> Result<Value, WireError> {
@@ -119,7 +120,8 @@ async fn what_is_not_there_or_not_allowed_is_refused_as_aws_refuses_it() {
         ("FilterLogEvents", json!({ "logGroupName": GROUP, "limit": "x" }), "InvalidParameterException"),
         ("FilterLogEvents", json!({ "logGroupName": GROUP, "nextToken": "x" }), "InvalidParameterException"),
         ("DescribeLogStreams", json!({ "logGroupName": GROUP, "orderBy": "Size" }), "InvalidParameterException"),
-        ("PutLogEvents", json!({}), "UnknownOperationException"),
+        ("PutLogEvents", json!({}), "InvalidParameterException"),
+        ("CreateExportTask", json!({}), "UnknownOperationException"),
     ] {
         assert_eq!(world.call(operation, body.clone()).await.unwrap_err().code, code, "{operation} {body}");
     }

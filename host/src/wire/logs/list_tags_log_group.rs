@@ -1,0 +1,21 @@
+//! `ListTagsLogGroup` (<https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_ListTagsLogGroup.html>).
+
+use super::constraints::check_group_name;
+use super::{LogsApi, answer, parse, required};
+use crate::wire::codec::{Answer, Request};
+use crate::wire::error::WireError;
+use serde::Deserialize;
+use serde_json::json;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Input {
+    log_group_name: Option<String>,
+}
+
+pub(super) async fn handle(api: &LogsApi, request: &Request) -> Result<Answer, WireError> {
+    let input: Input = parse(request)?;
+    let name = required("logGroupName", input.log_group_name)?;
+    check_group_name("logGroupName", &name)?;
+    answer(&json!({ "tags": api.logs.group(&name).await?.tags }))
+}
