@@ -9,9 +9,13 @@
 //! Pure functions but for [`collect`], which waits for a body; time comes in as a number. Bounds: bodies are buffered up
 //! to the limit the caller gives. What is not a payload-2.0 document is a typed error that names the fault.
 
+mod prelude;
 mod request;
 mod response;
 
+pub use prelude::{
+    HTTP_INTEGRATION, MAX_PRELUDE_BYTES, StreamError, response_prelude, streamed_response, streaming_response,
+};
 pub use request::{event_request, request_event};
 pub use response::{event_response, response_event};
 
