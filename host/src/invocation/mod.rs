@@ -14,7 +14,9 @@ mod streaming;
 
 pub use crate::catalog::concurrency::ThrottleReason;
 pub use invoker::Invoker;
-pub use streaming::{Config, StreamEnd, StreamEnded, StreamHead, StreamedOutcome, StreamedResponse};
+pub use streaming::{
+    Config as StreamingConfig, StreamEnd, StreamEnded, StreamHead, StreamedOutcome, StreamedResponse, body_failure,
+};
 mod labels;
 
 use crate::ids::{FunctionRef, Version};

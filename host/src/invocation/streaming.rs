@@ -3,8 +3,9 @@
 //! An answer comes as soon as the response begins. Its body then carries what the guest makes, at the reader's pace, and ends in an
 //! error where the guest fails; [`StreamEnd`] tells afterwards how the invocation ended. Bounds: [`Config`].
 
-use super::{Body, FunctionError, Outcome, Response, STREAM_LIMIT_MB, StartKind, failure};
+use super::{Body, BodyError, FunctionError, Outcome, Response, STREAM_LIMIT_MB, StartKind, failure};
 use crate::ids::Version;
+use crate::sandbox::calls::response_stream::StreamTooLarge;
 use bytes::Bytes;
 use futures_channel::oneshot;
 use http_body_util::{BodyExt, Empty, Full, LengthLimitError, Limited};
@@ -106,15 +107,29 @@ impl StreamEnd {
     }
 }
 
-/// The failure that a response's body ended in where that was not the guest's own: it went past the limit.
-pub fn body_failure(error: &super::BodyError, config: Config) -> Option<FunctionError> {
-    error.is::<LengthLimitError>().then(|| failure::stream_too_large(config.max_response_bytes()))
+/// What it means for an invocation that its response's body ended in `error`.
+pub fn body_failure(error: &BodyError) -> FunctionError {
+    match error.downcast_ref::<StreamTooLarge>() {
+        Some(StreamTooLarge { limit_bytes }) => failure::stream_too_large(*limit_bytes),
+        None => FunctionError {
+            handled: false,
+            error_type: "Runtime.ExitError".into(),
+            error_message: format!("The response broke off: {error}"),
+            stack_trace: Vec::new(),
+        },
+    }
 }
 
 /// Ends `body` in an error at the limit of streams.
 pub(super) fn limited(body: Body, config: Config) -> Body {
-    let limit_bytes = usize::try_from(config.max_response_bytes()).unwrap_or(usize::MAX);
-    Limited::new(body, limit_bytes).boxed_unsync()
+    let limit_bytes = config.max_response_bytes();
+    let limited = Limited::new(body, usize::try_from(limit_bytes).unwrap_or(usize::MAX));
+    limited
+        .map_err(move |error| match error.is::<LengthLimitError>() {
+            true => StreamTooLarge { limit_bytes }.into(),
+            false => error,
+        })
+        .boxed_unsync()
 }
 
 /// What a function returned in one piece.

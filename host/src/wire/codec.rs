@@ -3,12 +3,20 @@
 use super::error::WireError;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Either, Full, Limited};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// An answer.
-pub type Answer = Response<Full<Bytes>>;
+pub type Answer = Response<AnswerBody>;
+
+/// What an answer carries: bytes, or a stream that is still being made.
+pub type AnswerBody = Either<Full<Bytes>, crate::invocation::Body>;
+
+/// The body of an answer that is there whole.
+pub fn whole(bytes: impl Into<Bytes>) -> AnswerBody {
+    Either::Left(Full::new(bytes.into()))
+}
 
 /// A request, read whole.
 #[derive(Debug)]
@@ -89,7 +97,7 @@ pub fn json_as(status: StatusCode, content_type: &'static str, body: &impl Seria
         tracing::error!(%error, "an answer could not be written");
         WireError::new(StatusCode::INTERNAL_SERVER_ERROR, "ServiceException", "The answer could not be written.")
     })?;
-    let mut answer = Response::new(Full::new(Bytes::from(text)));
+    let mut answer = Response::new(whole(text));
     *answer.status_mut() = status;
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     Ok(answer)
@@ -97,7 +105,7 @@ pub fn json_as(status: StatusCode, content_type: &'static str, body: &impl Seria
 
 /// An answer without a body.
 pub fn empty(status: StatusCode) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::new()));
+    let mut answer = Response::new(whole(Bytes::new()));
     *answer.status_mut() = status;
     answer
 }

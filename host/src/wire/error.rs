@@ -1,8 +1,7 @@
 //! The one translation into AWS errors: code, HTTP status and message, in the shape of the service's protocol.
 
-use bytes::Bytes;
+use super::codec::{Answer, whole};
 use http::{HeaderValue, Response, StatusCode, header};
-use http_body_util::Full;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -58,7 +57,7 @@ impl WireError {
     }
 
     /// Writes the error as `shape` has it.
-    pub fn into_response(self, shape: Shape) -> Response<Full<Bytes>> {
+    pub fn into_response(self, shape: Shape) -> Answer {
         let mut body: Map<String, Value> = self.members.into_iter().collect();
         match shape {
             Shape::RestJson => {
@@ -73,7 +72,7 @@ impl WireError {
                 body.insert("message".into(), self.message.into());
             }
         }
-        let mut response = Response::new(Full::new(Bytes::from(Value::Object(body).to_string())));
+        let mut response = Response::new(whole(Value::Object(body).to_string()));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         let content_type = match shape {

@@ -6,6 +6,7 @@
 pub mod codec;
 pub mod error;
 pub mod event_source_mappings;
+pub mod event_stream;
 pub mod lambda;
 pub mod logs;
 pub mod scheduler;

@@ -5,10 +5,8 @@ use super::error::{Shape, WireError};
 use super::{codec, event_source_mappings, lambda, logs, scheduler, sqs};
 use crate::listener::{self, BodyUnread, GuardedBody, Limits, Peer};
 use crate::triggers::queue::EventSourceMappings;
-use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_body::Body as _;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -47,7 +45,7 @@ impl Api {
         listener::serve_connections(listener, limits, handler, Arc::new(()), stop).await;
     }
 
-    async fn handle(&self, request: http::Request<Incoming>, _peer: Peer) -> Response<Full<Bytes>> {
+    async fn handle(&self, request: http::Request<Incoming>, _peer: Peer) -> Answer {
         let request_id = Uuid::new_v4();
         let (mut parts, body) = request.into_parts();
         parts.extensions.insert(request_id);

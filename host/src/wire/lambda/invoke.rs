@@ -3,13 +3,12 @@
 use super::constraints::{invalid, one_of};
 use super::{LambdaApi, target};
 use crate::invocation::{Invocation, PAYLOAD_LIMIT_BYTES, Payload, Response, Source};
-use crate::wire::codec::{self, Answer, Request};
+use crate::wire::codec::{self, Answer, Request, whole};
 use crate::wire::error::WireError;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
-use http_body_util::Full;
 use serde::de::IgnoredAny;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -17,7 +16,7 @@ use uuid::Uuid;
 /// The largest `X-Amz-Client-Context`, in base64.
 const CLIENT_CONTEXT_LIMIT_BYTES: usize = 3583;
 
-const TRACE_ID: &str = "x-amzn-trace-id";
+pub(super) const TRACE_ID: &str = "x-amzn-trace-id";
 
 pub(super) async fn handle(api: &LambdaApi, request: &Request, name: &str, id: Uuid) -> Result<Answer, WireError> {
     let target = target::qualified(api, name, request)?;
@@ -61,7 +60,7 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request, name: &str, id: U
         }
         Err(error) => (Bytes::from(error.to_document().to_string()), true),
     };
-    let mut answer = Answer::new(Full::new(body));
+    let mut answer = Answer::new(whole(body));
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if failed {
@@ -81,7 +80,7 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request, name: &str, id: U
 }
 
 /// The body, known to be JSON; none counts as `{}`.
-fn event(body: &Bytes) -> Result<Bytes, WireError> {
+pub(super) fn event(body: &Bytes) -> Result<Bytes, WireError> {
     if body.len() > PAYLOAD_LIMIT_BYTES {
         return Err(crate::invocation::InvokeError::PayloadTooLarge { size_bytes: body.len() }.into());
     }
@@ -97,7 +96,7 @@ fn event(body: &Bytes) -> Result<Bytes, WireError> {
     Ok(body.clone())
 }
 
-fn client_context(header: &str) -> Result<Arc<str>, WireError> {
+pub(super) fn client_context(header: &str) -> Result<Arc<str>, WireError> {
     let bad = |message: &str| WireError::bad_request("InvalidRequestContentException", message);
     if header.len() > CLIENT_CONTEXT_LIMIT_BYTES {
         return Err(bad("Client context must be at most 3583 bytes of base64."));

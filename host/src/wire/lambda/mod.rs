@@ -8,7 +8,7 @@
 //! Assumptions: the request was read whole, up to [`body_limit_bytes`]. The listener may put a [`uuid::Uuid`] into the
 //! request's extensions: it becomes the request id, and the listener puts the same one on errors (this module puts it
 //! on answers). Changing operations run in tasks of their own, so that a client that leaves does not cut one in half;
-//! `Invoke` ends with its client.
+//! `Invoke` ends with its client; `InvokeWithResponseStream` does until the response begins.
 
 mod aliases;
 mod concurrency;
@@ -22,6 +22,7 @@ mod error;
 mod get_account_settings;
 mod get_function;
 mod invoke;
+mod invoke_with_response_stream;
 mod list_functions;
 mod list_versions;
 mod package;

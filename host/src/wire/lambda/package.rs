@@ -4,13 +4,12 @@ use super::LambdaApi;
 use super::constraints::{invalid, unsupported};
 use super::error::not_found;
 use super::route::PACKAGE_BODY_LIMIT_BYTES;
-use crate::wire::codec::{Answer, Request};
+use crate::wire::codec::{Answer, Request, whole};
 use crate::wire::error::WireError;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use http_body_util::Full;
 use serde::Deserialize;
 
 /// Size of an uploaded package (Lambda quota: 50 MB).
@@ -94,7 +93,7 @@ pub(super) async fn serve(api: &LambdaApi, sha256: &str) -> Result<Answer, WireE
     let package = if known { api.catalog.parts.storage.blobs.get(sha256.to_owned()).await? } else { None };
     let package = package.ok_or_else(|| not_found("No function has this package.".to_owned()))?;
     let content_type = if package.starts_with(b"PK") { "application/zip" } else { "application/wasm" };
-    let mut answer = Response::new(Full::new(package));
+    let mut answer = Response::new(whole(package));
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     Ok(answer)
 }

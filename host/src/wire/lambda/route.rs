@@ -2,7 +2,7 @@
 
 use super::{
     LambdaApi, aliases, concurrency, create_alias, create_function, delete_function, get_account_settings,
-    get_function, invoke, list_functions, list_versions, package, provisioned_concurrency, publish_version,
+    get_function, invoke, invoke_with_response_stream, list_functions, list_versions, package, provisioned_concurrency, publish_version,
     update_alias, update_function_code, update_function_configuration,
 };
 use crate::invocation::PAYLOAD_LIMIT_BYTES;
@@ -53,6 +53,7 @@ pub(super) enum Route {
     DeleteProvisionedConcurrency(Name),
     GetAccountSettings,
     Invoke(Name),
+    InvokeWithResponseStream(Name),
     /// Where `GetFunction` sends those who want the package.
     GetPackage(String),
     /// One of Lambda's that Lamina does not have.
@@ -81,6 +82,9 @@ impl Route {
             ("PUT", ["2015-03-31", "functions", name, "aliases", alias]) => Self::UpdateAlias(own(name), own(alias)),
             ("DELETE", ["2015-03-31", "functions", name, "aliases", alias]) => Self::DeleteAlias(own(name), own(alias)),
             ("POST", ["2015-03-31", "functions", name, "invocations"]) => Self::Invoke(own(name)),
+            ("POST", ["2021-11-15", "functions", name, "response-streaming-invocations"]) => {
+                Self::InvokeWithResponseStream(own(name))
+            }
             ("PUT", ["2017-10-31", "functions", name, "concurrency"]) => Self::PutFunctionConcurrency(own(name)),
             ("DELETE", ["2017-10-31", "functions", name, "concurrency"]) => Self::DeleteFunctionConcurrency(own(name)),
             ("GET", ["2019-09-30", "functions", name, "concurrency"]) => Self::GetFunctionConcurrency(own(name)),
@@ -128,6 +132,7 @@ impl Route {
             | Self::GetProvisionedConcurrency(_)
             | Self::GetAccountSettings
             | Self::Invoke(_)
+            | Self::InvokeWithResponseStream(_)
             | Self::GetPackage(_)
             | Self::Unsupported(_) => false,
         }
@@ -158,6 +163,9 @@ impl Route {
             Self::DeleteProvisionedConcurrency(name) => provisioned_concurrency::delete(api, request, name).await,
             Self::GetAccountSettings => get_account_settings::handle(api),
             Self::Invoke(name) => invoke::handle(api, request, name, id).await,
+            Self::InvokeWithResponseStream(name) => {
+                invoke_with_response_stream::handle(api, request, name, id).await
+            }
             Self::GetPackage(sha256) => package::serve(api, sha256).await,
             Self::Unsupported(what) => Err(WireError::new(
                 StatusCode::NOT_FOUND,

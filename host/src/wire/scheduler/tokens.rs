@@ -2,11 +2,11 @@
 
 use super::constraints::{failed, length, pattern};
 use super::fault;
-use crate::wire::codec::{Answer, Request};
+use crate::wire::codec::{Answer, Request, whole};
 use crate::wire::error::WireError;
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Either};
 use lru::LruCache;
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -51,7 +51,8 @@ impl Tokens {
     /// Remembers a success.
     pub(super) fn remember(&self, token: String, request: &Request, answer: &Answer, now_ms: i64) {
         // A whole body gives its one frame at once.
-        let mut body = answer.body().clone();
+        let Either::Left(body) = answer.body() else { return };
+        let mut body = body.clone();
         let frame = futures_util::FutureExt::now_or_never(body.frame()).flatten();
         let body = frame.and_then(Result::ok).and_then(|frame| frame.into_data().ok()).unwrap_or_default();
         let call = Call { fingerprint: fingerprint(request), answered_at_ms: now_ms, body };
@@ -60,7 +61,7 @@ impl Tokens {
 }
 
 fn answer_of(body: Bytes) -> Answer {
-    let mut answer = Response::new(Full::new(body));
+    let mut answer = Response::new(whole(body));
     *answer.status_mut() = StatusCode::OK;
     answer.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
     answer
