@@ -541,10 +541,9 @@ impl Invoker {
         let ended = end.wait().await;
         abandon.disarm();
         Ok(match (whole, ended.error) {
-            (Ok(bytes), None) => outcome(
-                Ok(streaming::whole(bytes, StreamEnded { error: None, log_tail: ended.log_tail })),
-                None,
-            ),
+            (Ok(bytes), None) => {
+                outcome(Ok(streaming::whole(bytes, StreamEnded { error: None, log_tail: ended.log_tail })), None)
+            }
             (_, Some(error)) => outcome(Err(error), ended.log_tail),
             (Err(_), None) => return Err(InvokeError::Platform("a streamed invocation without an end".into())),
         })

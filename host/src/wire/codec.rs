@@ -3,19 +3,54 @@
 use super::error::WireError;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use http_body_util::{BodyExt, Either, Full, Limited};
+use http_body::{Frame, SizeHint};
+use http_body_util::{BodyExt, Full, Limited};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 /// An answer.
 pub type Answer = Response<AnswerBody>;
 
-/// What an answer carries: bytes, or a stream that is still being made.
-pub type AnswerBody = Either<Full<Bytes>, crate::invocation::Body>;
+/// What an answer carries.
+#[derive(Debug)]
+pub enum AnswerBody {
+    /// Bytes that are there whole.
+    Whole(Full<Bytes>),
+    /// A stream that is still being made.
+    Streamed(crate::invocation::Body),
+}
 
 /// The body of an answer that is there whole.
 pub fn whole(bytes: impl Into<Bytes>) -> AnswerBody {
-    Either::Left(Full::new(bytes.into()))
+    AnswerBody::Whole(Full::new(bytes.into()))
+}
+
+impl http_body::Body for AnswerBody {
+    type Data = Bytes;
+    type Error = crate::invocation::BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match self.get_mut() {
+            Self::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+            Self::Streamed(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(body) => body.is_end_stream(),
+            Self::Streamed(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(body) => body.size_hint(),
+            Self::Streamed(body) => body.size_hint(),
+        }
+    }
 }
 
 /// A request, read whole.

@@ -135,7 +135,8 @@ fn read_prelude(json: &[u8]) -> Result<Response<()>, HttpEventError> {
     *response.status_mut() = status;
     read_headers(prelude.headers.unwrap_or_default(), response.headers_mut()).map_err(invalid)?;
     for cookie in prelude.cookies.unwrap_or_default() {
-        let value = HeaderValue::try_from(cookie).map_err(|_| invalid("a cookie that is no header value".to_owned()))?;
+        let value =
+            HeaderValue::try_from(cookie).map_err(|_| invalid("a cookie that is no header value".to_owned()))?;
         response.headers_mut().append(SET_COOKIE, value);
     }
     if !response.headers().contains_key(CONTENT_TYPE) {
@@ -165,7 +166,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_prelude_is_read_wherever_it_is_cut() {
-        let whole: &'static [u8] = b"{\"statusCode\":201,\"headers\":{\"x-a\":\"1\"},\"cookies\":[\"a=1\",\"b=2\"]}\0\0\0\0\0\0\0\0\0body";
+        let whole: &'static [u8] =
+            b"{\"statusCode\":201,\"headers\":{\"x-a\":\"1\"},\"cookies\":[\"a=1\",\"b=2\"]}\0\0\0\0\0\0\0\0\0body";
         for cut in 0..whole.len() {
             let (one, two) = whole.split_at(cut);
             let response = streaming_response(HTTP_INTEGRATION, body(&[one, two])).await.unwrap();
@@ -180,24 +182,30 @@ mod tests {
 
     #[tokio::test]
     async fn a_prelude_that_is_none_is_refused() {
-        for pieces in [&[b"{}" as &[u8]][..], &[b"no\0\0\0\0\0\0\0\0"], &[b"{\"statusCode\":99}\0\0\0\0\0\0\0\0"], &[]] {
+        for pieces in [&[b"{}" as &[u8]][..], &[b"no\0\0\0\0\0\0\0\0"], &[b"{\"statusCode\":99}\0\0\0\0\0\0\0\0"], &[]]
+        {
             assert!(streaming_response(HTTP_INTEGRATION, body(pieces)).await.is_err());
         }
         let long: Bytes = vec![b' '; MAX_PRELUDE_BYTES + 1].into();
-        let error = streaming_response(HTTP_INTEGRATION, Full::new(long).map_err(|never| match never {}).boxed_unsync());
+        let error =
+            streaming_response(HTTP_INTEGRATION, Full::new(long).map_err(|never| match never {}).boxed_unsync());
         assert!(error.await.unwrap_err().to_string().contains("larger"));
     }
 
     #[tokio::test]
     async fn another_content_type_is_the_response_s() {
         let response = streaming_response("text/event-stream", body(&[b"a", b"b"])).await.unwrap();
-        assert_eq!((response.status(), &response.headers()[CONTENT_TYPE]), (StatusCode::OK, &HeaderValue::from_static("text/event-stream")));
+        assert_eq!(
+            (response.status(), &response.headers()[CONTENT_TYPE]),
+            (StatusCode::OK, &HeaderValue::from_static("text/event-stream"))
+        );
         assert_eq!(collect(response.into_body(), 100).await.unwrap(), "ab");
     }
 
     #[tokio::test]
     async fn a_head_survives_the_way_through_a_prelude() {
-        let response = Response::builder().status(418).header("set-cookie", "a=1").header("set-cookie", "b=2").header("x-a", "é");
+        let response =
+            Response::builder().status(418).header("set-cookie", "a=1").header("set-cookie", "b=2").header("x-a", "é");
         let parts = response.body(()).unwrap().into_parts().0;
         let prelude = response_prelude(&parts).unwrap();
         let read = streamed_response(HTTP_INTEGRATION, prelude).unwrap();

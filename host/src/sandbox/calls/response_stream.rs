@@ -49,7 +49,10 @@ enum Out {
     Nowhere,
     Gather(Option<Gathered>),
     /// The reader hears of the beginning, then gets the pieces.
-    Forward { begin: Option<oneshot::Sender<String>>, pieces: mpsc::Sender<Bytes> },
+    Forward {
+        begin: Option<oneshot::Sender<String>>,
+        pieces: mpsc::Sender<Bytes>,
+    },
 }
 
 impl Default for StreamSink {

@@ -12,7 +12,7 @@ use crate::invocation::http_event::response_prelude;
 use crate::invocation::{
     Body, FunctionError, Invocation, Payload, Source, StreamEnded, StreamHead, StreamedOutcome, body_failure,
 };
-use crate::wire::codec::{self, Answer, Request};
+use crate::wire::codec::{self, Answer, AnswerBody, Request};
 use crate::wire::error::WireError;
 use crate::wire::event_stream;
 use base64::Engine;
@@ -21,7 +21,7 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 use http::{HeaderValue, StatusCode, header};
 use http_body::Frame;
-use http_body_util::{BodyExt, Either, StreamBody};
+use http_body_util::{BodyExt, StreamBody};
 use std::convert::Infallible;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -54,7 +54,8 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request, name: &str, id: U
     let outcome = api.invoke.invoke_streamed(invocation).await?;
     let version = outcome.executed_version.to_string();
     let frames = StreamBody::new(messages(outcome));
-    let mut answer = Answer::new(Either::Right(frames.map_err(|never: Infallible| match never {}).boxed_unsync()));
+    let frames = frames.map_err(|never: Infallible| match never {}).boxed_unsync();
+    let mut answer = Answer::new(AnswerBody::Streamed(frames));
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(event_stream::CONTENT_TYPE));
     for (name, value) in [("x-amz-executed-version", Some(version.as_str())), (TRACE_ID, trace_id)] {

@@ -19,6 +19,7 @@ mod create_function;
 mod delete_function;
 mod describe;
 mod error;
+mod function_urls;
 mod get_account_settings;
 mod get_function;
 mod invoke;
@@ -43,6 +44,7 @@ use super::error::WireError;
 use crate::catalog::Catalog;
 use crate::invocation::Invoke;
 use crate::shutdown::{Phase, Shutdown};
+use crate::triggers::http::urls::Addresses;
 use futures_channel::oneshot;
 use http::{HeaderName, HeaderValue};
 use route::Route;
@@ -60,6 +62,8 @@ pub struct LambdaApi {
     pub catalog: Arc<Catalog>,
     /// Runs them.
     pub invoke: Arc<dyn Invoke>,
+    /// How function URLs are written.
+    pub urls: Addresses,
     /// Where changes run, so that the end of the daemon waits for them.
     pub shutdown: Shutdown,
 }

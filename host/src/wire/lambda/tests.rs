@@ -111,7 +111,8 @@ impl World {
         let answer: Answering = Box::new(|_| Ok(outcome(Ok(Response::Event(Bytes::from_static(b"1"))))));
         let recorder = Arc::new(Recorder { seen: Mutex::default(), answer: Mutex::new(answer) });
         let invoke: Arc<dyn Invoke> = Arc::clone(&recorder) as _;
-        Self { api: LambdaApi { catalog, invoke, shutdown: Shutdown::new() }, recorder, _dir: dir }
+        let urls = Addresses::new(&crate::triggers::http::urls::Config::default(), "us-east-1", 8080);
+        Self { api: LambdaApi { catalog, invoke, urls, shutdown: Shutdown::new() }, recorder, _dir: dir }
     }
 
     async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Got {

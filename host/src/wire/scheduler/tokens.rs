@@ -2,11 +2,11 @@
 
 use super::constraints::{failed, length, pattern};
 use super::fault;
-use crate::wire::codec::{Answer, Request, whole};
+use crate::wire::codec::{Answer, AnswerBody, Request, whole};
 use crate::wire::error::WireError;
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use http_body_util::{BodyExt, Either};
+use http_body_util::BodyExt;
 use lru::LruCache;
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -51,7 +51,7 @@ impl Tokens {
     /// Remembers a success.
     pub(super) fn remember(&self, token: String, request: &Request, answer: &Answer, now_ms: i64) {
         // A whole body gives its one frame at once.
-        let Either::Left(body) = answer.body() else { return };
+        let AnswerBody::Whole(body) = answer.body() else { return };
         let mut body = body.clone();
         let frame = futures_util::FutureExt::now_or_never(body.frame()).flatten();
         let body = frame.and_then(Result::ok).and_then(|frame| frame.into_data().ok()).unwrap_or_default();
