@@ -12,6 +12,7 @@ use crate::invocation::http_event::response_prelude;
 use crate::invocation::{
     Body, FunctionError, Invocation, Payload, Source, StreamEnded, StreamHead, StreamedOutcome, body_failure,
 };
+use crate::sandbox::calls::response_stream::StreamTooLarge;
 use crate::wire::codec::{self, Answer, AnswerBody, Request};
 use crate::wire::error::WireError;
 use crate::wire::event_stream;
@@ -114,7 +115,12 @@ async fn next_message(state: State) -> Option<(Bytes, State)> {
                     // The function hears that nobody reads on.
                     drop(body);
                     let ended = end.wait().await;
-                    complete(StreamEnded { error: Some(ended.error.unwrap_or(failure)), ..ended })
+                    // A limit explains what the function did after it.
+                    let error = match ended.error {
+                        Some(own) if !error.is::<StreamTooLarge>() => own,
+                        _ => failure,
+                    };
+                    complete(StreamEnded { error: Some(error), ..ended })
                 }
             },
         };
