@@ -12,6 +12,7 @@ use lamina::shutdown::Shutdown;
 use lamina::storage::Storage;
 use lamina::telemetry::logs::{self, LogStore};
 use lamina::telemetry::metrics::{self, Metrics};
+use lamina::triggers::http::urls::{self, Addresses};
 use lamina::triggers::queue::{self, EventSourceMappings, FunctionDirectory};
 use lamina::triggers::schedule::{self, Scheduler};
 use lamina::wire::codec::Request;
@@ -108,7 +109,12 @@ async fn api(dir: &std::path::Path) -> anyhow::Result<Api> {
     };
     let mappings = EventSourceMappings::start(parts, queue::Options::default(), shutdown.clone()).await?;
     Ok(Api {
-        lambda: LambdaApi { catalog, invoke, shutdown },
+        lambda: LambdaApi {
+            catalog,
+            invoke,
+            urls: Addresses::new(&urls::Config::default(), &home.region, 8080),
+            shutdown,
+        },
         sqs: SqsApi::new(Arc::clone(&storage.queues), Arc::clone(&clock), home.clone(), CancellationToken::new()),
         mappings,
         scheduler: SchedulerApi::new(scheduler),

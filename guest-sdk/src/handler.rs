@@ -5,7 +5,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Context, Error};
+use crate::{Context, Error, ResponseStream};
 
 /// An event or a response as bytes, taken and given as they are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -83,6 +83,30 @@ where
 {
     fn call(&self, event: Vec<u8>, context: Context) -> Result<Vec<u8>, Error> {
         self(E::from_event(event)?, context).map_err(Into::into)?.into_response()
+    }
+}
+
+impl<F, E, X> EventHandler<(E, ResponseStream)> for F
+where
+    F: Fn(E, ResponseStream) -> Result<(), X>,
+    E: FromEvent,
+    X: Into<Error>,
+{
+    fn call(&self, event: Vec<u8>, _: Context) -> Result<Vec<u8>, Error> {
+        self(E::from_event(event)?, ResponseStream::new()).map_err(Into::into)?;
+        Ok(Vec::new())
+    }
+}
+
+impl<F, E, X> EventHandler<(E, Context, ResponseStream)> for F
+where
+    F: Fn(E, Context, ResponseStream) -> Result<(), X>,
+    E: FromEvent,
+    X: Into<Error>,
+{
+    fn call(&self, event: Vec<u8>, context: Context) -> Result<Vec<u8>, Error> {
+        self(E::from_event(event)?, context, ResponseStream::new()).map_err(Into::into)?;
+        Ok(Vec::new())
     }
 }
 
@@ -164,6 +188,27 @@ mod tests {
         assert_eq!(call(double, b" 21 ").unwrap(), b"42");
         assert_eq!(call(whose, b"null").unwrap(), b"\"r-9\"");
         assert_eq!(call(reversed, b"\xff\x00").unwrap(), b"\x00\xff");
+    }
+
+    #[test]
+    fn handlers_may_stream_with_or_without_context() {
+        use std::io::Write as _;
+        fn words(words: Vec<String>, mut out: ResponseStream) -> Result<(), Error> {
+            out.begin("text/plain")?;
+            Ok(words.iter().try_for_each(|word| writeln!(out, "{word}"))?)
+        }
+        fn headed(_: (), context: Context, mut out: ResponseStream) -> Result<(), Error> {
+            out.with_head(201, [("x-a", "1"), ("Set-Cookie", "a=1"), ("set-cookie", "b=2")])?;
+            assert_eq!(out.begin("text/plain").unwrap_err().kind(), std::io::ErrorKind::AlreadyExists);
+            Ok(out.write_all(context.request_id.as_bytes())?)
+        }
+        assert_eq!(call(words, br#"["a","b"]"#).unwrap(), b"");
+        assert_eq!(crate::stream::sink::take(), Some(("text/plain".to_owned(), b"a\nb\n".to_vec())));
+        call(headed, b"null").unwrap();
+        let (content_type, bytes) = crate::stream::sink::take().unwrap();
+        assert_eq!(content_type, "application/vnd.awslambda.http-integration-response");
+        let head = br#"{"cookies":["a=1","b=2"],"headers":{"x-a":"1"},"statusCode":201}"#;
+        assert_eq!(bytes, [&head[..], &[0; 8], b"r-9"].concat());
     }
 
     #[test]

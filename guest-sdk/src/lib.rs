@@ -24,6 +24,7 @@
 //! - A handler's `Err` is a failed invocation, answered as Lambda's error document; the environment lives on.
 //!   A panic is written to the function's log and traps; the environment ends with it.
 //! - `log` and `tracing` output, and everything printed to stderr, is the function's log.
+//! - A handler that takes a [`ResponseStream`] writes its response in pieces, which leave while it runs.
 //! - Off wasm the attributes only check the signature: call the handler, or use [`testing`].
 //!
 //! Not for `wasm32-unknown-unknown`: deadlines, logs and `/tmp` need WASI.
@@ -39,6 +40,7 @@ mod context;
 mod error;
 mod handler;
 mod logging;
+mod stream;
 pub mod testing;
 
 #[doc(hidden)]
@@ -56,6 +58,7 @@ pub use handler::{EventHandler, FromEvent, IntoResponse, Raw};
 pub use lamina_macros::http;
 pub use lamina_macros::{handler, init};
 pub use logging::request_id;
+pub use stream::ResponseStream;
 
 /// Typed AWS events, from the `aws_lambda_events` crate.
 #[cfg(feature = "events")]

@@ -55,6 +55,28 @@ pub fn invoke_with<Args>(handler: impl EventHandler<Args>, event: Value, context
     serde_json::from_slice(&response).map_err(|error| Error::new(Error::MARSHAL, error.to_string()))
 }
 
+/// What a handler streamed.
+#[cfg(not(target_family = "wasm"))]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Streamed {
+    /// As the handler called it.
+    pub content_type: String,
+    /// All pieces together.
+    pub bytes: Vec<u8>,
+}
+
+/// Runs an event handler that streams its response, on `event` in the default [`context`]; `None` if it wrote nothing.
+///
+/// # Errors
+/// What ends the stream in an error.
+#[cfg(not(target_family = "wasm"))]
+pub fn stream<Args>(handler: impl EventHandler<Args>, event: Value) -> Result<Option<Streamed>, Error> {
+    // What an earlier test left.
+    let _ = crate::stream::sink::take();
+    handler.call(event.to_string().into_bytes(), context().build())?;
+    Ok(crate::stream::sink::take().map(|(content_type, bytes)| Streamed { content_type, bytes }))
+}
+
 /// Runs an HTTP handler on `request` in the default [`context`] and collects the response's body.
 ///
 /// # Errors

@@ -28,6 +28,7 @@ pub use resources::{
 };
 
 use crate::ids::Home;
+use crate::invocation::StreamingConfig;
 use crate::triggers::http::RouteConfig;
 use crate::{catalog, sandbox, shutdown, storage, telemetry, triggers};
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,10 @@ pub struct Config {
     pub concurrency: catalog::Config,
     /// The HTTP trigger.
     pub http: triggers::http::Config,
+    /// Function URLs.
+    pub function_urls: triggers::http::urls::Config,
+    /// Responses that stream.
+    pub response_streaming: StreamingConfig,
     /// The scheduler.
     pub scheduler: triggers::schedule::Config,
     /// Event source mappings, all together.
@@ -296,6 +301,8 @@ impl Config {
             ("sandbox", self.sandbox == other.sandbox),
             ("concurrency", self.concurrency == other.concurrency),
             ("http", self.http == other.http),
+            ("function_urls", self.function_urls == other.function_urls),
+            ("response_streaming", self.response_streaming == other.response_streaming),
             ("scheduler", self.scheduler == other.scheduler),
             ("event_source_mappings", self.event_source_mappings == other.event_source_mappings),
             ("logs", self.logs == other.logs),

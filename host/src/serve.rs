@@ -18,6 +18,7 @@ use crate::shutdown::{self, Ending, Phase, Shutdown};
 use crate::storage::{self, Storage};
 use crate::telemetry::logs::LogStore;
 use crate::telemetry::metrics::Metrics;
+use crate::triggers::http::urls::{Addresses, FunctionUrls, NoCredentials};
 use crate::triggers::http::{Router, Trigger};
 use crate::triggers::queue::{self, EventSourceMappings};
 use crate::triggers::schedule::{self, Scheduler};
@@ -114,12 +115,9 @@ pub async fn run(config: Config, reload: Arc<Reload>, announce: &Announce) -> Re
     let base = Base::open(&config).await?;
     let shutdown = base.shutdown.clone();
 
-    let invoker: Arc<dyn Invoke> = Arc::new(Invoker::new(
-        Arc::clone(&base.catalog),
-        Arc::clone(&base.logs),
-        Arc::clone(&base.clock),
-        shutdown.clone(),
-    ));
+    let invoker =
+        Invoker::new(Arc::clone(&base.catalog), Arc::clone(&base.logs), Arc::clone(&base.clock), shutdown.clone());
+    let invoker: Arc<dyn Invoke> = Arc::new(invoker.with_streaming(config.response_streaming));
     base.spawn_housekeeping();
     let admin = admin::Admin::new(Arc::clone(&base.metrics), shutdown.clone());
     shutdown.spawn(Phase::Flush, "admin", Arc::clone(&admin).serve(admin_listener, shutdown.token(Phase::Flush)));
@@ -137,8 +135,15 @@ pub async fn run(config: Config, reload: Arc<Reload>, announce: &Announce) -> Re
     // Declared functions are there before their routes are served.
     reconciler.apply(&config).await?.log();
 
+    let http_port = http_listener.local_addr().map_or(config.listen.http_addr.port(), |address| address.port());
+    let url_addresses = Addresses::new(&config.function_urls, &config.home.region, http_port);
     let trigger = Trigger {
         router,
+        urls: Some(FunctionUrls {
+            addresses: url_addresses.clone(),
+            directory: Arc::new(ports::Urls(Arc::clone(&base.catalog))),
+            authorizer: Arc::new(NoCredentials),
+        }),
         invoke: Arc::clone(&invoker),
         config: config.http.clone(),
         metrics: Arc::new(observers::Http(Arc::clone(&base.metrics))),
@@ -151,7 +156,12 @@ pub async fn run(config: Config, reload: Arc<Reload>, announce: &Announce) -> Re
     });
     let sqs = SqsApi::new(Arc::clone(&base.storage.queues), Arc::clone(&base.clock), config.home(), intake.clone());
     let api = Arc::new(Api {
-        lambda: LambdaApi { catalog: Arc::clone(&base.catalog), invoke: invoker, shutdown: shutdown.clone() },
+        lambda: LambdaApi {
+            catalog: Arc::clone(&base.catalog),
+            invoke: invoker,
+            urls: url_addresses,
+            shutdown: shutdown.clone(),
+        },
         sqs,
         mappings,
         scheduler: SchedulerApi::new(scheduler),

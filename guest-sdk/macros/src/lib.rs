@@ -16,9 +16,11 @@ use syn::{Error, FnArg, Ident, ItemFn, parse_macro_input, spanned::Spanned};
 /// `fn(event: E) -> Result<R, X>` or `fn(event: E, ctx: Context) -> Result<R, X>`, where `E` is
 /// `serde::de::DeserializeOwned` or `lamina::Raw`, `R` is `serde::Serialize` or `lamina::Raw`, and
 /// `X` converts into `lamina::Error`. One to a crate.
+///
+/// A handler whose last parameter is a `lamina::ResponseStream` writes its response there, and returns `Result<(), X>`.
 #[proc_macro_attribute]
 pub fn handler(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    attribute("handler", arguments.into(), parse_macro_input!(item as ItemFn), 1..=2, |name| Exports {
+    attribute("handler", arguments.into(), parse_macro_input!(item as ItemFn), 1..=3, |name| Exports {
         wasm: quote! {
             impl ::lamina::__rt::event::Guest for Function {
                 fn handle(
@@ -140,7 +142,9 @@ fn check(
     }
     if !inputs.contains(&signature.inputs.len()) {
         let expected = match attribute {
-            "handler" => "`fn(event: E) -> Result<R, Error>` or `fn(event: E, ctx: Context) -> Result<R, Error>`",
+            "handler" => {
+                "`fn(event: E) -> Result<R, Error>`, optionally with `ctx: Context` and `out: ResponseStream` behind the event"
+            }
             "http" => {
                 "`fn(request: http::Request<B>) -> Result<http::Response<C>, Error>`, \
                  optionally with `ctx: Context` as second argument"

@@ -79,6 +79,9 @@ impl Catalog {
             if view.records.provisioned.contains_key(&qualifier) {
                 changes.push(Change::DeleteProvisioned(name.clone(), qualifier));
             }
+            if view.records.urls.contains_key(&Some(alias.clone())) {
+                changes.push(Change::DeleteUrl(name.clone(), Some(alias.clone())));
+            }
             if view.records.aliases.contains_key(alias) {
                 changes.push(Change::DeleteAlias(name.clone(), alias.clone()));
             }

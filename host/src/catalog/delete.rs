@@ -13,6 +13,7 @@ impl Catalog {
         let _changing = function.changing.lock().await;
         self.parts.storage.functions.commit(vec![Change::DeleteFunction(name.clone())]).await?;
         self.functions.remove_if(name, |_, held| Arc::ptr_eq(held, &function));
+        self.forget_urls(&function.view());
         function.view().retire_all();
         self.parts.metrics.invocations.forget_function(name);
         self.recount();

@@ -18,6 +18,7 @@ mod publish;
 mod reserved;
 pub mod settings;
 pub mod split;
+mod urls;
 mod view;
 
 pub use aliases::AliasChange;
@@ -25,13 +26,14 @@ pub use code::{CodeUpdate, NewFunction, Precondition};
 pub use live::{LiveProvisioned, LiveVersion, ProvisionedStatus, Target};
 pub use provision::Provisioner;
 pub use settings::Settings;
+pub use urls::UrlChange;
 pub use view::View;
 
 use crate::clock::SharedClock;
 use crate::ids::{FunctionName, FunctionRef, Home, Qualifier, Version};
 use crate::sandbox::{DeployError, Host};
 use crate::storage::Storage;
-use crate::storage::functions::{Change, FunctionRecord, VersionRecord};
+use crate::storage::functions::{Change, FunctionRecord, UrlRecord, VersionRecord};
 use crate::telemetry::metrics::Metrics;
 use arc_swap::ArcSwap;
 use concurrency::{AccountConcurrency, FunctionConcurrency};
@@ -55,6 +57,9 @@ pub enum Error {
         /// What was asked for.
         arn: String,
     },
+    /// No URL is configured there. The caller's fault.
+    #[error("The resource you requested does not exist.")]
+    UrlNotFound,
     /// No provisioned concurrency is configured there. The caller's fault.
     #[error("No Provisioned Concurrency Config found for this function")]
     ProvisionedNotFound,
@@ -138,6 +143,8 @@ pub struct Catalog {
     pub(crate) parts: Parts,
     account: Arc<AccountConcurrency>,
     functions: DashMap<FunctionName, Arc<Function>>,
+    /// Function URLs by their ids.
+    urls: DashMap<String, Arc<UrlRecord>>,
     /// Held while concurrency is moved between functions, and while functions come and go.
     accounts: Mutex<()>,
     /// Held shared while blobs are put and referred to, exclusively while unreferenced ones are removed.
@@ -154,6 +161,7 @@ impl Catalog {
             parts,
             account: AccountConcurrency::new(config.ceiling, config.unreserved_minimum),
             functions: DashMap::new(),
+            urls: DashMap::new(),
             accounts: Mutex::default(),
             blobs: RwLock::default(),
             provisioning: Arc::default(),
@@ -163,6 +171,7 @@ impl Catalog {
             let concurrency = FunctionConcurrency::new(Arc::clone(&catalog.account));
             match View::build(&catalog, records, None) {
                 Ok(view) => {
+                    catalog.publish_urls(None, &view);
                     let function = catalog.insertable(name.clone(), concurrency, view);
                     catalog.functions.insert(name, function);
                 }
@@ -273,6 +282,7 @@ impl Catalog {
         view.publish_limits(&function.concurrency);
         let view = Arc::new(view);
         function.view.store(Arc::clone(&view));
+        self.publish_urls(Some(&current), &view);
         current.retire(&view);
         self.provisioning.notify_one();
         Ok(answer)

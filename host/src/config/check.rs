@@ -107,6 +107,10 @@ fn sections(config: &Config, report: Report<'_>) {
     if let Err(error) = config.http.check() {
         report(&format!("http.{}", error.key), format!("{}: {}", error.value, error.fault), None);
     }
+    for (key, fault) in config.function_urls.check() {
+        report(&format!("function_urls.{key}"), fault, None);
+    }
+    within(report, "response_streaming.max_response_mb", config.response_streaming.max_response_mb, 1..=1 << 20);
     if let Err(error) = config.scheduler.check() {
         report(&format!("scheduler.{}", error.key), format!("{}: must be from 1 to 1000000", error.value), None);
     }

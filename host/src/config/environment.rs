@@ -25,6 +25,8 @@ pub(super) fn apply(
     section.overlay("sandbox", &mut config.sandbox);
     section.overlay("concurrency", &mut config.concurrency);
     section.overlay("http", &mut config.http);
+    section.overlay("function_urls", &mut config.function_urls);
+    section.overlay("response_streaming", &mut config.response_streaming);
     section.overlay("scheduler", &mut config.scheduler);
     section.overlay("event_source_mappings", &mut config.event_source_mappings);
     section.overlay("logs", &mut config.logs);

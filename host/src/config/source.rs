@@ -130,6 +130,8 @@ pub(super) fn keys_of(shape: &str) -> Option<&'static [&'static str]> {
         "sandbox" => fields_of::<sandbox::Config>(),
         "concurrency" => fields_of::<catalog::Config>(),
         "http" => fields_of::<triggers::http::Config>(),
+        "function_urls" => fields_of::<triggers::http::urls::Config>(),
+        "response_streaming" => fields_of::<crate::invocation::StreamingConfig>(),
         "scheduler" => fields_of::<triggers::schedule::Config>(),
         "event_source_mappings" => fields_of::<EventSourceMappingsConfig>(),
         "logs" => fields_of::<telemetry::logs::Config>(),

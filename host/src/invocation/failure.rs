@@ -58,9 +58,20 @@ pub(super) fn function_error(failure: Failure, request_id: Uuid, limits: Limits)
             ),
             stack_trace: Vec::new(),
         },
+        Failure::StreamTooLarge { limit_bytes } => stream_too_large(limit_bytes),
         Failure::NoResponse(reason) => from_document(&reason)
             .unwrap_or_else(|| cut_off("Runtime.NoResponse", format!("The guest gave no response: {reason}"))),
         Failure::Host(reason) => cut_off("Runtime.Unknown", reason),
+    }
+}
+
+/// A streamed response that went past the limit of streams.
+pub(super) fn stream_too_large(limit_bytes: u64) -> FunctionError {
+    FunctionError {
+        handled: false,
+        error_type: "Function.ResponseSizeTooLarge".into(),
+        error_message: format!("Response payload size exceeded maximum streamed payload size ({limit_bytes} bytes)."),
+        stack_trace: Vec::new(),
     }
 }
 

@@ -9,11 +9,15 @@
 //! Pure functions but for [`collect`], which waits for a body; time comes in as a number. Bounds: bodies are buffered up
 //! to the limit the caller gives. What is not a payload-2.0 document is a typed error that names the fault.
 
+mod prelude;
 mod request;
 mod response;
 
+pub use prelude::{
+    HTTP_INTEGRATION, MAX_PRELUDE_BYTES, StreamError, response_prelude, streamed_response, streaming_response,
+};
 pub use request::{event_request, request_event};
-pub use response::{event_response, response_event};
+pub use response::{event_response, response_event, url_response};
 
 use super::{Body, BodyError};
 use bytes::{Bytes, BytesMut};
@@ -38,6 +42,32 @@ pub struct RouteContext {
     pub source_ip: String,
     /// When the request arrived, in milliseconds since the Unix epoch.
     pub received_ms: i64,
+    /// The function URL, where the request came to one.
+    pub url: Option<UrlContext>,
+}
+
+/// What an event tells about a function URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UrlContext {
+    /// Its id.
+    pub url_id: String,
+    /// Its host name.
+    pub domain_name: String,
+    /// Who signed the request; `None` where it is open to everybody.
+    pub caller: Option<Caller>,
+}
+
+/// Who signed a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The key's id.
+    pub access_key: String,
+    /// Twelve digits.
+    pub account_id: String,
+    /// The principal's unique id.
+    pub caller_id: String,
+    /// The principal's ARN.
+    pub user_arn: String,
 }
 
 /// A document that is not what payload 2.0 asks for.

@@ -6,7 +6,8 @@
 use super::failure::{self, Limits};
 use super::http_event::{self, CollectError};
 use super::record::{self, Record};
-use super::streamed::{self, Broken};
+use super::streamed::{self, Broken, NoteOnDrop};
+use super::streaming::{self, StreamEnd, StreamEnded, StreamHead, StreamedOutcome, StreamedResponse};
 use super::{
     Body, FunctionError, HttpPayload, Invocation, Invoke, InvokeError, Outcome, PAYLOAD_LIMIT_BYTES, Payload, Response,
     Source, StartKind, ThrottleReason, http_context,
@@ -14,6 +15,7 @@ use super::{
 use crate::catalog::concurrency::Permit;
 use crate::catalog::{self, Catalog, Function, Target};
 use crate::clock::SharedClock;
+use crate::sandbox::calls::response_stream::{Gathered, PIECES, StreamSink};
 use crate::sandbox::environment::HttpResponse;
 use crate::sandbox::pool::{Lease, StartFailure};
 use crate::sandbox::{Failure, StartError};
@@ -26,6 +28,7 @@ use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use wasmtime_wasi_http::WasiBody;
@@ -36,6 +39,7 @@ pub struct Invoker {
     logs: Arc<LogStore>,
     clock: SharedClock,
     shutdown: Shutdown,
+    streaming: streaming::Config,
 }
 
 /// The guest's input, in the form its kind takes.
@@ -71,16 +75,74 @@ impl Invoke for Invoker {
     fn invoke(&self, invocation: Invocation) -> BoxFuture<'_, Result<Outcome, InvokeError>> {
         Box::pin(Invoker::invoke(self, invocation))
     }
+
+    fn invoke_streamed(&self, invocation: Invocation) -> BoxFuture<'_, Result<StreamedOutcome, InvokeError>> {
+        Box::pin(Invoker::invoke_streamed(self, invocation))
+    }
+}
+
+/// An invocation that has what it needs to run, or failed before its guest was called.
+#[expect(clippy::large_enum_variant, reason = "it lives for one match; a box would cost each invocation an allocation")]
+enum Begun {
+    Ready { target: Arc<Target>, admitted: Admitted, input: Input, call: Call, answers_http: bool },
+    Failed(Outcome),
 }
 
 impl Invoker {
     /// An invoker of the functions in `catalog`.
     pub fn new(catalog: Arc<Catalog>, logs: Arc<LogStore>, clock: SharedClock, shutdown: Shutdown) -> Self {
-        Self { catalog, logs, clock, shutdown }
+        Self { catalog, logs, clock, shutdown, streaming: streaming::Config::default() }
+    }
+
+    /// The same with other limits of streamed responses.
+    pub fn with_streaming(self, streaming: streaming::Config) -> Self {
+        Self { streaming, ..self }
     }
 
     /// Runs one invocation to its answer. See [`Invoke::invoke`].
     pub async fn invoke(&self, invocation: Invocation) -> Result<Outcome, InvokeError> {
+        let (target, admitted, input, call, answers_http) = match self.begin(invocation).await? {
+            Begun::Ready { target, admitted, input, call, answers_http } => {
+                (target, admitted, input, call, answers_http)
+            }
+            Begun::Failed(outcome) => return Ok(outcome),
+        };
+        match input {
+            Input::Event(event) => self.handle_event(target, admitted, event, &call, answers_http).await,
+            Input::Request(request) => {
+                let (outcome, _) = self.serve(target, admitted, *request, call).await?;
+                if answers_http { Ok(outcome) } else { Ok(buffered(outcome).await) }
+            }
+        }
+    }
+
+    /// Runs one invocation whose response streams. See [`Invoke::invoke_streamed`].
+    pub async fn invoke_streamed(&self, invocation: Invocation) -> Result<StreamedOutcome, InvokeError> {
+        let (target, admitted, input, call) = match self.begin(invocation).await? {
+            Begun::Ready { target, admitted, input, call, .. } => (target, admitted, input, call),
+            Begun::Failed(outcome) => return Ok(StreamedOutcome::whole(outcome)),
+        };
+        match input {
+            Input::Event(event) if target.version.record.code.kind == GuestKind::Event => {
+                self.stream_event(target, admitted, event, call).await
+            }
+            Input::Event(event) => {
+                Ok(StreamedOutcome::whole(self.handle_event(target, admitted, event, &call, false).await?))
+            }
+            Input::Request(request) => {
+                let (outcome, end) = self.serve(target, admitted, *request, call).await?;
+                let mut streamed = StreamedOutcome::whole(outcome);
+                if let Ok(response) = streamed.result {
+                    let body = streaming::limited(response.body, self.streaming);
+                    streamed.result = Ok(StreamedResponse { body, end, ..response });
+                }
+                Ok(streamed)
+            }
+        }
+    }
+
+    /// Resolves and admits.
+    async fn begin(&self, invocation: Invocation) -> Result<Begun, InvokeError> {
         let Invocation { target, payload, request_id, source, trace_id, client_context, tail_log } = invocation;
         let call = Call { request_id, source, trace_id, client_context, tail_log };
         let headers = match &payload {
@@ -94,23 +156,15 @@ impl Invoker {
         let kind = target.version.record.code.kind;
         let answers_http = matches!(payload, Payload::Http(_));
         let input = self.input(kind, payload, request_id).await?;
-        let admitted = match self.admit(&function, &target).await {
-            Ok(admitted) => admitted,
+        match self.admit(&function, &target).await {
+            Ok(admitted) => Ok(Begun::Ready { target, admitted, input, call, answers_http }),
             Err(NotStarted::Refused(error)) => {
                 if let InvokeError::Throttled(reason) = error {
                     target.series.function().throttle(reason.into());
                 }
-                return Err(error);
+                Err(error)
             }
-            Err(NotStarted::InitFailed(failure)) => return self.init_failed(&target, &call, failure),
-        };
-        match input {
-            Input::Event(event) => self.handle_event(target, admitted, event, kind, &call).await,
-            Input::Request(request) if answers_http => self.serve(target, admitted, *request, call).await,
-            Input::Request(request) => {
-                let outcome = self.serve(target, admitted, *request, call).await?;
-                Ok(buffered(outcome).await)
-            }
+            Err(NotStarted::InitFailed(failure)) => self.init_failed(&target, &call, failure).map(Begun::Failed),
         }
     }
 
@@ -226,20 +280,37 @@ impl Invoker {
         target: Arc<Target>,
         admitted: Admitted,
         event: Bytes,
-        kind: GuestKind,
         call: &Call,
+        answers_http: bool,
     ) -> Result<Outcome, InvokeError> {
         let Admitted { mut lease, permit, start, init_duration } = admitted;
         let Some(worker) = lease.worker() else {
             return Err(InvokeError::Platform("a lease without environment".into()));
         };
+        let kind = target.version.record.code.kind;
         let limits = target.version.limits;
         let started_ms = self.clock.now_ms();
         let started = Instant::now();
         set_context(&mut worker.context, &target, call, started_ms);
+        let mut gathered = None;
         let answered = match kind {
             GuestKind::Command => worker.environment.run(event, limits).await,
-            _ => worker.environment.handle(&event, &worker.context, limits).await,
+            _ => {
+                worker.environment.stream_to(StreamSink::gather(PAYLOAD_LIMIT_BYTES as u64));
+                let returned = worker.environment.handle(&event, &worker.context, limits).await;
+                gathered = worker.environment.end_stream().into_gathered();
+                match returned {
+                    Err(Failure::StreamTooLarge { .. }) => {
+                        Err(Failure::ResponseTooLarge { size_bytes: PAYLOAD_LIMIT_BYTES.saturating_add(1) })
+                    }
+                    Ok(last) if let Some(gathered) = &mut gathered => {
+                        let mut bytes = std::mem::take(&mut gathered.bytes);
+                        bytes.extend_from_slice(&last);
+                        Ok(bytes)
+                    }
+                    returned => returned,
+                }
+            }
         };
         let duration = started.elapsed();
         let answered = answered.and_then(|response| match response.len() {
@@ -269,7 +340,12 @@ impl Invoker {
         self.give_back(lease, start, keep);
         drop(permit);
         let result = match (answered, error) {
-            (Ok(response), _) => Ok(Response::Event(response.into())),
+            (Ok(response), _) => match gathered.filter(|_| answers_http) {
+                Some(Gathered { content_type, .. }) => http_event::streamed_response(&content_type, response.into())
+                    .map(|response| Response::Http(Box::new(response)))
+                    .map_err(|error| unhandled("Runtime.InvalidResponse", error.to_string())),
+                None => Ok(Response::Event(response.into())),
+            },
             (Err(_), Some(error)) => Err(error),
             (Err(_), None) => return Err(InvokeError::Platform("a failure without words".into())),
         };
@@ -290,12 +366,12 @@ impl Invoker {
         admitted: Admitted,
         request: http::Request<Body>,
         call: Call,
-    ) -> Result<Outcome, InvokeError> {
+    ) -> Result<(Outcome, StreamEnd), InvokeError> {
         let Admitted { mut lease, permit, start, init_duration } = admitted;
         let (respond, head) = oneshot::channel();
-        let (report_end, end) = oneshot::channel::<(Failure, Option<Vec<u8>>)>();
+        let (report_end, end) = StreamEnd::channel();
         let limits = target.version.limits;
-        let (request_id, tail_log) = (call.request_id, call.tail_log);
+        let request_id = call.request_id;
         let executed_version = target.version.record.version;
         let words = self::limits(&target);
         let started = Instant::now();
@@ -338,9 +414,8 @@ impl Invoker {
             }
             give_back(&catalog, lease, start, served.is_ok());
             drop(permit);
-            let failure = served.err().unwrap_or_else(|| Failure::NoResponse("it returned without one".into()));
-            // Nobody listens once the head is out.
-            let _ = report_end.send((failure, log_tail));
+            // Where nobody streams the response, nobody listens once its head is out.
+            let _ = report_end.send(StreamEnded { error, log_tail });
         };
         let abandon = abandoned.drop_guard();
         self.shutdown.spawn(Phase::Intake, "http-invocation", task);
@@ -350,27 +425,129 @@ impl Invoker {
             // The guest ended first: the task knows how.
             Err(_) => Err(Failure::Host("the invocation was cut off".into())),
         };
-        let mut log_tail = None;
-        let result = match answered {
+        let outcome = |result, log_tail| Outcome {
+            executed_version,
+            result,
+            start,
+            duration: started.elapsed(),
+            init_duration,
+            log_tail,
+        };
+        let failure = match answered {
             Ok(response) => {
                 abandon.disarm();
                 let response = response.map(|body| streamed::body(body, broken));
-                Ok(Response::Http(Box::new(response)))
+                return Ok((outcome(Ok(Response::Http(Box::new(response))), None), end));
             }
-            Err(failure) => {
-                let ended = end.await.ok();
-                abandon.disarm();
-                let own_words = matches!(failure, Failure::NoResponse(_));
-                let (failure, tail) = match ended {
-                    Some((_, tail)) if own_words => (failure, tail),
-                    Some((failure, tail)) => (failure, tail),
-                    None => (failure, None),
-                };
-                log_tail = tail.filter(|_| tail_log);
-                Err(failure::function_error(failure, request_id, words))
-            }
+            Err(failure) => failure,
         };
-        Ok(Outcome { executed_version, result, start, duration: started.elapsed(), init_duration, log_tail })
+        let ended = end.wait().await;
+        abandon.disarm();
+        let error = match ended.error {
+            Some(error) if !matches!(failure, Failure::NoResponse(_)) => error,
+            None if !matches!(failure, Failure::NoResponse(_)) => {
+                let silent = Failure::NoResponse("it returned without one".into());
+                failure::function_error(silent, request_id, words)
+            }
+            _ => failure::function_error(failure, request_id, words),
+        };
+        Ok((outcome(Err(error), ended.log_tail), StreamEnd::channel().1))
+    }
+
+    /// Runs an event function in a task of its own and answers when its response begins.
+    async fn stream_event(
+        &self,
+        target: Arc<Target>,
+        admitted: Admitted,
+        event: Bytes,
+        call: Call,
+    ) -> Result<StreamedOutcome, InvokeError> {
+        let Admitted { mut lease, permit, start, init_duration } = admitted;
+        let (begin, begun) = oneshot::channel();
+        let (pieces, reader) = mpsc::channel(PIECES.saturating_add(1));
+        // A place for what the function returns: it has ended by then and waits for nobody.
+        let last = pieces.clone().try_reserve_owned().ok();
+        let (report_end, end) = StreamEnd::channel();
+        let (report_whole, whole) = oneshot::channel();
+        let limits = target.version.limits;
+        let executed_version = target.version.record.version;
+        let limit_bytes = self.streaming.max_response_bytes();
+        let broken = Broken::default();
+        let failed = broken.clone();
+        let abandoned = CancellationToken::new();
+        let cancelled = abandoned.clone();
+        let (logs, clock, catalog) = (Arc::clone(&self.logs), Arc::clone(&self.clock), Arc::clone(&self.catalog));
+        let task = async move {
+            let Some(worker) = lease.worker() else { return };
+            let mut failed = NoteOnDrop::new(failed);
+            let (started, started_ms) = (Instant::now(), clock.now_ms());
+            set_context(&mut worker.context, &target, &call, started_ms);
+            worker.environment.stream_to(StreamSink::forward(limit_bytes, begin, pieces));
+            let handling = worker.environment.handle(&event, &worker.context, limits);
+            let answered = tokio::select! {
+                // Until the response begins, the invocation ends with its caller.
+                () = cancelled.cancelled() => Err(Failure::Host("the caller went away".into())),
+                answered = handling => answered,
+            };
+            let sink = worker.environment.end_stream();
+            let has_begun = sink.has_begun();
+            let answered = answered.and_then(|response| match response.len() {
+                size_bytes if size_bytes > PAYLOAD_LIMIT_BYTES => Err(Failure::ResponseTooLarge { size_bytes }),
+                _ => Ok(response),
+            });
+            let keep = answered.as_ref().map_or_else(Failure::keeps_environment, |_| true);
+            let error = answered
+                .as_ref()
+                .err()
+                .map(|f| failure::function_error(f.clone(), call.request_id, self::limits(&target)));
+            let record = Record {
+                target: &target,
+                request_id: call.request_id,
+                source: call.source,
+                start,
+                log_stream: Arc::clone(&worker.log_stream),
+                started_ms,
+                ended_ms: clock.now_ms(),
+                duration: started.elapsed(),
+                init_duration,
+                peak_memory_bytes: worker.environment.peak_memory_bytes(),
+                lines: worker.environment.io().take_log(),
+                error: error.as_ref(),
+            };
+            let log_tail = record.write(&logs, call.tail_log);
+            if let Ok(response) = answered {
+                failed.disarm();
+                match last {
+                    Some(last) if has_begun && !response.is_empty() => drop(last.send(response.into())),
+                    _ if has_begun => {}
+                    // Where nobody waits any more, nobody wants it.
+                    _ => drop(report_whole.send(Bytes::from(response))),
+                }
+            }
+            drop(failed);
+            drop(sink);
+            give_back(&catalog, lease, start, keep);
+            drop(permit);
+            let _ = report_end.send(StreamEnded { error, log_tail });
+        };
+        let abandon = abandoned.drop_guard();
+        self.shutdown.spawn(Phase::Intake, "streamed-invocation", task);
+        let outcome = |result, log_tail| StreamedOutcome { executed_version, start, result, log_tail };
+        if let Ok(content_type) = begun.await {
+            abandon.disarm();
+            let head = StreamHead::Event { content_type, is_whole: false };
+            return Ok(outcome(Ok(StreamedResponse { head, body: streamed::pieces(reader, broken), end }), None));
+        }
+        let whole = whole.await;
+        let ended = end.wait().await;
+        abandon.disarm();
+        Ok(match (whole, ended.error) {
+            (Ok(bytes), None) => {
+                outcome(Ok(streaming::whole(bytes, StreamEnded { error: None, log_tail: ended.log_tail })), None)
+            }
+            (_, Some(error)) => outcome(Err(error), ended.log_tail),
+            (Err(_), None) => return Err(InvokeError::Platform("a streamed invocation without an end".into())),
+        })
     }
 
     fn give_back(&self, lease: Lease, start: StartKind, keep: bool) {
@@ -432,12 +609,6 @@ fn guest_body(body: Body) -> WasiBody {
 async fn buffered(outcome: Outcome) -> Outcome {
     let Ok(Response::Http(response)) = outcome.result else { return outcome };
     let (parts, body) = response.into_parts();
-    let unhandled = |error_type: &str, error_message: String| FunctionError {
-        handled: false,
-        error_type: error_type.to_owned(),
-        error_message,
-        stack_trace: Vec::new(),
-    };
     let result = match http_event::collect(body, PAYLOAD_LIMIT_BYTES).await {
         Ok(body) => match http_event::response_event(&parts, &body) {
             Ok(document) if document.len() <= PAYLOAD_LIMIT_BYTES => Ok(Response::Event(document)),
@@ -450,6 +621,10 @@ async fn buffered(outcome: Outcome) -> Outcome {
         }
     };
     Outcome { result, ..outcome }
+}
+
+fn unhandled(error_type: &str, error_message: String) -> FunctionError {
+    FunctionError { handled: false, error_type: error_type.to_owned(), error_message, stack_trace: Vec::new() }
 }
 
 fn too_large() -> FunctionError {

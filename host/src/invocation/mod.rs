@@ -10,9 +10,13 @@ pub mod http_event;
 mod invoker;
 mod record;
 mod streamed;
+mod streaming;
 
 pub use crate::catalog::concurrency::ThrottleReason;
 pub use invoker::Invoker;
+pub use streaming::{
+    Config as StreamingConfig, StreamEnd, StreamEnded, StreamHead, StreamedOutcome, StreamedResponse, body_failure,
+};
 mod labels;
 
 use crate::ids::{FunctionRef, Version};
@@ -24,6 +28,9 @@ use std::time::Duration;
 
 /// The largest event and the largest buffered response of a synchronous invocation (Lambda quota: 6 MB).
 pub const PAYLOAD_LIMIT_BYTES: usize = 6 * 1024 * 1024;
+
+/// The largest streamed response, unless configured otherwise (Lambda quota: 200 MB by default).
+pub const STREAM_LIMIT_MB: u64 = 200;
 
 /// The error of a body stream.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -168,4 +175,10 @@ impl InvokeError {
 pub trait Invoke: Send + Sync + 'static {
     /// Runs one invocation to its answer. Dropping the future cancels the invocation and ends its environment.
     fn invoke(&self, invocation: Invocation) -> BoxFuture<'_, Result<Outcome, InvokeError>>;
+
+    /// Runs one invocation and answers as soon as its response begins; the response streams. Dropping the future before
+    /// that ends the invocation as [`Invoke::invoke`] does; dropping the body later closes the guest's stream.
+    fn invoke_streamed(&self, invocation: Invocation) -> BoxFuture<'_, Result<StreamedOutcome, InvokeError>> {
+        Box::pin(async { Ok(StreamedOutcome::whole(self.invoke(invocation).await?)) })
+    }
 }

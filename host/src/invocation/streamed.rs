@@ -1,6 +1,6 @@
 //! The body of a streamed response, which must not look whole when its guest died.
 //!
-//! A guest's body simply ends when its sandbox does. So before the sandbox of a failed invocation is dropped, the failure is
+//! A guest's body, or an event function's stream, simply ends when its sandbox does. So before the sandbox of a failed invocation is dropped, the failure is
 //! noted here, and the end of the body becomes an error: the client's connection is cut instead of ended.
 
 use super::{Body, BodyError};
@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use tokio::sync::mpsc;
 use wasmtime_wasi_http::WasiBody;
 
 /// Notes that the guest failed. Clones are the same note.
@@ -24,19 +25,57 @@ impl Broken {
     }
 }
 
+/// Notes a failure when dropped, unless [`disarmed`](Self::disarm): a task that is cut off fails too.
+pub(super) struct NoteOnDrop(Option<Broken>);
+
+impl NoteOnDrop {
+    pub(super) fn new(broken: Broken) -> Self {
+        Self(Some(broken))
+    }
+
+    /// The guest did not fail.
+    pub(super) fn disarm(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for NoteOnDrop {
+    fn drop(&mut self) {
+        if let Some(broken) = &self.0 {
+            broken.note();
+        }
+    }
+}
+
 /// The body of a guest that may still fail.
 pub(super) fn body(guest: WasiBody, broken: Broken) -> Body {
     Streamed { guest, broken, flushed: false }.boxed_unsync()
 }
 
-struct Streamed {
-    guest: WasiBody,
+/// The pieces of an event function that may still fail.
+pub(super) fn pieces(pieces: mpsc::Receiver<Bytes>, broken: Broken) -> Body {
+    Streamed { guest: Pieces(pieces), broken, flushed: false }.boxed_unsync()
+}
+
+struct Pieces(mpsc::Receiver<Bytes>);
+
+impl HttpBody for Pieces {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.0.poll_recv(cx).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+    }
+}
+
+struct Streamed<B> {
+    guest: B,
     broken: Broken,
     /// Whether the connection had a turn to send what it has.
     flushed: bool,
 }
 
-impl HttpBody for Streamed {
+impl<B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Unpin> HttpBody for Streamed<B> {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -50,7 +89,7 @@ impl HttpBody for Streamed {
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
-            polled => polled.map(|frame| frame.map(|frame| frame.map_err(BodyError::from))),
+            polled => polled.map(|frame| frame.map(|frame| frame.map_err(Into::into))),
         }
     }
 

@@ -10,5 +10,16 @@ mod generated {
     });
 }
 
+#[expect(missing_docs, reason = "generated from the WIT, which documents every item")]
+mod streaming {
+    wasmtime::component::bindgen!({
+        path: "../guest-sdk/wit",
+        world: "lamina:function/response-streaming",
+        imports: { default: async | trappable },
+        require_store_data_send: true,
+    });
+}
+
 pub use generated::lamina::function::types::{Context, FunctionError};
 pub use generated::{EventFunction, EventFunctionIndices};
+pub use streaming::lamina::function::response_stream;

@@ -6,6 +6,7 @@
 
 pub use super::bindings::Context;
 use super::bindings::{EventFunction, FunctionError};
+use super::calls::response_stream::StreamSink;
 use super::loaded::{Entry, Loaded};
 use super::slots::Slot;
 use super::state::State;
@@ -111,6 +112,16 @@ impl Environment {
             Ok(Err(error)) => Err(error.into()),
             Err(error) => Err(self.failure(&error)),
         }
+    }
+
+    /// Sets where the next call's streamed response goes. Without one there is no stream.
+    pub fn stream_to(&mut self, sink: StreamSink) {
+        self.store.data_mut().stream = sink;
+    }
+
+    /// Closes the stream and answers its sink.
+    pub fn end_stream(&mut self) -> StreamSink {
+        std::mem::take(&mut self.store.data_mut().stream)
     }
 
     /// Runs a command with `event` on its stdin; answers what it wrote to stdout. The environment is spent by it.

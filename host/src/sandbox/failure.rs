@@ -1,6 +1,7 @@
 //! How a guest can fail, and how an environment can fail to start.
 
 use super::bindings::FunctionError;
+use super::calls::response_stream::StreamTooLarge;
 use super::state::State;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
@@ -40,6 +41,11 @@ pub enum Failure {
         /// The response's size, or how much of it was seen.
         size_bytes: usize,
     },
+    /// A streamed response over its limit.
+    StreamTooLarge {
+        /// The limit.
+        limit_bytes: u64,
+    },
     /// An HTTP guest that returned without a response, or answered `wasi:http` an error code.
     NoResponse(String),
     /// The host's fault.
@@ -51,6 +57,9 @@ impl Failure {
     pub(super) fn from_wasmtime(error: &wasmtime::Error, denied: bool) -> Self {
         if let Some(exit) = error.downcast_ref::<I32Exit>() {
             return if denied && exit.0 != 0 { Self::OutOfMemory } else { Self::Exited { status: exit.0 } };
+        }
+        if let Some(StreamTooLarge { limit_bytes }) = error.downcast_ref() {
+            return Self::StreamTooLarge { limit_bytes: *limit_bytes };
         }
         if denied {
             return Self::OutOfMemory;

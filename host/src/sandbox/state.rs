@@ -3,6 +3,7 @@
 use super::calls::filesystem::{FilesystemAccess, FilesystemView, TmpDir};
 use super::calls::outbound_http::OutboundHttp;
 use super::calls::output::{BoundedOutput, Input, Output, OutputSink};
+use super::calls::response_stream::StreamSink;
 use super::limits::MemoryLimits;
 use super::pool::Spec;
 use super::shared::Shared;
@@ -97,6 +98,8 @@ pub struct State {
     outbound: OutboundHttp,
     tmp: TmpDir,
     io: GuestIo,
+    /// Where a streamed response of the invocation under way goes.
+    pub(super) stream: StreamSink,
     pub(super) limits: MemoryLimits,
 }
 
@@ -123,6 +126,7 @@ impl State {
             ),
             tmp: TmpDir::new(Arc::clone(&shared.tmp_root), u64::from(spec.tmp_size_mb) << 20),
             io,
+            stream: StreamSink::default(),
             limits: MemoryLimits::new(spec.memory_size_mb, Arc::clone(&shared.budget)),
         }
     }

@@ -4,8 +4,10 @@ use crate::catalog::Catalog;
 use crate::config::MappingDeclaration;
 use crate::ids::FunctionRef;
 use crate::reconcile::{MappingPort, SchedulePort};
+use crate::storage::functions::UrlRecord;
 use crate::storage::mappings::{FunctionResponseType, MappingRecord};
 use crate::storage::schedules::{PutMode, PutOutcome, ScheduleGroupRecord, ScheduleKey, ScheduleRecord};
+use crate::triggers::http::urls;
 use crate::triggers::queue::{EventSourceMappings, FunctionDirectory, MappingChange, NewMapping};
 use crate::triggers::schedule::Scheduler;
 use futures_util::future::BoxFuture;
@@ -18,6 +20,15 @@ pub(super) struct Directory(pub(super) Arc<Catalog>);
 impl FunctionDirectory for Directory {
     fn exists(&self, function: &FunctionRef) -> bool {
         self.0.exists(function)
+    }
+}
+
+/// The catalog as the HTTP trigger sees it.
+pub(super) struct Urls(pub(super) Arc<Catalog>);
+
+impl urls::Directory for Urls {
+    fn find(&self, url_id: &str) -> Option<Arc<UrlRecord>> {
+        self.0.url_by_id(url_id)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Functions, their versions and aliases, and what is provisioned for them.
+//! Functions, their versions and aliases, what is provisioned for them, and their URLs.
 //!
 //! The catalog decides a change as a list of [`Change`]s; they are applied in order in one transaction, all or none.
 
@@ -146,12 +146,77 @@ pub struct ProvisionedRecord {
     pub modified_at_ms: i64,
 }
 
+/// Who may call a function URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum UrlAuthType {
+    /// Everybody.
+    None,
+    /// Who signs the request and may invoke the function.
+    AwsIam,
+}
+
+/// How a function URL answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum InvokeMode {
+    /// With the whole response, once it is there.
+    Buffered,
+    /// As the response is made.
+    ResponseStream,
+}
+
+/// What pages of other origins may do with a function URL. Members are as given; `None` was not given.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Cors {
+    /// Whether cookies and the like may be sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_credentials: Option<bool>,
+    /// Headers that a request may carry; `*` is any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_headers: Option<Vec<String>>,
+    /// Methods; `*` is any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_methods: Option<Vec<String>>,
+    /// Origins; `*` is any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_origins: Option<Vec<String>>,
+    /// Headers of a response that a page may read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expose_headers: Option<Vec<String>>,
+    /// Seconds that a browser may keep a preflight's answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<u32>,
+}
+
+/// A function's, or an alias's, own HTTP address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UrlRecord {
+    /// The function.
+    pub function: FunctionName,
+    /// The alias; `None` is `$LATEST`.
+    pub alias: Option<AliasName>,
+    /// Its name, never given twice: 32 characters of `[0-9a-f]`.
+    pub url_id: String,
+    /// Who may call it.
+    pub auth_type: UrlAuthType,
+    /// For pages of other origins; `None` adds nothing to responses.
+    pub cors: Option<Cors>,
+    /// How it answers.
+    pub invoke_mode: InvokeMode,
+    /// Milliseconds since the Unix epoch.
+    pub created_at_ms: i64,
+    /// Milliseconds since the Unix epoch.
+    pub modified_at_ms: i64,
+}
+
 /// One step of a change; a list of them is applied all or none.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     /// Creates or replaces.
     PutFunction(FunctionRecord),
-    /// Deletes the function with its versions, aliases and provisioned configurations; keeps its `next_version`.
+    /// Deletes the function with its versions, aliases, provisioned configurations and URLs; keeps its `next_version`.
     DeleteFunction(FunctionName),
     /// Creates or replaces.
     PutVersion(VersionRecord),
@@ -165,6 +230,10 @@ pub enum Change {
     PutProvisioned(ProvisionedRecord),
     /// Deletes one provisioned configuration.
     DeleteProvisioned(FunctionName, Qualifier),
+    /// Creates or replaces.
+    PutUrl(UrlRecord),
+    /// Deletes the URL of a function or of an alias of it.
+    DeleteUrl(FunctionName, Option<AliasName>),
 }
 
 /// Everything stored about functions, as read at start.
@@ -178,6 +247,8 @@ pub struct Snapshot {
     pub aliases: Vec<AliasRecord>,
     /// All provisioned configurations.
     pub provisioned: Vec<ProvisionedRecord>,
+    /// All function URLs.
+    pub urls: Vec<UrlRecord>,
 }
 
 /// The table of functions. The catalog keeps all of it in memory; it reads at start and then only writes.

@@ -22,7 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("reconcile", &["catalog", "clock", "config", "ids", "sandbox", "storage", "telemetry", "triggers"]),
-    ("config", &["catalog", "ids", "sandbox", "shutdown", "storage", "telemetry", "triggers"]),
+    ("config", &["catalog", "ids", "invocation", "sandbox", "shutdown", "storage", "telemetry", "triggers"]),
     ("triggers", &["invocation", "storage", "listener", "clock", "ids", "telemetry", "shutdown"]),
     ("invocation", &["catalog", "sandbox", "storage", "telemetry", "clock", "ids", "shutdown"]),
     ("catalog", &["sandbox", "storage", "telemetry", "clock", "ids"]),

@@ -1,6 +1,8 @@
 //! Request to event, and event to request.
 
-use super::{API_ID, HttpEventError, RouteContext, STAGE, Scalar, body_bytes, body_text, first_byte, headers_map};
+use super::{
+    API_ID, Caller, HttpEventError, RouteContext, STAGE, Scalar, body_bytes, body_text, first_byte, headers_map,
+};
 use crate::invocation::Body;
 use bytes::Bytes;
 use http::header::{COOKIE, HOST, HeaderValue, USER_AGENT};
@@ -35,7 +37,9 @@ struct Event<'a> {
 #[serde(rename_all = "camelCase")]
 struct Context<'a> {
     account_id: &'a str,
-    api_id: &'static str,
+    api_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorizer: Option<Authorizer<'a>>,
     domain_name: &'a str,
     domain_prefix: &'a str,
     http: Http<'a>,
@@ -44,6 +48,33 @@ struct Context<'a> {
     stage: &'static str,
     time: String,
     time_epoch: i64,
+}
+
+/// Who signed the request, as function URLs tell it.
+#[derive(Serialize)]
+struct Authorizer<'a> {
+    iam: Iam<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Iam<'a> {
+    access_key: &'a str,
+    account_id: &'a str,
+    caller_id: &'a str,
+    cognito_identity: (),
+    principal_org_id: (),
+    user_arn: &'a str,
+    user_id: &'a str,
+}
+
+impl<'a> From<&'a Caller> for Authorizer<'a> {
+    fn from(caller: &'a Caller) -> Self {
+        let Caller { access_key, account_id, caller_id, user_arn } = caller;
+        let (cognito_identity, principal_org_id) = ((), ());
+        let user_id = caller_id;
+        Self { iam: Iam { access_key, account_id, caller_id, cognito_identity, principal_org_id, user_arn, user_id } }
+    }
 }
 
 #[derive(Serialize)]
@@ -60,7 +91,8 @@ struct Http<'a> {
 ///
 /// `rawPath` is the path as received, still percent-encoded; query and path parameters are decoded. `cookies`,
 /// `queryStringParameters`, `pathParameters` and `body` are left out where the request has none, as API Gateway does.
-/// A body is text where its content type says so (`text/*`, JSON, XML, JavaScript) and it is UTF-8; otherwise base64.
+/// Of a function URL, `accountId` is the caller's, or `anonymous`, and `apiId` and `domainName` are the URL's
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html>). A body is text where its content type says so (`text/*`, JSON, XML, JavaScript) and it is UTF-8; otherwise base64.
 pub fn request_event(
     request: &http::request::Parts,
     body: &[u8],
@@ -72,7 +104,12 @@ pub fn request_event(
         let host = request.headers.get(HOST)?.to_str().ok()?;
         Some(host_without_port(host))
     });
-    let domain_name = host.unwrap_or_default();
+    let domain_name = route.url.as_ref().map(|url| url.domain_name.as_str()).or(host).unwrap_or_default();
+    let caller = route.url.as_ref().and_then(|url| url.caller.as_ref());
+    let (account_id, api_id) = match &route.url {
+        None => (account_id, API_ID),
+        Some(url) => (caller.map_or("anonymous", |caller| caller.account_id.as_str()), url.url_id.as_str()),
+    };
     let path = request.uri.path();
     let (body, is_base64_encoded) = match body {
         [] => (None, false),
@@ -91,7 +128,8 @@ pub fn request_event(
         query_string_parameters: query_parameters(request.uri.query().unwrap_or_default()),
         request_context: Context {
             account_id,
-            api_id: API_ID,
+            api_id,
+            authorizer: caller.map(Authorizer::from),
             domain_name,
             domain_prefix: domain_name.split('.').next().unwrap_or_default(),
             http: Http {
@@ -311,6 +349,7 @@ mod tests {
             path_parameters: [("parameter1".to_owned(), "path".to_owned())].into(),
             source_ip: "192.0.2.7".to_owned(),
             received_ms: 1_583_348_638_390,
+            url: None,
         };
         let request = Request::post("/my/path?parameter1=value1&parameter1=value2&parameter2=a+b%26&flag")
             .header("Host", "id.execute-api.us-east-1.amazonaws.com:8080")

@@ -39,6 +39,16 @@ const DEFAULT_CONTENT_TYPE: HeaderValue = HeaderValue::from_static("text/plain; 
 /// Refused, for API Gateway's 502: what is not JSON, a status outside 200 to 599, a body that is no string or no base64,
 /// headers that HTTP does not allow.
 pub fn event_response(answer: Bytes) -> Result<Response<Bytes>, HttpEventError> {
+    response(answer, DEFAULT_CONTENT_TYPE)
+}
+
+/// As [`event_response`], by the rules of function URLs: a structured response that names no content type is `application/json`
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-response-payload>).
+pub fn url_response(answer: Bytes) -> Result<Response<Bytes>, HttpEventError> {
+    response(answer, HeaderValue::from_static("application/json"))
+}
+
+fn response(answer: Bytes, default_content_type: HeaderValue) -> Result<Response<Bytes>, HttpEventError> {
     let invalid = HttpEventError::InvalidResponse;
     // Members that are skipped are not looked into, but the whole goes out as JSON.
     std::str::from_utf8(&answer).map_err(|error| invalid(error.to_string()))?;
@@ -81,7 +91,7 @@ pub fn event_response(answer: Bytes) -> Result<Response<Bytes>, HttpEventError> 
         headers.append(SET_COOKIE, value);
     }
     if has_body && !headers.contains_key(CONTENT_TYPE) {
-        headers.insert(CONTENT_TYPE, DEFAULT_CONTENT_TYPE);
+        headers.insert(CONTENT_TYPE, default_content_type);
     }
     Ok(response)
 }

@@ -3,8 +3,8 @@
 use super::*;
 use crate::ids::{AliasName, FunctionName, Qualifier, Version};
 use crate::storage::functions::{
-    AliasRecord, Change, CodeRecord, ConfigurationRecord, Family, FunctionRecord, GuestKind, ProvisionedRecord,
-    Snapshot, Sticky, VersionRecord,
+    AliasRecord, Change, CodeRecord, ConfigurationRecord, Cors, Family, FunctionRecord, GuestKind, InvokeMode,
+    ProvisionedRecord, Snapshot, Sticky, UrlAuthType, UrlRecord, VersionRecord,
 };
 use std::collections::BTreeMap;
 
@@ -74,12 +74,26 @@ fn provisioned(of: &str, qualifier: &str) -> ProvisionedRecord {
     }
 }
 
+fn url(of: &str, alias: Option<&str>) -> UrlRecord {
+    UrlRecord {
+        function: name(of),
+        alias: alias.map(|alias| AliasName::new(alias).unwrap()),
+        url_id: format!("{of}{}", alias.unwrap_or_default()),
+        auth_type: UrlAuthType::AwsIam,
+        cors: Some(Cors { allow_origins: Some(vec!["*".into()]), max_age: Some(0), ..Cors::default() }),
+        invoke_mode: InvokeMode::ResponseStream,
+        created_at_ms: 8,
+        modified_at_ms: 9,
+    }
+}
+
 async fn load(storage: &Storage) -> Snapshot {
     let mut snapshot = storage.functions.load().await.unwrap();
     snapshot.functions.sort_by(|a, b| a.name.cmp(&b.name));
     snapshot.versions.sort_by_key(|record| (record.function.clone(), record.version));
     snapshot.aliases.sort_by_key(|record| (record.function.clone(), record.name.clone()));
     snapshot.provisioned.sort_by_key(|record| (record.function.clone(), record.qualifier.to_string()));
+    snapshot.urls.sort_by(|a, b| a.url_id.cmp(&b.url_id));
     snapshot
 }
 
@@ -91,6 +105,8 @@ fn all_of(of: &str) -> Vec<Change> {
         Change::PutAlias(alias(of, "live")),
         Change::PutProvisioned(provisioned(of, "live")),
         Change::PutProvisioned(provisioned(of, "2")),
+        Change::PutUrl(url(of, None)),
+        Change::PutUrl(url(of, Some("live"))),
     ]
 }
 
@@ -100,6 +116,7 @@ fn snapshot_of(of: &str) -> Snapshot {
         versions: vec![version(of, Version::Latest), version(of, Version::Number(2))],
         aliases: vec![alias(of, "live")],
         provisioned: vec![provisioned(of, "2"), provisioned(of, "live")],
+        urls: vec![url(of, None), url(of, Some("live"))],
     }
 }
 
@@ -116,11 +133,13 @@ async fn a_put_replaces(storage: Storage) {
     changed.versions[0].configuration.timeout_s = 900;
     changed.aliases[0].weights.clear();
     changed.provisioned[0].requested = 9;
+    changed.urls[1].cors = None;
     let changes = vec![
         Change::PutFunction(changed.functions[0].clone()),
         Change::PutVersion(changed.versions[0].clone()),
         Change::PutAlias(changed.aliases[0].clone()),
         Change::PutProvisioned(changed.provisioned[0].clone()),
+        Change::PutUrl(changed.urls[1].clone()),
     ];
     storage.functions.commit(changes).await.unwrap();
     assert_eq!(load(&storage).await, changed);
@@ -132,6 +151,7 @@ async fn parts_are_deleted_one_by_one(storage: Storage) {
         Change::DeleteVersion(name("f"), Version::Number(2)),
         Change::DeleteAlias(name("f"), AliasName::new("live").unwrap()),
         Change::DeleteProvisioned(name("f"), Qualifier::new("live").unwrap()),
+        Change::DeleteUrl(name("f"), Some(AliasName::new("live").unwrap())),
     ];
     storage.functions.commit(changes).await.unwrap();
     let expected = Snapshot {
@@ -139,6 +159,7 @@ async fn parts_are_deleted_one_by_one(storage: Storage) {
         versions: vec![version("f", Version::Latest)],
         aliases: vec![],
         provisioned: vec![provisioned("f", "2")],
+        urls: vec![url("f", None)],
     };
     assert_eq!(load(&storage).await, expected);
 }

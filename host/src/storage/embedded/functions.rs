@@ -1,13 +1,13 @@
 //! Functions, versions, aliases and provisioned concurrency in SQLite.
 
 use super::super::functions::{
-    AliasRecord, Change, FunctionRecord, Functions, ProvisionedRecord, Snapshot, VersionRecord,
+    AliasRecord, Change, FunctionRecord, Functions, ProvisionedRecord, Snapshot, UrlRecord, VersionRecord,
 };
 use super::super::{Pending, Result};
 use super::readers::Readers;
 use super::writer::{Txn, Writer};
 use super::{decode, decode_all, encode};
-use crate::ids::FunctionName;
+use crate::ids::{AliasName, FunctionName};
 use rusqlite::{OptionalExtension, params};
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ impl Functions for FunctionTable {
 
     fn load(&self) -> Pending<'_, Snapshot> {
         self.readers.read(|connection| {
-            // One transaction, so that the four belong together.
+            // One transaction, so that all of it belongs together.
             let transaction = connection.unchecked_transaction()?;
             Ok(Snapshot {
                 functions: decode_all::<FunctionRecord>(&transaction, "SELECT record FROM function", ())?,
@@ -35,6 +35,7 @@ impl Functions for FunctionTable {
                     "SELECT record FROM function_provisioned",
                     (),
                 )?,
+                urls: decode_all::<UrlRecord>(&transaction, "SELECT record FROM function_url", ())?,
             })
         })
     }
@@ -68,7 +69,8 @@ fn apply(txn: &mut Txn<'_>, change: &Change) -> Result<()> {
             run("DELETE FROM function WHERE name = ?1", params![name.as_str()])?;
             run("DELETE FROM function_version WHERE function = ?1", params![name.as_str()])?;
             run("DELETE FROM function_alias WHERE function = ?1", params![name.as_str()])?;
-            run("DELETE FROM function_provisioned WHERE function = ?1", params![name.as_str()])
+            run("DELETE FROM function_provisioned WHERE function = ?1", params![name.as_str()])?;
+            run("DELETE FROM function_url WHERE function = ?1", params![name.as_str()])
         }
         Change::PutVersion(record) => run(
             "INSERT OR REPLACE INTO function_version VALUES (?1, ?2, ?3)",
@@ -94,5 +96,18 @@ fn apply(txn: &mut Txn<'_>, change: &Change) -> Result<()> {
             "DELETE FROM function_provisioned WHERE function = ?1 AND qualifier = ?2",
             params![function.as_str(), qualifier.to_string()],
         ),
+        Change::PutUrl(record) => run(
+            "INSERT OR REPLACE INTO function_url VALUES (?1, ?2, ?3)",
+            params![record.function.as_str(), alias_text(record.alias.as_ref()), encode(record)?],
+        ),
+        Change::DeleteUrl(function, alias) => run(
+            "DELETE FROM function_url WHERE function = ?1 AND alias = ?2",
+            params![function.as_str(), alias_text(alias.as_ref())],
+        ),
     }
+}
+
+/// No alias is empty.
+fn alias_text(alias: Option<&AliasName>) -> &str {
+    alias.map_or("", AliasName::as_str)
 }

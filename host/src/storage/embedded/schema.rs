@@ -110,6 +110,11 @@ CREATE TABLE schedule_firing (
     grp TEXT NOT NULL, name TEXT NOT NULL, fire_at_ms INTEGER NOT NULL,
     PRIMARY KEY (grp, name, fire_at_ms)
 ) WITHOUT ROWID;
+", "
+CREATE TABLE function_url (
+    -- The alias is empty for $LATEST.
+    function TEXT NOT NULL, alias TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (function, alias)
+);
 "];
 
 /// Opens the database for writing, creates it where there is none, and brings it up to date.

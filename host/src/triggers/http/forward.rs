@@ -125,6 +125,18 @@ pub(super) fn to_function(
     (source_ip, trace_id)
 }
 
+/// Puts `path` (as received) in the place of the request's; the query stays.
+pub(super) fn set_path(parts: &mut Parts, path: &str) {
+    let target = match parts.uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    let mut uri = std::mem::take(&mut parts.uri).into_parts();
+    // A part of a target that was parsed is one itself.
+    uri.path_and_query = target.parse().ok();
+    parts.uri = Uri::from_parts(uri).unwrap_or_default();
+}
+
 /// A longer trace header is replaced: it would be carried through every log line.
 const MAX_TRACE_ID_BYTES: usize = 512;
 

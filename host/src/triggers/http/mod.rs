@@ -1,16 +1,20 @@
 //! HTTP routes: a request becomes an invocation, its outcome becomes the response.
 //!
-//! `server` accepts and answers, `route` finds the function, `forward` decides which headers pass, `reply` holds the
+//! `server` accepts and answers, `urls` finds a function URL, with `cors` for pages of other origins and `url_reply` for what
+//! differs in its answers, `route` finds the function, `forward` decides which headers pass, `reply` holds the
 //! answers that no function gives. What a request is as an event is [`http_event`](crate::invocation::http_event)'s.
 //!
 //! The trigger always hands over the request itself ([`Payload::Http`](crate::invocation::Payload::Http)): the invoker
 //! knows whether the function takes requests or events. Request and response bodies stream; the consumer's pace is the
 //! client's. Bounds: [`Config`]. Refused: `CONNECT` and `TRACE`, upgrades to `websocket`, requests without a usable host.
 
+mod cors;
 pub(crate) mod forward;
 mod reply;
 pub mod route;
 mod server;
+mod url_reply;
+pub mod urls;
 
 pub use route::{RouteConfig, RouteError, Router};
 pub use server::{Answered, DrainReport, HttpMetrics, Trigger};

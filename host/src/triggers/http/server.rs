@@ -5,17 +5,25 @@
 //! within the same limit, and then drops them.
 
 use super::reply::{self, ReplyBody};
-use super::{Config, Router, forward};
+use super::urls::{Found, FunctionUrls, UrlRequest, has_signature};
+use super::{Config, Router, cors, forward, url_reply};
 use crate::clock::SharedClock;
-use crate::invocation::http_event::{RouteContext, event_response};
-use crate::invocation::{HttpPayload, Invocation, Invoke, InvokeError, Outcome, Payload, Response as Answer, Source};
+use crate::ids::{FunctionRef, Qualifier};
+use crate::invocation::http_event::{RouteContext, UrlContext, collect, event_response};
+use crate::invocation::{
+    Body, HttpPayload, Invocation, Invoke, InvokeError, Outcome, PAYLOAD_LIMIT_BYTES, Payload, Response as Answer,
+    Source,
+};
 use crate::listener::{self, BodyStatus, BodyUnread, GuardedBody, Peer};
+use crate::storage::functions::{InvokeMode, UrlAuthType};
 use bytes::Bytes;
-use http::header::{CONNECTION, HeaderName, HeaderValue};
+use http::header::{CONNECTION, HeaderName, HeaderValue, ORIGIN};
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -32,6 +40,8 @@ const APIGW_REQUESTID: HeaderName = HeaderName::from_static("apigw-requestid");
 pub struct Trigger {
     /// The routes; the same router may be replaced from elsewhere at any time.
     pub router: Arc<Router>,
+    /// Function URLs, which come before the routes; `None` serves routes alone.
+    pub urls: Option<FunctionUrls>,
     /// What runs functions.
     pub invoke: Arc<dyn Invoke>,
     /// Settings, checked before with [`Config::check`].
@@ -159,6 +169,15 @@ impl Server {
             Ok(host) => host,
             Err(refused) => return (None, refusal(refused)),
         };
+        if let Some(urls) = &self.trigger.urls {
+            match urls.find(&host, parts.uri.path()) {
+                Ok(None) => {}
+                Ok(Some(found)) => {
+                    return (None, self.answer_url(urls, found, parts, body, &host, peer, request_id).await);
+                }
+                Err(()) => return (None, refused(url_reply::forbidden())),
+            }
+        }
         let found = match self.trigger.router.find(&parts.method, &host, parts.uri.path()) {
             Ok(Some(found)) => found,
             Ok(None) => return (None, refusal((StatusCode::NOT_FOUND, "Not Found"))),
@@ -184,6 +203,7 @@ impl Server {
                     path_parameters: found.parameters,
                     source_ip,
                     received_ms,
+                    url: None,
                 },
             })),
             request_id,
@@ -192,7 +212,8 @@ impl Server {
             client_context: None,
             tail_log: false,
         };
-        let result = self.invoke(invocation).await;
+        let invoke = Arc::clone(&self.trigger.invoke);
+        let result = self.run(async move { invoke.invoke(invocation).await }).await;
         let mut response = self.response(result, &body_status, &method, request_id);
         response.headers_mut().insert(forward::X_AMZN_TRACE_ID, trace_id);
         if !body_status.is_read() {
@@ -201,15 +222,146 @@ impl Server {
         (Some(found.route), response)
     }
 
-    async fn invoke(&self, invocation: Invocation) -> Result<Outcome, InvokeError> {
+    /// Answers a request to a function URL.
+    #[expect(clippy::too_many_arguments, reason = "a request, taken apart")]
+    async fn answer_url(
+        &self,
+        urls: &FunctionUrls,
+        found: Found,
+        parts: http::request::Parts,
+        body: Incoming,
+        host: &str,
+        peer: Peer,
+        request_id: Uuid,
+    ) -> Response<ReplyBody> {
+        let url = Arc::clone(&found.url);
+        if let Some(cors) = &url.cors
+            && cors::is_preflight(&parts)
+        {
+            let mut response = refused(Response::new(ReplyBody::whole(Bytes::new())));
+            response.headers_mut().extend(cors::preflight(cors, &parts.headers));
+            return response;
+        }
+        let origin = parts.headers.get(ORIGIN).cloned();
+        let mut response = match self.invoke_url(urls, found, parts, body, host, peer, request_id).await {
+            Ok(response) | Err(response) => response,
+        };
+        if let Some(cors) = &url.cors {
+            cors::apply(cors, origin.as_ref(), response.headers_mut());
+        }
+        response
+    }
+
+    /// Authorizes and invokes; `Err` is the answer to a request that was not served.
+    #[expect(clippy::too_many_arguments, reason = "a request, taken apart")]
+    async fn invoke_url(
+        &self,
+        urls: &FunctionUrls,
+        found: Found,
+        mut parts: http::request::Parts,
+        body: Incoming,
+        host: &str,
+        peer: Peer,
+        request_id: Uuid,
+    ) -> Result<Response<ReplyBody>, Response<ReplyBody>> {
+        let (config, url) = (&self.trigger.config, &found.url);
+        let is_signed = url.auth_type == UrlAuthType::AwsIam;
+        if is_signed && !has_signature(&parts) {
+            return Err(refused(url_reply::forbidden()));
+        }
+        let body = GuardedBody::new(
+            body,
+            config.max_body_bytes,
+            Duration::from_millis(config.body_read_timeout_ms),
+            config.body_min_progress_bytes,
+        );
+        let body_status = body.status();
+        let mut body: Body = body.map_err(Into::into).boxed_unsync();
+        let mut caller = None;
+        if is_signed {
+            // A signature is over the whole body.
+            let bytes = collect(body, PAYLOAD_LIMIT_BYTES).await.map_err(|error| {
+                let mut response = match body_status.fault() {
+                    Some(fault) => url_reply::body_fault(fault),
+                    None => url_reply::uncollected(&error),
+                };
+                response.extensions_mut().insert(BodyUnread);
+                response
+            })?;
+            let request = UrlRequest { parts: &parts, body: &bytes, url };
+            caller = Some(urls.authorizer.authorize(&request).map_err(|denied| {
+                tracing::debug!(%request_id, %denied, "a request to a function URL was refused");
+                url_reply::forbidden()
+            })?);
+            body = Full::new(bytes).map_err(|never| match never {}).boxed_unsync();
+        }
+        if let Some(path) = &found.path {
+            forward::set_path(&mut parts, path);
+        }
+        let method = parts.method.clone();
+        let received_ms = self.trigger.clock.now_ms();
+        let (source_ip, trace_id) = forward::to_function(&mut parts, host, peer, config, received_ms);
+        let invocation = Invocation {
+            target: FunctionRef { name: url.function.clone(), qualifier: url.alias.clone().map(Qualifier::Alias) },
+            payload: Payload::Http(Box::new(HttpPayload {
+                request: Request::from_parts(parts, body),
+                route: RouteContext {
+                    route_key: "$default".to_owned(),
+                    path_parameters: BTreeMap::new(),
+                    source_ip,
+                    received_ms,
+                    url: Some(UrlContext {
+                        url_id: url.url_id.clone(),
+                        domain_name: urls.addresses.domain_name(&url.url_id),
+                        caller,
+                    }),
+                },
+            })),
+            request_id,
+            source: Source::Http,
+            trace_id: trace_id.to_str().ok().map(Arc::from),
+            client_context: None,
+            tail_log: false,
+        };
         let invoke = Arc::clone(&self.trigger.invoke);
+        let answered = match url.invoke_mode {
+            InvokeMode::Buffered => {
+                let result = self.run(async move { invoke.invoke(invocation).await }).await;
+                url_reply::buffered(result, request_id).await
+            }
+            InvokeMode::ResponseStream => {
+                let result = self.run(async move { invoke.invoke_streamed(invocation).await }).await;
+                url_reply::streamed(result, request_id).await
+            }
+        };
+        let mut response = match answered {
+            Ok(response) => {
+                let mut response = response;
+                settle(&mut response, &method);
+                response
+            }
+            // What the client did to its own request explains what became of the invocation.
+            Err(response) => body_status.fault().map_or(response, url_reply::body_fault),
+        };
+        response.headers_mut().insert(forward::X_AMZN_TRACE_ID, trace_id);
+        if !body_status.is_read() {
+            response.extensions_mut().insert(BodyUnread);
+        }
+        Ok(response)
+    }
+
+    /// Runs an invocation to its answer, in a task of its own unless it ends with its client.
+    async fn run<T: Send + 'static>(
+        &self,
+        invocation: impl Future<Output = Result<T, InvokeError>> + Send + 'static,
+    ) -> Result<T, InvokeError> {
         if self.trigger.config.cancel_on_disconnect {
-            return invoke.invoke(invocation).await;
+            return invocation.await;
         }
         let (answer, answered) = oneshot::channel();
         let cut = self.cut.clone();
         self.invocations.spawn(async move {
-            if let Some(result) = cut.run_until_cancelled_owned(invoke.invoke(invocation)).await {
+            if let Some(result) = cut.run_until_cancelled_owned(invocation).await {
                 // Nobody waits any more where the client went away.
                 let _ = answer.send(result);
             }
@@ -267,11 +419,16 @@ impl Server {
                 response.map(ReplyBody::stream)
             }
         };
-        let (status, buffered_bytes) = (response.status(), response.body().buffered_bytes());
-        forward::remove_hop_by_hop(response.headers_mut());
-        forward::fix_content_length(response.headers_mut(), method, status, buffered_bytes);
+        settle(&mut response, method);
         response
     }
+}
+
+/// Makes the head of a function's response fit for the wire.
+fn settle(response: &mut Response<ReplyBody>, method: &Method) {
+    let (status, buffered_bytes) = (response.status(), response.body().buffered_bytes());
+    forward::remove_hop_by_hop(response.headers_mut());
+    forward::fix_content_length(response.headers_mut(), method, status, buffered_bytes);
 }
 
 /// Marks an answer that was decided on the request's head alone.
@@ -279,7 +436,10 @@ impl Server {
 struct Refused;
 
 fn refusal((status, text): forward::Refusal) -> Response<ReplyBody> {
-    let mut response = reply::message(status, text);
+    refused(reply::message(status, text))
+}
+
+fn refused(mut response: Response<ReplyBody>) -> Response<ReplyBody> {
     response.extensions_mut().insert(Refused);
     response
 }

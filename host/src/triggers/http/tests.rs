@@ -211,6 +211,7 @@ impl Running {
         let (router, metrics) = (Arc::new(Router::new(&routes).unwrap()), Arc::new(Metrics::default()));
         let shutdown = CancellationToken::new();
         let trigger = Trigger {
+            urls: None,
             router: Arc::clone(&router),
             invoke: Arc::clone(&functions) as Arc<dyn Invoke>,
             config,

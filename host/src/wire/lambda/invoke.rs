@@ -16,7 +16,7 @@ use uuid::Uuid;
 /// The largest `X-Amz-Client-Context`, in base64.
 const CLIENT_CONTEXT_LIMIT_BYTES: usize = 3583;
 
-const TRACE_ID: &str = "x-amzn-trace-id";
+pub(super) const TRACE_ID: &str = "x-amzn-trace-id";
 
 pub(super) async fn handle(api: &LambdaApi, request: &Request, name: &str, id: Uuid) -> Result<Answer, WireError> {
     let target = target::qualified(api, name, request)?;
@@ -80,7 +80,7 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request, name: &str, id: U
 }
 
 /// The body, known to be JSON; none counts as `{}`.
-fn event(body: &Bytes) -> Result<Bytes, WireError> {
+pub(super) fn event(body: &Bytes) -> Result<Bytes, WireError> {
     if body.len() > PAYLOAD_LIMIT_BYTES {
         return Err(crate::invocation::InvokeError::PayloadTooLarge { size_bytes: body.len() }.into());
     }
@@ -96,7 +96,7 @@ fn event(body: &Bytes) -> Result<Bytes, WireError> {
     Ok(body.clone())
 }
 
-fn client_context(header: &str) -> Result<Arc<str>, WireError> {
+pub(super) fn client_context(header: &str) -> Result<Arc<str>, WireError> {
     let bad = |message: &str| WireError::bad_request("InvalidRequestContentException", message);
     if header.len() > CLIENT_CONTEXT_LIMIT_BYTES {
         return Err(bad("Client context must be at most 3583 bytes of base64."));

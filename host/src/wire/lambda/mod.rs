@@ -8,7 +8,7 @@
 //! Assumptions: the request was read whole, up to [`body_limit_bytes`]. The listener may put a [`uuid::Uuid`] into the
 //! request's extensions: it becomes the request id, and the listener puts the same one on errors (this module puts it
 //! on answers). Changing operations run in tasks of their own, so that a client that leaves does not cut one in half;
-//! `Invoke` ends with its client.
+//! `Invoke` ends with its client; `InvokeWithResponseStream` does until the response begins.
 
 mod aliases;
 mod concurrency;
@@ -19,9 +19,11 @@ mod create_function;
 mod delete_function;
 mod describe;
 mod error;
+mod function_urls;
 mod get_account_settings;
 mod get_function;
 mod invoke;
+mod invoke_with_response_stream;
 mod list_functions;
 mod list_versions;
 mod package;
@@ -42,6 +44,7 @@ use super::error::WireError;
 use crate::catalog::Catalog;
 use crate::invocation::Invoke;
 use crate::shutdown::{Phase, Shutdown};
+use crate::triggers::http::urls::Addresses;
 use futures_channel::oneshot;
 use http::{HeaderName, HeaderValue};
 use route::Route;
@@ -59,6 +62,8 @@ pub struct LambdaApi {
     pub catalog: Arc<Catalog>,
     /// Runs them.
     pub invoke: Arc<dyn Invoke>,
+    /// How function URLs are written.
+    pub urls: Addresses,
     /// Where changes run, so that the end of the daemon waits for them.
     pub shutdown: Shutdown,
 }

@@ -1,9 +1,9 @@
 //! Paths and methods of the API.
 
 use super::{
-    LambdaApi, aliases, concurrency, create_alias, create_function, delete_function, get_account_settings,
-    get_function, invoke, list_functions, list_versions, package, provisioned_concurrency, publish_version,
-    update_alias, update_function_code, update_function_configuration,
+    LambdaApi, aliases, concurrency, create_alias, create_function, delete_function, function_urls,
+    get_account_settings, get_function, invoke, invoke_with_response_stream, list_functions, list_versions, package,
+    provisioned_concurrency, publish_version, update_alias, update_function_code, update_function_configuration,
 };
 use crate::invocation::PAYLOAD_LIMIT_BYTES;
 use crate::wire::codec::{Answer, Request};
@@ -51,8 +51,14 @@ pub(super) enum Route {
     PutProvisionedConcurrency(Name),
     GetProvisionedConcurrency(Name),
     DeleteProvisionedConcurrency(Name),
+    CreateFunctionUrlConfig(Name),
+    GetFunctionUrlConfig(Name),
+    UpdateFunctionUrlConfig(Name),
+    ListFunctionUrlConfigs(Name),
+    DeleteFunctionUrlConfig(Name),
     GetAccountSettings,
     Invoke(Name),
+    InvokeWithResponseStream(Name),
     /// Where `GetFunction` sends those who want the package.
     GetPackage(String),
     /// One of Lambda's that Lamina does not have.
@@ -81,6 +87,9 @@ impl Route {
             ("PUT", ["2015-03-31", "functions", name, "aliases", alias]) => Self::UpdateAlias(own(name), own(alias)),
             ("DELETE", ["2015-03-31", "functions", name, "aliases", alias]) => Self::DeleteAlias(own(name), own(alias)),
             ("POST", ["2015-03-31", "functions", name, "invocations"]) => Self::Invoke(own(name)),
+            ("POST", ["2021-11-15", "functions", name, "response-streaming-invocations"]) => {
+                Self::InvokeWithResponseStream(own(name))
+            }
             ("PUT", ["2017-10-31", "functions", name, "concurrency"]) => Self::PutFunctionConcurrency(own(name)),
             ("DELETE", ["2017-10-31", "functions", name, "concurrency"]) => Self::DeleteFunctionConcurrency(own(name)),
             ("GET", ["2019-09-30", "functions", name, "concurrency"]) => Self::GetFunctionConcurrency(own(name)),
@@ -93,6 +102,11 @@ impl Route {
             ("DELETE", ["2019-09-30", "functions", name, "provisioned-concurrency"]) => {
                 Self::DeleteProvisionedConcurrency(own(name))
             }
+            ("POST", ["2021-10-31", "functions", name, "url"]) => Self::CreateFunctionUrlConfig(own(name)),
+            ("GET", ["2021-10-31", "functions", name, "url"]) => Self::GetFunctionUrlConfig(own(name)),
+            ("PUT", ["2021-10-31", "functions", name, "url"]) => Self::UpdateFunctionUrlConfig(own(name)),
+            ("DELETE", ["2021-10-31", "functions", name, "url"]) => Self::DeleteFunctionUrlConfig(own(name)),
+            ("GET", ["2021-10-31", "functions", name, "urls"]) => Self::ListFunctionUrlConfigs(own(name)),
             ("GET", ["2016-08-19", "account-settings"]) => Self::GetAccountSettings,
             ("GET", ["lamina", "packages", sha256]) => Self::GetPackage(own(sha256)),
             (_, [date, collection, ..]) if is_date(date) && COLLECTIONS.contains(collection) => {
@@ -117,7 +131,10 @@ impl Route {
             | Self::PutFunctionConcurrency(_)
             | Self::DeleteFunctionConcurrency(_)
             | Self::PutProvisionedConcurrency(_)
-            | Self::DeleteProvisionedConcurrency(_) => true,
+            | Self::DeleteProvisionedConcurrency(_)
+            | Self::CreateFunctionUrlConfig(_)
+            | Self::UpdateFunctionUrlConfig(_)
+            | Self::DeleteFunctionUrlConfig(_) => true,
             Self::ListFunctions
             | Self::GetFunction(_)
             | Self::GetFunctionConfiguration(_)
@@ -126,8 +143,11 @@ impl Route {
             | Self::GetAlias(..)
             | Self::GetFunctionConcurrency(_)
             | Self::GetProvisionedConcurrency(_)
+            | Self::GetFunctionUrlConfig(_)
+            | Self::ListFunctionUrlConfigs(_)
             | Self::GetAccountSettings
             | Self::Invoke(_)
+            | Self::InvokeWithResponseStream(_)
             | Self::GetPackage(_)
             | Self::Unsupported(_) => false,
         }
@@ -156,8 +176,14 @@ impl Route {
             Self::PutProvisionedConcurrency(name) => provisioned_concurrency::put(api, request, name).await,
             Self::GetProvisionedConcurrency(name) => provisioned_concurrency::get_or_list(api, request, name),
             Self::DeleteProvisionedConcurrency(name) => provisioned_concurrency::delete(api, request, name).await,
+            Self::CreateFunctionUrlConfig(name) => function_urls::create(api, request, name).await,
+            Self::GetFunctionUrlConfig(name) => function_urls::get(api, request, name),
+            Self::UpdateFunctionUrlConfig(name) => function_urls::update(api, request, name).await,
+            Self::ListFunctionUrlConfigs(name) => function_urls::list(api, request, name),
+            Self::DeleteFunctionUrlConfig(name) => function_urls::delete(api, request, name).await,
             Self::GetAccountSettings => get_account_settings::handle(api),
             Self::Invoke(name) => invoke::handle(api, request, name, id).await,
+            Self::InvokeWithResponseStream(name) => invoke_with_response_stream::handle(api, request, name, id).await,
             Self::GetPackage(sha256) => package::serve(api, sha256).await,
             Self::Unsupported(what) => Err(WireError::new(
                 StatusCode::NOT_FOUND,

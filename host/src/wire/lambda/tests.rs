@@ -111,7 +111,8 @@ impl World {
         let answer: Answering = Box::new(|_| Ok(outcome(Ok(Response::Event(Bytes::from_static(b"1"))))));
         let recorder = Arc::new(Recorder { seen: Mutex::default(), answer: Mutex::new(answer) });
         let invoke: Arc<dyn Invoke> = Arc::clone(&recorder) as _;
-        Self { api: LambdaApi { catalog, invoke, shutdown: Shutdown::new() }, recorder, _dir: dir }
+        let urls = Addresses::new(&crate::triggers::http::urls::Config::default(), "us-east-1", 8080);
+        Self { api: LambdaApi { catalog, invoke, urls, shutdown: Shutdown::new() }, recorder, _dir: dir }
     }
 
     async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Got {
@@ -551,7 +552,7 @@ fn paths_belong_to_an_operation_or_to_somebody_else() {
     for (method, path) in [
         ("GET", "/2015-03-31/functions/f/policy"),
         ("PATCH", "/2015-03-31/functions"),
-        ("POST", "/2021-11-15/functions/f/response-streaming-invocations"),
+        ("GET", "/2025-11-30/capacity-providers"),
         ("GET", "/2018-10-31/layers"),
     ] {
         assert_eq!(of(method, path), Some(Route::Unsupported(format!("{method} {path}"))));
