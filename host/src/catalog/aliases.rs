@@ -77,7 +77,10 @@ impl Catalog {
             let mut changes = Vec::new();
             let qualifier = Qualifier::Alias(alias.clone());
             if view.records.provisioned.contains_key(&qualifier) {
-                changes.push(Change::DeleteProvisioned(name.clone(), qualifier));
+                changes.push(Change::DeleteProvisioned(name.clone(), qualifier.clone()));
+            }
+            if view.records.event_invoke.contains_key(&qualifier) {
+                changes.push(Change::DeleteEventInvoke(name.clone(), qualifier));
             }
             if view.records.aliases.contains_key(alias) {
                 changes.push(Change::DeleteAlias(name.clone(), alias.clone()));

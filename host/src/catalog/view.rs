@@ -5,7 +5,9 @@ use super::live::{LiveProvisioned, LiveVersion, Target};
 use super::split::Split;
 use super::{Catalog, Error, Result};
 use crate::ids::{AliasName, FunctionName, Qualifier, Version};
-use crate::storage::functions::{AliasRecord, Change, FunctionRecord, ProvisionedRecord, Snapshot, VersionRecord};
+use crate::storage::functions::{
+    AliasRecord, Change, EventInvokeRecord, FunctionRecord, ProvisionedRecord, Snapshot, VersionRecord,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -20,6 +22,8 @@ pub struct Records {
     pub aliases: BTreeMap<AliasName, AliasRecord>,
     /// Its provisioned concurrency.
     pub provisioned: BTreeMap<Qualifier, ProvisionedRecord>,
+    /// How its asynchronous events are treated.
+    pub event_invoke: BTreeMap<Qualifier, EventInvokeRecord>,
 }
 
 impl Records {
@@ -44,12 +48,23 @@ impl Records {
                 records.provisioned.insert(provisioned.qualifier.clone(), provisioned);
             }
         }
+        for event_invoke in snapshot.event_invoke {
+            if let Some(records) = all.get_mut(&event_invoke.function) {
+                records.event_invoke.insert(event_invoke.qualifier.clone(), event_invoke);
+            }
+        }
         all.into_values().collect()
     }
 
     /// A function without versions yet.
     pub(super) fn new(function: FunctionRecord) -> Self {
-        Self { function, versions: BTreeMap::new(), aliases: BTreeMap::new(), provisioned: BTreeMap::new() }
+        Self {
+            function,
+            versions: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            provisioned: BTreeMap::new(),
+            event_invoke: BTreeMap::new(),
+        }
     }
 
     /// Does to these records what storage does to its tables.
@@ -63,6 +78,8 @@ impl Records {
             Change::DeleteAlias(_, alias) => drop(self.aliases.remove(&alias)),
             Change::PutProvisioned(record) => drop(self.provisioned.insert(record.qualifier.clone(), record)),
             Change::DeleteProvisioned(_, qualifier) => drop(self.provisioned.remove(&qualifier)),
+            Change::PutEventInvoke(record) => drop(self.event_invoke.insert(record.qualifier.clone(), record)),
+            Change::DeleteEventInvoke(_, qualifier) => drop(self.event_invoke.remove(&qualifier)),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::ids::{AliasName, FunctionName, Qualifier, Version};
 use crate::storage::functions::{
-    AliasRecord, Change, CodeRecord, ConfigurationRecord, Family, FunctionRecord, GuestKind, ProvisionedRecord,
+    AliasRecord, Change, CodeRecord, ConfigurationRecord, EventInvokeRecord, Family, FunctionRecord, GuestKind, ProvisionedRecord,
     Snapshot, Sticky, VersionRecord,
 };
 use std::collections::BTreeMap;
@@ -74,12 +74,25 @@ fn provisioned(of: &str, qualifier: &str) -> ProvisionedRecord {
     }
 }
 
+fn event_invoke(of: &str, qualifier: &str) -> EventInvokeRecord {
+    EventInvokeRecord {
+        function: name(of),
+        qualifier: Qualifier::new(qualifier).unwrap(),
+        maximum_retry_attempts: Some(0),
+        maximum_event_age_s: None,
+        on_success: None,
+        on_failure: Some("arn:aws:sqs:us-east-1:000000000000:q".into()),
+        modified_at_ms: 8,
+    }
+}
+
 async fn load(storage: &Storage) -> Snapshot {
     let mut snapshot = storage.functions.load().await.unwrap();
     snapshot.functions.sort_by(|a, b| a.name.cmp(&b.name));
     snapshot.versions.sort_by_key(|record| (record.function.clone(), record.version));
     snapshot.aliases.sort_by_key(|record| (record.function.clone(), record.name.clone()));
     snapshot.provisioned.sort_by_key(|record| (record.function.clone(), record.qualifier.to_string()));
+    snapshot.event_invoke.sort_by_key(|record| (record.function.clone(), record.qualifier.to_string()));
     snapshot
 }
 
@@ -91,6 +104,8 @@ fn all_of(of: &str) -> Vec<Change> {
         Change::PutAlias(alias(of, "live")),
         Change::PutProvisioned(provisioned(of, "live")),
         Change::PutProvisioned(provisioned(of, "2")),
+        Change::PutEventInvoke(event_invoke(of, "$LATEST")),
+        Change::PutEventInvoke(event_invoke(of, "live")),
     ]
 }
 
@@ -100,6 +115,7 @@ fn snapshot_of(of: &str) -> Snapshot {
         versions: vec![version(of, Version::Latest), version(of, Version::Number(2))],
         aliases: vec![alias(of, "live")],
         provisioned: vec![provisioned(of, "2"), provisioned(of, "live")],
+        event_invoke: vec![event_invoke(of, "$LATEST"), event_invoke(of, "live")],
     }
 }
 
@@ -116,11 +132,13 @@ async fn a_put_replaces(storage: Storage) {
     changed.versions[0].configuration.timeout_s = 900;
     changed.aliases[0].weights.clear();
     changed.provisioned[0].requested = 9;
+    changed.event_invoke[0].maximum_event_age_s = Some(60);
     let changes = vec![
         Change::PutFunction(changed.functions[0].clone()),
         Change::PutVersion(changed.versions[0].clone()),
         Change::PutAlias(changed.aliases[0].clone()),
         Change::PutProvisioned(changed.provisioned[0].clone()),
+        Change::PutEventInvoke(changed.event_invoke[0].clone()),
     ];
     storage.functions.commit(changes).await.unwrap();
     assert_eq!(load(&storage).await, changed);
@@ -132,6 +150,7 @@ async fn parts_are_deleted_one_by_one(storage: Storage) {
         Change::DeleteVersion(name("f"), Version::Number(2)),
         Change::DeleteAlias(name("f"), AliasName::new("live").unwrap()),
         Change::DeleteProvisioned(name("f"), Qualifier::new("live").unwrap()),
+        Change::DeleteEventInvoke(name("f"), Qualifier::new("live").unwrap()),
     ];
     storage.functions.commit(changes).await.unwrap();
     let expected = Snapshot {
@@ -139,6 +158,7 @@ async fn parts_are_deleted_one_by_one(storage: Storage) {
         versions: vec![version("f", Version::Latest)],
         aliases: vec![],
         provisioned: vec![provisioned("f", "2")],
+        event_invoke: vec![event_invoke("f", "$LATEST")],
     };
     assert_eq!(load(&storage).await, expected);
 }

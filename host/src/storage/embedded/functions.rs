@@ -1,7 +1,7 @@
 //! Functions, versions, aliases and provisioned concurrency in SQLite.
 
 use super::super::functions::{
-    AliasRecord, Change, FunctionRecord, Functions, ProvisionedRecord, Snapshot, VersionRecord,
+    AliasRecord, Change, EventInvokeRecord, FunctionRecord, Functions, ProvisionedRecord, Snapshot, VersionRecord,
 };
 use super::super::{Pending, Result};
 use super::readers::Readers;
@@ -33,6 +33,11 @@ impl Functions for FunctionTable {
                 provisioned: decode_all::<ProvisionedRecord>(
                     &transaction,
                     "SELECT record FROM function_provisioned",
+                    (),
+                )?,
+                event_invoke: decode_all::<EventInvokeRecord>(
+                    &transaction,
+                    "SELECT record FROM function_event_invoke",
                     (),
                 )?,
             })
@@ -68,7 +73,8 @@ fn apply(txn: &mut Txn<'_>, change: &Change) -> Result<()> {
             run("DELETE FROM function WHERE name = ?1", params![name.as_str()])?;
             run("DELETE FROM function_version WHERE function = ?1", params![name.as_str()])?;
             run("DELETE FROM function_alias WHERE function = ?1", params![name.as_str()])?;
-            run("DELETE FROM function_provisioned WHERE function = ?1", params![name.as_str()])
+            run("DELETE FROM function_provisioned WHERE function = ?1", params![name.as_str()])?;
+            run("DELETE FROM function_event_invoke WHERE function = ?1", params![name.as_str()])
         }
         Change::PutVersion(record) => run(
             "INSERT OR REPLACE INTO function_version VALUES (?1, ?2, ?3)",
@@ -92,6 +98,14 @@ fn apply(txn: &mut Txn<'_>, change: &Change) -> Result<()> {
         ),
         Change::DeleteProvisioned(function, qualifier) => run(
             "DELETE FROM function_provisioned WHERE function = ?1 AND qualifier = ?2",
+            params![function.as_str(), qualifier.to_string()],
+        ),
+        Change::PutEventInvoke(record) => run(
+            "INSERT OR REPLACE INTO function_event_invoke VALUES (?1, ?2, ?3)",
+            params![record.function.as_str(), record.qualifier.to_string(), encode(record)?],
+        ),
+        Change::DeleteEventInvoke(function, qualifier) => run(
+            "DELETE FROM function_event_invoke WHERE function = ?1 AND qualifier = ?2",
             params![function.as_str(), qualifier.to_string()],
         ),
     }

@@ -110,6 +110,31 @@ CREATE TABLE schedule_firing (
     grp TEXT NOT NULL, name TEXT NOT NULL, fire_at_ms INTEGER NOT NULL,
     PRIMARY KEY (grp, name, fire_at_ms)
 ) WITHOUT ROWID;
+", "
+-- Events of asynchronous invocations; apart from their content, so that walking them reads few bytes.
+CREATE TABLE async_event (
+    id INTEGER PRIMARY KEY,
+    request_id BLOB NOT NULL,
+    function TEXT NOT NULL,
+    qualifier TEXT,
+    accepted_at_ms INTEGER NOT NULL,
+    due_at_ms INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    -- NULL while it waits.
+    dead_at_ms INTEGER
+);
+CREATE INDEX async_event_due ON async_event (function, due_at_ms) WHERE dead_at_ms IS NULL;
+CREATE INDEX async_event_dead ON async_event (dead_at_ms, function) WHERE dead_at_ms IS NOT NULL;
+CREATE TABLE async_event_content (
+    id INTEGER PRIMARY KEY,
+    payload BLOB NOT NULL,
+    trace_id TEXT,
+    -- How the last attempt failed.
+    failure TEXT
+);
+CREATE TABLE function_event_invoke (
+    function TEXT NOT NULL, qualifier TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (function, qualifier)
+);
 "];
 
 /// Opens the database for writing, creates it where there is none, and brings it up to date.
