@@ -56,6 +56,8 @@ pub struct Config {
     pub http: triggers::http::Config,
     /// The scheduler.
     pub scheduler: triggers::schedule::Config,
+    /// Asynchronous invocation.
+    pub asynchronous: triggers::asynchronous::Config,
     /// Event source mappings, all together.
     pub event_source_mappings: EventSourceMappingsConfig,
     /// Function logs as stored.
@@ -297,6 +299,7 @@ impl Config {
             ("concurrency", self.concurrency == other.concurrency),
             ("http", self.http == other.http),
             ("scheduler", self.scheduler == other.scheduler),
+            ("asynchronous", self.asynchronous == other.asynchronous),
             ("event_source_mappings", self.event_source_mappings == other.event_source_mappings),
             ("logs", self.logs == other.logs),
             ("log_capture", self.log_capture == other.log_capture),

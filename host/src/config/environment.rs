@@ -26,6 +26,7 @@ pub(super) fn apply(
     section.overlay("concurrency", &mut config.concurrency);
     section.overlay("http", &mut config.http);
     section.overlay("scheduler", &mut config.scheduler);
+    section.overlay("asynchronous", &mut config.asynchronous);
     section.overlay("event_source_mappings", &mut config.event_source_mappings);
     section.overlay("logs", &mut config.logs);
     section.overlay("log_capture", &mut config.log_capture);

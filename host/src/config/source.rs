@@ -131,6 +131,7 @@ pub(super) fn keys_of(shape: &str) -> Option<&'static [&'static str]> {
         "concurrency" => fields_of::<catalog::Config>(),
         "http" => fields_of::<triggers::http::Config>(),
         "scheduler" => fields_of::<triggers::schedule::Config>(),
+        "asynchronous" => fields_of::<triggers::asynchronous::Config>(),
         "event_source_mappings" => fields_of::<EventSourceMappingsConfig>(),
         "logs" => fields_of::<telemetry::logs::Config>(),
         "log_capture" => fields_of::<telemetry::capture::Limits>(),

@@ -131,12 +131,7 @@ pub trait AsyncEvents: Send + Sync + 'static {
     fn find(&self, request_id: Uuid) -> Pending<'_, Option<Event>>;
 
     /// Selected events with numbers greater than `after`, in order of their numbers, at most `limit`.
-    fn list(
-        &self,
-        selection: Selection,
-        after: Option<EventId>,
-        limit: usize,
-    ) -> Pending<'_, Vec<EventSummary>>;
+    fn list(&self, selection: Selection, after: Option<EventId>, limit: usize) -> Pending<'_, Vec<EventSummary>>;
 
     /// Makes selected events with numbers greater than `after`, at most `limit` in order of their numbers, due at once; dead ones wait
     /// again, with all attempts and their age counted anew. Gives them as they then are.

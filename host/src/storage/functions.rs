@@ -87,6 +87,13 @@ pub struct ConfigurationRecord {
     pub echoed: serde_json::Map<String, serde_json::Value>,
 }
 
+impl ConfigurationRecord {
+    /// ARN of the queue that gets asynchronous events given up, where `DeadLetterConfig` names one.
+    pub fn dead_letter_arn(&self) -> Option<&str> {
+        self.echoed.get("DeadLetterConfig")?.get("TargetArn")?.as_str()
+    }
+}
+
 /// One version of a function: code and configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VersionRecord {

@@ -88,15 +88,22 @@ async fn dead_events_are_listed_redriven_and_swept(storage: Storage) {
 
     let dead = Selection { standing: Some(Standing::Dead), ..Selection::default() };
     let found = events.list(dead.clone(), None, 10).await.unwrap();
-    assert_eq!(found.iter().map(|e| (e.request_id, e.dead_at_ms, e.attempts)).collect::<Vec<_>>(), [(ids.0, Some(50), 3)]);
+    assert_eq!(
+        found.iter().map(|e| (e.request_id, e.dead_at_ms, e.attempts)).collect::<Vec<_>>(),
+        [(ids.0, Some(50), 3)]
+    );
     let waiting = Selection { standing: Some(Standing::Waiting), ..Selection::default() };
     assert_eq!(events.list(waiting, None, 10).await.unwrap()[0].request_id, ids.1);
     let backlog = events.backlog().await.unwrap();
-    let counts: Vec<_> = backlog.iter().map(|b| (b.function.as_str(), b.waiting, b.dead, b.oldest_accepted_at_ms)).collect();
+    let counts: Vec<_> =
+        backlog.iter().map(|b| (b.function.as_str(), b.waiting, b.dead, b.oldest_accepted_at_ms)).collect();
     assert_eq!(counts, [("f", 0, 1, None), ("g", 1, 0, Some(11))]);
 
     let redriven = events.redrive(dead.clone(), None, 10, 90).await.unwrap();
-    assert_eq!((redriven.len(), redriven[0].accepted_at_ms, redriven[0].attempts, redriven[0].dead_at_ms), (1, 90, 0, None));
+    assert_eq!(
+        (redriven.len(), redriven[0].accepted_at_ms, redriven[0].attempts, redriven[0].dead_at_ms),
+        (1, 90, 0, None)
+    );
     assert_eq!(payloads(&due(&storage, "f", 90, &[]).await), ["a"]);
     assert_eq!(events.redrive(dead.clone(), None, 10, 91).await.unwrap(), []);
 

@@ -3,8 +3,8 @@
 use super::*;
 use crate::ids::{AliasName, FunctionName, Qualifier, Version};
 use crate::storage::functions::{
-    AliasRecord, Change, CodeRecord, ConfigurationRecord, EventInvokeRecord, Family, FunctionRecord, GuestKind, ProvisionedRecord,
-    Snapshot, Sticky, VersionRecord,
+    AliasRecord, Change, CodeRecord, ConfigurationRecord, EventInvokeRecord, Family, FunctionRecord, GuestKind,
+    ProvisionedRecord, Snapshot, Sticky, VersionRecord,
 };
 use std::collections::BTreeMap;
 

@@ -1,6 +1,8 @@
 //! Events of asynchronous invocations in SQLite.
 
-use super::super::async_events::{AsyncEvents, Backlog, Due, Event, EventId, EventSummary, NewEvent, Selection, Standing};
+use super::super::async_events::{
+    AsyncEvents, Backlog, Due, Event, EventId, EventSummary, NewEvent, Selection, Standing,
+};
 use super::super::{Error, Pending, Result};
 use super::readers::Readers;
 use super::writer::{Txn, Writer};
@@ -169,11 +171,7 @@ impl AsyncEvents for AsyncEventTable {
 fn accept(txn: &mut Txn<'_>, event: &NewEvent) -> Result<()> {
     let id = txn.next_number()?;
     let insert = "INSERT INTO async_event_content VALUES (?1, ?2, ?3, NULL)";
-    txn.connection.prepare_cached(insert)?.execute(params![
-        id,
-        &*event.payload,
-        event.trace_id,
-    ])?;
+    txn.connection.prepare_cached(insert)?.execute(params![id, &*event.payload, event.trace_id,])?;
     let insert = "INSERT INTO async_event VALUES (?1, ?2, ?3, ?4, ?5, ?5, 0, NULL)";
     txn.connection.prepare_cached(insert)?.execute(params![
         id,
@@ -279,9 +277,7 @@ fn summary(row: &Row<'_>) -> Result<EventSummary> {
 fn with_content(connection: &Connection, summary: EventSummary) -> Result<Option<Event>> {
     let sql = "SELECT payload, trace_id, failure FROM async_event_content WHERE id = ?1";
     let mut select = connection.prepare_cached(sql)?;
-    let content = select.query_row([summary.id], |row| {
-        Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?))
-    });
+    let content = select.query_row([summary.id], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?)));
     Ok(content.optional()?.map(|(payload, trace_id, failure)| Event {
         summary,
         payload: Bytes::from(payload),

@@ -1,6 +1,8 @@
 //! Events of asynchronous invocations in memory.
 
-use super::super::async_events::{AsyncEvents, Backlog, Due, Event, EventId, EventSummary, NewEvent, Selection, Standing};
+use super::super::async_events::{
+    AsyncEvents, Backlog, Due, Event, EventId, EventSummary, NewEvent, Selection, Standing,
+};
 use super::super::{Pending, Result};
 use super::Gate;
 use crate::ids::FunctionName;
@@ -185,8 +187,10 @@ impl AsyncEvents for AsyncEventTable {
     fn sweep(&self, dead_before_ms: i64, limit: usize) -> Pending<'_, usize> {
         Box::pin(async move {
             self.change(|tables| {
-                let old = |event: &&Event| event.summary.dead_at_ms.is_some_and(|dead_at_ms| dead_at_ms < dead_before_ms);
-                let ids: Vec<_> = tables.events.values().filter(old).take(limit).map(|event| event.summary.id).collect();
+                let old =
+                    |event: &&Event| event.summary.dead_at_ms.is_some_and(|dead_at_ms| dead_at_ms < dead_before_ms);
+                let ids: Vec<_> =
+                    tables.events.values().filter(old).take(limit).map(|event| event.summary.id).collect();
                 ids.iter().filter(|id| tables.events.remove(id).is_some()).count()
             })
         })

@@ -37,7 +37,9 @@ impl From<catalog::Error> for WireError {
     fn from(error: catalog::Error) -> Self {
         use catalog::Error;
         match error {
-            Error::FunctionNotFound { .. } | Error::AliasNotFound { .. } | Error::EventInvokeNotFound { .. } => not_found(error.to_string()),
+            Error::FunctionNotFound { .. } | Error::AliasNotFound { .. } | Error::EventInvokeNotFound { .. } => {
+                not_found(error.to_string())
+            }
             Error::ProvisionedNotFound => {
                 Self::new(StatusCode::NOT_FOUND, "ProvisionedConcurrencyConfigNotFoundException", error.to_string())
             }

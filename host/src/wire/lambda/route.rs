@@ -1,9 +1,9 @@
 //! Paths and methods of the API.
 
 use super::{
-    LambdaApi, aliases, concurrency, create_alias, create_function, delete_function, get_account_settings,
-    get_function, invoke, list_functions, list_versions, package, provisioned_concurrency, publish_version,
-    update_alias, update_function_code, update_function_configuration,
+    LambdaApi, aliases, async_events, concurrency, create_alias, create_function, delete_function, event_invoke,
+    get_account_settings, get_function, invoke, list_functions, list_versions, package, provisioned_concurrency,
+    publish_version, update_alias, update_function_code, update_function_configuration,
 };
 use crate::invocation::PAYLOAD_LIMIT_BYTES;
 use crate::wire::codec::{Answer, Request};
@@ -52,7 +52,19 @@ pub(super) enum Route {
     GetProvisionedConcurrency(Name),
     DeleteProvisionedConcurrency(Name),
     GetAccountSettings,
+    PutEventInvoke(Name),
+    UpdateEventInvoke(Name),
+    GetEventInvoke(Name),
+    ListEventInvoke(Name),
+    DeleteEventInvoke(Name),
     Invoke(Name),
+    InvokeAsync(Name),
+    ListAsyncEvents,
+    GetAsyncEvent(String),
+    RedriveAsyncEvents,
+    RedriveAsyncEvent(String),
+    PurgeAsyncEvents,
+    PurgeAsyncEvent(String),
     /// Where `GetFunction` sends those who want the package.
     GetPackage(String),
     /// One of Lambda's that Lamina does not have.
@@ -94,6 +106,20 @@ impl Route {
                 Self::DeleteProvisionedConcurrency(own(name))
             }
             ("GET", ["2016-08-19", "account-settings"]) => Self::GetAccountSettings,
+            ("PUT", ["2019-09-25", "functions", name, "event-invoke-config"]) => Self::PutEventInvoke(own(name)),
+            ("POST", ["2019-09-25", "functions", name, "event-invoke-config"]) => Self::UpdateEventInvoke(own(name)),
+            ("GET", ["2019-09-25", "functions", name, "event-invoke-config"]) => Self::GetEventInvoke(own(name)),
+            ("GET", ["2019-09-25", "functions", name, "event-invoke-config", "list"]) => {
+                Self::ListEventInvoke(own(name))
+            }
+            ("DELETE", ["2019-09-25", "functions", name, "event-invoke-config"]) => Self::DeleteEventInvoke(own(name)),
+            ("POST", ["2014-11-13", "functions", name, "invoke-async"]) => Self::InvokeAsync(own(name)),
+            ("GET", ["lamina", "async-events"]) => Self::ListAsyncEvents,
+            ("POST", ["lamina", "async-events", "redrive"]) => Self::RedriveAsyncEvents,
+            ("DELETE", ["lamina", "async-events"]) => Self::PurgeAsyncEvents,
+            ("GET", ["lamina", "async-events", id]) => Self::GetAsyncEvent(own(id)),
+            ("POST", ["lamina", "async-events", id, "redrive"]) => Self::RedriveAsyncEvent(own(id)),
+            ("DELETE", ["lamina", "async-events", id]) => Self::PurgeAsyncEvent(own(id)),
             ("GET", ["lamina", "packages", sha256]) => Self::GetPackage(own(sha256)),
             (_, [date, collection, ..]) if is_date(date) && COLLECTIONS.contains(collection) => {
                 Self::Unsupported(format!("{method} {path}"))
@@ -117,7 +143,14 @@ impl Route {
             | Self::PutFunctionConcurrency(_)
             | Self::DeleteFunctionConcurrency(_)
             | Self::PutProvisionedConcurrency(_)
-            | Self::DeleteProvisionedConcurrency(_) => true,
+            | Self::DeleteProvisionedConcurrency(_)
+            | Self::PutEventInvoke(_)
+            | Self::UpdateEventInvoke(_)
+            | Self::DeleteEventInvoke(_)
+            | Self::RedriveAsyncEvents
+            | Self::RedriveAsyncEvent(_)
+            | Self::PurgeAsyncEvents
+            | Self::PurgeAsyncEvent(_) => true,
             Self::ListFunctions
             | Self::GetFunction(_)
             | Self::GetFunctionConfiguration(_)
@@ -127,7 +160,12 @@ impl Route {
             | Self::GetFunctionConcurrency(_)
             | Self::GetProvisionedConcurrency(_)
             | Self::GetAccountSettings
+            | Self::GetEventInvoke(_)
+            | Self::ListEventInvoke(_)
             | Self::Invoke(_)
+            | Self::InvokeAsync(_)
+            | Self::ListAsyncEvents
+            | Self::GetAsyncEvent(_)
             | Self::GetPackage(_)
             | Self::Unsupported(_) => false,
         }
@@ -157,7 +195,19 @@ impl Route {
             Self::GetProvisionedConcurrency(name) => provisioned_concurrency::get_or_list(api, request, name),
             Self::DeleteProvisionedConcurrency(name) => provisioned_concurrency::delete(api, request, name).await,
             Self::GetAccountSettings => get_account_settings::handle(api),
+            Self::PutEventInvoke(name) => event_invoke::put(api, request, name).await,
+            Self::UpdateEventInvoke(name) => event_invoke::update(api, request, name).await,
+            Self::GetEventInvoke(name) => event_invoke::get(api, request, name),
+            Self::ListEventInvoke(name) => event_invoke::list(api, request, name),
+            Self::DeleteEventInvoke(name) => event_invoke::delete(api, request, name).await,
             Self::Invoke(name) => invoke::handle(api, request, name, id).await,
+            Self::InvokeAsync(name) => invoke::handle_async(api, request, name, id).await,
+            Self::ListAsyncEvents => async_events::list(api, request).await,
+            Self::GetAsyncEvent(event) => async_events::get(api, event).await,
+            Self::RedriveAsyncEvents => async_events::redrive_all(api, request).await,
+            Self::RedriveAsyncEvent(event) => async_events::redrive(api, event).await,
+            Self::PurgeAsyncEvents => async_events::purge_all(api, request).await,
+            Self::PurgeAsyncEvent(event) => async_events::purge(api, event).await,
             Self::GetPackage(sha256) => package::serve(api, sha256).await,
             Self::Unsupported(what) => Err(WireError::new(
                 StatusCode::NOT_FOUND,
