@@ -4,7 +4,7 @@ use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
 use lamina::catalog::{self, Catalog};
 use lamina::clock::{SharedClock, SystemClock};
-use lamina::ids::{FunctionRef, Home, Version};
+use lamina::ids::{FunctionName, FunctionRef, Home, Version};
 use lamina::invocation::{Invocation, Invoke, InvokeError, Outcome, Response, StartKind};
 use lamina::sandbox::compile::Compiler;
 use lamina::sandbox::{Config, Host};
@@ -12,6 +12,7 @@ use lamina::shutdown::Shutdown;
 use lamina::storage::Storage;
 use lamina::telemetry::logs::{self, LogStore};
 use lamina::telemetry::metrics::{self, Metrics};
+use lamina::triggers::asynchronous::{self, AsyncInvocations};
 use lamina::triggers::http::urls::{self, Addresses};
 use lamina::triggers::queue::{self, EventSourceMappings, FunctionDirectory};
 use lamina::triggers::schedule::{self, Scheduler};
@@ -108,10 +109,21 @@ async fn api(dir: &std::path::Path) -> anyhow::Result<Api> {
         home: home.clone(),
     };
     let mappings = EventSourceMappings::start(parts, queue::Options::default(), shutdown.clone()).await?;
+    let parts = asynchronous::Parts {
+        events: Arc::clone(&storage.async_events),
+        queues: Arc::clone(&storage.queues),
+        invoker: Arc::clone(&invoke),
+        functions: Arc::new(AnyFunction),
+        observer: Arc::new(AnyFunction),
+        clock: Arc::clone(&clock),
+        home: home.clone(),
+    };
+    let asynchronous = AsyncInvocations::start(parts, asynchronous::Config::default(), shutdown.clone()).await?;
     Ok(Api {
         lambda: LambdaApi {
             catalog,
             invoke,
+            asynchronous,
             urls: Addresses::new(&urls::Config::default(), &home.region, 8080),
             shutdown,
         },
@@ -147,4 +159,17 @@ impl FunctionDirectory for AnyFunction {
     fn exists(&self, _: &FunctionRef) -> bool {
         true
     }
+}
+
+impl asynchronous::FunctionSettings for AnyFunction {
+    fn settings(&self, _: &FunctionRef) -> asynchronous::Settings {
+        asynchronous::Settings::default()
+    }
+}
+
+impl asynchronous::AsyncObserver for AnyFunction {
+    fn received(&self, _: &FunctionName, _: usize) {}
+    fn started(&self, _: &FunctionName, _: Duration) {}
+    fn dropped(&self, _: &FunctionName, _: asynchronous::Dropped) {}
+    fn undeliverable(&self, _: &FunctionName) {}
 }

@@ -61,6 +61,8 @@ pub struct Config {
     pub response_streaming: StreamingConfig,
     /// The scheduler.
     pub scheduler: triggers::schedule::Config,
+    /// Asynchronous invocation.
+    pub asynchronous: triggers::asynchronous::Config,
     /// Event source mappings, all together.
     pub event_source_mappings: EventSourceMappingsConfig,
     /// Function logs as stored.
@@ -304,6 +306,7 @@ impl Config {
             ("function_urls", self.function_urls == other.function_urls),
             ("response_streaming", self.response_streaming == other.response_streaming),
             ("scheduler", self.scheduler == other.scheduler),
+            ("asynchronous", self.asynchronous == other.asynchronous),
             ("event_source_mappings", self.event_source_mappings == other.event_source_mappings),
             ("logs", self.logs == other.logs),
             ("log_capture", self.log_capture == other.log_capture),

@@ -18,6 +18,7 @@ use crate::shutdown::{self, Ending, Phase, Shutdown};
 use crate::storage::{self, Storage};
 use crate::telemetry::logs::LogStore;
 use crate::telemetry::metrics::Metrics;
+use crate::triggers::asynchronous::{self, AsyncInvocations};
 use crate::triggers::http::urls::{Addresses, FunctionUrls, NoCredentials};
 use crate::triggers::http::{Router, Trigger};
 use crate::triggers::queue::{self, EventSourceMappings};
@@ -124,6 +125,7 @@ pub async fn run(config: Config, reload: Arc<Reload>, announce: &Announce) -> Re
 
     let scheduler = base.start_scheduler(&config, &invoker).await?;
     let mappings = base.start_mappings(&config, &invoker).await?;
+    let asynchronous = base.start_asynchronous(&config, &invoker).await?;
     let reconciler = Arc::new(Reconciler::new(reconcile::Parts {
         catalog: Arc::clone(&base.catalog),
         queues: Arc::clone(&base.storage.queues),
@@ -160,6 +162,7 @@ pub async fn run(config: Config, reload: Arc<Reload>, announce: &Announce) -> Re
             catalog: Arc::clone(&base.catalog),
             invoke: invoker,
             urls: url_addresses,
+            asynchronous,
             shutdown: shutdown.clone(),
         },
         sqs,
@@ -233,6 +236,9 @@ impl Base {
         observers::sample_on_scrape(metrics, Arc::clone(catalog), Arc::clone(host));
         let queues = Arc::clone(&self.storage.queues);
         let sampling = observers::sample_queues(Arc::clone(metrics), queues, Arc::clone(&self.clock));
+        let events = Arc::clone(&self.storage.async_events);
+        let counting = observers::sample_async_events(Arc::clone(metrics), events, Arc::clone(&self.clock));
+        work("async-event-metrics", until(&stop, counting));
         let (logs, log_clock) = (Arc::clone(&self.logs), Arc::clone(&self.clock));
         let provisioner = Provisioner::new(Arc::clone(catalog)).run(stop.clone());
         self.shutdown.spawn(Phase::Work, "provisioner", provisioner);
@@ -253,6 +259,23 @@ impl Base {
             home: config.home(),
         };
         Ok(Scheduler::start(parts, config.scheduler.clone(), self.shutdown.clone()).await?)
+    }
+
+    async fn start_asynchronous(
+        &self,
+        config: &Config,
+        invoker: &Arc<dyn Invoke>,
+    ) -> Result<Arc<AsyncInvocations>, ServeError> {
+        let parts = asynchronous::Parts {
+            events: Arc::clone(&self.storage.async_events),
+            queues: Arc::clone(&self.storage.queues),
+            invoker: Arc::clone(invoker),
+            functions: Arc::new(ports::Directory(Arc::clone(&self.catalog))),
+            observer: Arc::new(observers::Asynchronous(Arc::clone(&self.metrics))),
+            clock: Arc::clone(&self.clock),
+            home: config.home(),
+        };
+        Ok(AsyncInvocations::start(parts, config.asynchronous.clone(), self.shutdown.clone()).await?)
     }
 
     async fn start_mappings(

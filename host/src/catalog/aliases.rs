@@ -77,7 +77,10 @@ impl Catalog {
             let mut changes = Vec::new();
             let qualifier = Qualifier::Alias(alias.clone());
             if view.records.provisioned.contains_key(&qualifier) {
-                changes.push(Change::DeleteProvisioned(name.clone(), qualifier));
+                changes.push(Change::DeleteProvisioned(name.clone(), qualifier.clone()));
+            }
+            if view.records.event_invoke.contains_key(&qualifier) {
+                changes.push(Change::DeleteEventInvoke(name.clone(), qualifier));
             }
             if view.records.urls.contains_key(&Some(alias.clone())) {
                 changes.push(Change::DeleteUrl(name.clone(), Some(alias.clone())));

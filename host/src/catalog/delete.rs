@@ -46,7 +46,10 @@ impl Catalog {
             let qualifier = Qualifier::Version(version);
             let mut changes = vec![Change::DeleteVersion(name.clone(), version)];
             if view.records.provisioned.contains_key(&qualifier) {
-                changes.push(Change::DeleteProvisioned(name.clone(), qualifier));
+                changes.push(Change::DeleteProvisioned(name.clone(), qualifier.clone()));
+            }
+            if view.records.event_invoke.contains_key(&qualifier) {
+                changes.push(Change::DeleteEventInvoke(name.clone(), qualifier));
             }
             Ok((changes, ()))
         })

@@ -12,6 +12,7 @@ mod code;
 pub mod concurrency;
 mod configuration;
 mod delete;
+mod event_invoke;
 mod live;
 mod provision;
 mod publish;
@@ -23,6 +24,7 @@ mod view;
 
 pub use aliases::AliasChange;
 pub use code::{CodeUpdate, NewFunction, Precondition};
+pub use event_invoke::EventInvokeChange;
 pub use live::{LiveProvisioned, LiveVersion, ProvisionedStatus, Target};
 pub use provision::Provisioner;
 pub use settings::Settings;
@@ -63,6 +65,12 @@ pub enum Error {
     /// No provisioned concurrency is configured there. The caller's fault.
     #[error("No Provisioned Concurrency Config found for this function")]
     ProvisionedNotFound,
+    /// Asynchronous invocation is not configured there. The caller's fault.
+    #[error("The function {arn} doesn't have an EventInvokeConfig")]
+    EventInvokeNotFound {
+        /// What was asked for.
+        arn: String,
+    },
     /// The name is taken. The caller's fault.
     #[error("{0}")]
     Exists(String),

@@ -6,7 +6,7 @@ use super::split::Split;
 use super::{Catalog, Error, Result};
 use crate::ids::{AliasName, FunctionName, Qualifier, Version};
 use crate::storage::functions::{
-    AliasRecord, Change, FunctionRecord, ProvisionedRecord, Snapshot, UrlRecord, VersionRecord,
+    AliasRecord, Change, EventInvokeRecord, FunctionRecord, ProvisionedRecord, Snapshot, UrlRecord, VersionRecord,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +24,8 @@ pub struct Records {
     pub provisioned: BTreeMap<Qualifier, ProvisionedRecord>,
     /// Its URLs, that of `$LATEST` first.
     pub urls: BTreeMap<Option<AliasName>, Arc<UrlRecord>>,
+    /// How its asynchronous events are treated.
+    pub event_invoke: BTreeMap<Qualifier, EventInvokeRecord>,
 }
 
 impl Records {
@@ -53,6 +55,11 @@ impl Records {
                 records.urls.insert(url.alias.clone(), Arc::new(url));
             }
         }
+        for event_invoke in snapshot.event_invoke {
+            if let Some(records) = all.get_mut(&event_invoke.function) {
+                records.event_invoke.insert(event_invoke.qualifier.clone(), event_invoke);
+            }
+        }
         all.into_values().collect()
     }
 
@@ -64,6 +71,7 @@ impl Records {
             aliases: BTreeMap::new(),
             provisioned: BTreeMap::new(),
             urls: BTreeMap::new(),
+            event_invoke: BTreeMap::new(),
         }
     }
 
@@ -80,6 +88,8 @@ impl Records {
             Change::DeleteProvisioned(_, qualifier) => drop(self.provisioned.remove(&qualifier)),
             Change::PutUrl(url) => drop(self.urls.insert(url.alias.clone(), Arc::new(url))),
             Change::DeleteUrl(_, alias) => drop(self.urls.remove(&alias)),
+            Change::PutEventInvoke(record) => drop(self.event_invoke.insert(record.qualifier.clone(), record)),
+            Change::DeleteEventInvoke(_, qualifier) => drop(self.event_invoke.remove(&qualifier)),
         }
     }
 

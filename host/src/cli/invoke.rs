@@ -30,6 +30,9 @@ pub struct Invoke {
     /// Check that the function could be invoked, and do not
     #[arg(long)]
     dry_run: bool,
+    /// Hand the event over and do not wait: it is delivered behind the answer, and retried if it fails
+    #[arg(long = "async", conflicts_with_all = ["tail", "dry_run", "client_context"])]
+    asynchronous: bool,
     #[command(flatten)]
     remote: Remote,
 }
@@ -44,6 +47,9 @@ impl Invoke {
         }
         if self.dry_run {
             headers.insert("x-amz-invocation-type", HeaderValue::from_static("DryRun"));
+        }
+        if self.asynchronous {
+            headers.insert("x-amz-invocation-type", HeaderValue::from_static("Event"));
         }
         if let Some(context) = &self.client_context
             && let Ok(value) = HeaderValue::try_from(BASE64_STANDARD.encode(context))
@@ -64,6 +70,8 @@ impl Invoke {
         }
         if out.is_json() {
             out.show(&document(&answer), String::new)?;
+        } else if self.asynchronous {
+            output::print(&format!("Accepted as {}.", answer.header("x-amzn-requestid").unwrap_or_default()))?;
         } else if self.dry_run {
             output::print("It could be invoked.")?;
         } else {
@@ -124,6 +132,9 @@ fn document(answer: &Answer) -> Value {
     }
     if let Some(log) = log_tail(answer) {
         document.insert("LogResult".into(), log.into());
+    }
+    if answer.body.is_empty() {
+        return document.into();
     }
     let payload = serde_json::from_slice(&answer.body);
     document.insert("Payload".into(), payload.unwrap_or_else(|_| json!(String::from_utf8_lossy(&answer.body))));

@@ -12,6 +12,7 @@ mod check;
 mod compile;
 mod completions;
 mod deploy;
+mod events;
 mod failure;
 mod invoke;
 mod list;
@@ -59,6 +60,8 @@ pub enum Command {
     Deploy(deploy::Deploy),
     /// Invoke a function and print its response
     Invoke(invoke::Invoke),
+    /// List, inspect, redrive and purge events of asynchronous invocations
+    Events(events::Events),
     /// Publish the code and configuration of a function as a new version
     Publish(publish::Publish),
     /// Create, change, delete and list aliases
@@ -126,6 +129,7 @@ pub fn run(command: Command, serve: impl FnOnce(Serve) -> ExitCode) -> ExitCode 
         Command::New(arguments) => arguments.run(),
         Command::Deploy(arguments) => blocking(arguments.run()),
         Command::Invoke(arguments) => blocking(arguments.run()),
+        Command::Events(arguments) => blocking(arguments.run()),
         Command::Publish(arguments) => blocking(arguments.run()),
         Command::Alias(arguments) => blocking(arguments.run()),
         Command::List(arguments) => blocking(arguments.run()),

@@ -114,6 +114,9 @@ fn sections(config: &Config, report: Report<'_>) {
     if let Err(error) = config.scheduler.check() {
         report(&format!("scheduler.{}", error.key), format!("{}: must be from 1 to 1000000", error.value), None);
     }
+    if let Err(error) = config.asynchronous.check() {
+        report(&format!("asynchronous.{}", error.key), error.message, None);
+    }
     let mappings = &config.event_source_mappings;
     within(report, "event_source_mappings.concurrency", mappings.concurrency, 1..=10_000);
     within(report, "event_source_mappings.sweep_interval_s", mappings.sweep_interval_s, 1..=86_400);

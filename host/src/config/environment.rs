@@ -28,6 +28,7 @@ pub(super) fn apply(
     section.overlay("function_urls", &mut config.function_urls);
     section.overlay("response_streaming", &mut config.response_streaming);
     section.overlay("scheduler", &mut config.scheduler);
+    section.overlay("asynchronous", &mut config.asynchronous);
     section.overlay("event_source_mappings", &mut config.event_source_mappings);
     section.overlay("logs", &mut config.logs);
     section.overlay("log_capture", &mut config.log_capture);

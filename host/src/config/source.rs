@@ -133,6 +133,7 @@ pub(super) fn keys_of(shape: &str) -> Option<&'static [&'static str]> {
         "function_urls" => fields_of::<triggers::http::urls::Config>(),
         "response_streaming" => fields_of::<crate::invocation::StreamingConfig>(),
         "scheduler" => fields_of::<triggers::schedule::Config>(),
+        "asynchronous" => fields_of::<triggers::asynchronous::Config>(),
         "event_source_mappings" => fields_of::<EventSourceMappingsConfig>(),
         "logs" => fields_of::<telemetry::logs::Config>(),
         "log_capture" => fields_of::<telemetry::capture::Limits>(),

@@ -10,6 +10,7 @@ impl From<Source> for labels::Source {
             Source::Http => Self::Http,
             Source::Schedule => Self::Schedule,
             Source::Queue => Self::Queue,
+            Source::Asynchronous => Self::Asynchronous,
         }
     }
 }

@@ -49,6 +49,8 @@ pub enum Source {
     Schedule,
     /// A queue's event source mapping.
     Queue,
+    /// The `Invoke` API, asynchronously.
+    Asynchronous,
 }
 
 /// What a function gets.

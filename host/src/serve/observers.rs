@@ -2,14 +2,17 @@
 
 use crate::catalog::Catalog;
 use crate::clock::SharedClock;
+use crate::ids::FunctionName;
 use crate::listener::{Closed, Observer};
 use crate::sandbox::Host;
 use crate::sandbox::engine::Family;
 use crate::storage::CommitObserver;
+use crate::storage::async_events::AsyncEvents;
 use crate::storage::mappings::MappingRecord;
 use crate::storage::queues::Queues;
-use crate::telemetry::metrics::labels::{EnvironmentState, MessageOutcome};
-use crate::telemetry::metrics::{Metrics, QueueSample};
+use crate::telemetry::metrics::labels::{AsyncDrop, EnvironmentState, MessageOutcome};
+use crate::telemetry::metrics::{AsyncEventSample, Metrics, QueueSample};
+use crate::triggers::asynchronous::{AsyncObserver, Dropped};
 use crate::triggers::http::{Answered, HttpMetrics};
 use crate::triggers::queue::{MappingEvent, MappingObserver};
 use crate::triggers::schedule::ScheduleObserver;
@@ -66,6 +69,52 @@ impl MappingObserver for Mappings {
             MappingEvent::Throttled => metrics.throttles.inc(),
             MappingEvent::GivenBack { messages } => metrics.messages(MessageOutcome::GivenBack, messages),
         }
+    }
+}
+
+/// Events of asynchronous invocations.
+pub(super) struct Asynchronous(pub(super) Arc<Metrics>);
+
+impl AsyncObserver for Asynchronous {
+    fn received(&self, function: &FunctionName, events: usize) {
+        self.0.invocations.function(function).async_received(u64::try_from(events).unwrap_or(u64::MAX));
+    }
+
+    fn started(&self, function: &FunctionName, age: Duration) {
+        self.0.invocations.function(function).async_age(age);
+    }
+
+    fn dropped(&self, function: &FunctionName, why: Dropped) {
+        self.0.invocations.function(function).async_dropped(match why {
+            Dropped::RetriesExhausted => AsyncDrop::RetriesExhausted,
+            Dropped::EventAgeExceeded => AsyncDrop::EventAgeExceeded,
+            Dropped::FunctionNotFound => AsyncDrop::FunctionNotFound,
+            Dropped::SwitchedOff => AsyncDrop::SwitchedOff,
+        });
+    }
+
+    fn undeliverable(&self, function: &FunctionName) {
+        self.0.invocations.function(function).async_undeliverable();
+    }
+}
+
+/// Counts the asynchronous events of functions, again and again.
+pub(super) async fn sample_async_events(metrics: Arc<Metrics>, events: Arc<dyn AsyncEvents>, clock: SharedClock) {
+    loop {
+        let now_ms = clock.now_ms();
+        // A storage that fails leaves the last sample.
+        if let Ok(backlog) = events.backlog().await {
+            metrics.async_events.set(backlog.into_iter().map(|backlog| {
+                let age_ms = backlog.oldest_accepted_at_ms.map_or(0, |oldest| now_ms.saturating_sub(oldest).max(0));
+                AsyncEventSample {
+                    function: backlog.function.as_str().into(),
+                    waiting: backlog.waiting,
+                    dead: backlog.dead,
+                    oldest_age: Duration::from_millis(u64::try_from(age_ms).unwrap_or(0)),
+                }
+            }));
+        }
+        clock.sleep(SAMPLE_QUEUES_EVERY).await;
     }
 }
 

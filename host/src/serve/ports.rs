@@ -2,11 +2,12 @@
 
 use crate::catalog::Catalog;
 use crate::config::MappingDeclaration;
-use crate::ids::FunctionRef;
+use crate::ids::{FunctionRef, Qualifier, Version};
 use crate::reconcile::{MappingPort, SchedulePort};
 use crate::storage::functions::UrlRecord;
 use crate::storage::mappings::{FunctionResponseType, MappingRecord};
 use crate::storage::schedules::{PutMode, PutOutcome, ScheduleGroupRecord, ScheduleKey, ScheduleRecord};
+use crate::triggers::asynchronous::{Destination, FunctionSettings, Settings};
 use crate::triggers::http::urls;
 use crate::triggers::queue::{EventSourceMappings, FunctionDirectory, MappingChange, NewMapping};
 use crate::triggers::schedule::Scheduler;
@@ -29,6 +30,31 @@ pub(super) struct Urls(pub(super) Arc<Catalog>);
 impl urls::Directory for Urls {
     fn find(&self, url_id: &str) -> Option<Arc<UrlRecord>> {
         self.0.url_by_id(url_id)
+    }
+}
+
+/// The catalog as asynchronous invocation sees it.
+impl FunctionSettings for Directory {
+    fn settings(&self, target: &FunctionRef) -> Settings {
+        let mut settings = Settings::default();
+        let Ok(function) = self.0.function(&target.name) else { return settings };
+        settings.is_switched_off = function.concurrency.is_switched_off();
+        // What is stored was checked when it was set.
+        let destination = |arn: &str| Destination::parse(self.0.home(), arn).ok();
+        let qualifier = target.qualifier.clone().unwrap_or(Qualifier::Version(Version::Latest));
+        if let Some(record) = function.view().records.event_invoke.get(&qualifier) {
+            settings.maximum_retry_attempts = record.maximum_retry_attempts.unwrap_or(settings.maximum_retry_attempts);
+            settings.maximum_event_age_s = record.maximum_event_age_s.unwrap_or(settings.maximum_event_age_s);
+            settings.on_success = record.on_success.as_deref().and_then(destination);
+            settings.on_failure = record.on_failure.as_deref().and_then(destination);
+        }
+        if let Ok(version) = self.0.version(&target.name, target.qualifier.as_ref())
+            && let Some(arn) = version.record.configuration.dead_letter_arn()
+            && let Some(Destination::Queue(queue)) = destination(arn)
+        {
+            settings.dead_letter_queue = Some(queue);
+        }
+        settings
     }
 }
 

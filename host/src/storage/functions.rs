@@ -87,6 +87,13 @@ pub struct ConfigurationRecord {
     pub echoed: serde_json::Map<String, serde_json::Value>,
 }
 
+impl ConfigurationRecord {
+    /// ARN of the queue that gets asynchronous events given up, where `DeadLetterConfig` names one.
+    pub fn dead_letter_arn(&self) -> Option<&str> {
+        self.echoed.get("DeadLetterConfig")?.get("TargetArn")?.as_str()
+    }
+}
+
 /// One version of a function: code and configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VersionRecord {
@@ -211,12 +218,31 @@ pub struct UrlRecord {
     pub modified_at_ms: i64,
 }
 
+/// How events of asynchronous invocations of a version or an alias are treated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventInvokeRecord {
+    /// The function.
+    pub function: FunctionName,
+    /// `$LATEST`, a version number or an alias.
+    pub qualifier: Qualifier,
+    /// 0 to 2; `None` is Lambda's default, 2.
+    pub maximum_retry_attempts: Option<u32>,
+    /// 60 to 21,600; `None` is Lambda's default, 21,600.
+    pub maximum_event_age_s: Option<u32>,
+    /// ARN of what gets a record of each success.
+    pub on_success: Option<String>,
+    /// ARN of what gets a record of each event given up.
+    pub on_failure: Option<String>,
+    /// Milliseconds since the Unix epoch.
+    pub modified_at_ms: i64,
+}
+
 /// One step of a change; a list of them is applied all or none.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     /// Creates or replaces.
     PutFunction(FunctionRecord),
-    /// Deletes the function with its versions, aliases, provisioned configurations and URLs; keeps its `next_version`.
+    /// Deletes the function with its versions, aliases and configurations; keeps its `next_version`.
     DeleteFunction(FunctionName),
     /// Creates or replaces.
     PutVersion(VersionRecord),
@@ -234,6 +260,10 @@ pub enum Change {
     PutUrl(UrlRecord),
     /// Deletes the URL of a function or of an alias of it.
     DeleteUrl(FunctionName, Option<AliasName>),
+    /// Creates or replaces.
+    PutEventInvoke(EventInvokeRecord),
+    /// Deletes one configuration of asynchronous invocation.
+    DeleteEventInvoke(FunctionName, Qualifier),
 }
 
 /// Everything stored about functions, as read at start.
@@ -249,6 +279,8 @@ pub struct Snapshot {
     pub provisioned: Vec<ProvisionedRecord>,
     /// All function URLs.
     pub urls: Vec<UrlRecord>,
+    /// All configurations of asynchronous invocation.
+    pub event_invoke: Vec<EventInvokeRecord>,
 }
 
 /// The table of functions. The catalog keeps all of it in memory; it reads at start and then only writes.

@@ -5,6 +5,7 @@
 //! Nothing outside this module knows which backend runs; `conformance.rs` runs one suite against each.
 
 mod arrivals;
+pub mod async_events;
 pub mod blobs;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
@@ -71,6 +72,8 @@ pub struct Storage {
     pub schedules: Arc<dyn schedules::Schedules>,
     /// Event source mappings.
     pub mappings: Arc<dyn mappings::Mappings>,
+    /// Events of asynchronous invocations.
+    pub async_events: Arc<dyn async_events::AsyncEvents>,
     /// Packages and components.
     pub blobs: Arc<dyn blobs::Blobs>,
     closing: Arc<dyn Closing>,

@@ -3,8 +3,8 @@
 use super::*;
 use crate::ids::{AliasName, FunctionName, Qualifier, Version};
 use crate::storage::functions::{
-    AliasRecord, Change, CodeRecord, ConfigurationRecord, Cors, Family, FunctionRecord, GuestKind, InvokeMode,
-    ProvisionedRecord, Snapshot, Sticky, UrlAuthType, UrlRecord, VersionRecord,
+    AliasRecord, Change, CodeRecord, ConfigurationRecord, Cors, EventInvokeRecord, Family, FunctionRecord, GuestKind,
+    InvokeMode, ProvisionedRecord, Snapshot, Sticky, UrlAuthType, UrlRecord, VersionRecord,
 };
 use std::collections::BTreeMap;
 
@@ -87,6 +87,18 @@ fn url(of: &str, alias: Option<&str>) -> UrlRecord {
     }
 }
 
+fn event_invoke(of: &str, qualifier: &str) -> EventInvokeRecord {
+    EventInvokeRecord {
+        function: name(of),
+        qualifier: Qualifier::new(qualifier).unwrap(),
+        maximum_retry_attempts: Some(0),
+        maximum_event_age_s: None,
+        on_success: None,
+        on_failure: Some("arn:aws:sqs:us-east-1:000000000000:q".into()),
+        modified_at_ms: 8,
+    }
+}
+
 async fn load(storage: &Storage) -> Snapshot {
     let mut snapshot = storage.functions.load().await.unwrap();
     snapshot.functions.sort_by(|a, b| a.name.cmp(&b.name));
@@ -94,6 +106,7 @@ async fn load(storage: &Storage) -> Snapshot {
     snapshot.aliases.sort_by_key(|record| (record.function.clone(), record.name.clone()));
     snapshot.provisioned.sort_by_key(|record| (record.function.clone(), record.qualifier.to_string()));
     snapshot.urls.sort_by(|a, b| a.url_id.cmp(&b.url_id));
+    snapshot.event_invoke.sort_by_key(|record| (record.function.clone(), record.qualifier.to_string()));
     snapshot
 }
 
@@ -107,6 +120,8 @@ fn all_of(of: &str) -> Vec<Change> {
         Change::PutProvisioned(provisioned(of, "2")),
         Change::PutUrl(url(of, None)),
         Change::PutUrl(url(of, Some("live"))),
+        Change::PutEventInvoke(event_invoke(of, "$LATEST")),
+        Change::PutEventInvoke(event_invoke(of, "live")),
     ]
 }
 
@@ -117,6 +132,7 @@ fn snapshot_of(of: &str) -> Snapshot {
         aliases: vec![alias(of, "live")],
         provisioned: vec![provisioned(of, "2"), provisioned(of, "live")],
         urls: vec![url(of, None), url(of, Some("live"))],
+        event_invoke: vec![event_invoke(of, "$LATEST"), event_invoke(of, "live")],
     }
 }
 
@@ -134,12 +150,14 @@ async fn a_put_replaces(storage: Storage) {
     changed.aliases[0].weights.clear();
     changed.provisioned[0].requested = 9;
     changed.urls[1].cors = None;
+    changed.event_invoke[0].maximum_event_age_s = Some(60);
     let changes = vec![
         Change::PutFunction(changed.functions[0].clone()),
         Change::PutVersion(changed.versions[0].clone()),
         Change::PutAlias(changed.aliases[0].clone()),
         Change::PutProvisioned(changed.provisioned[0].clone()),
         Change::PutUrl(changed.urls[1].clone()),
+        Change::PutEventInvoke(changed.event_invoke[0].clone()),
     ];
     storage.functions.commit(changes).await.unwrap();
     assert_eq!(load(&storage).await, changed);
@@ -152,6 +170,7 @@ async fn parts_are_deleted_one_by_one(storage: Storage) {
         Change::DeleteAlias(name("f"), AliasName::new("live").unwrap()),
         Change::DeleteProvisioned(name("f"), Qualifier::new("live").unwrap()),
         Change::DeleteUrl(name("f"), Some(AliasName::new("live").unwrap())),
+        Change::DeleteEventInvoke(name("f"), Qualifier::new("live").unwrap()),
     ];
     storage.functions.commit(changes).await.unwrap();
     let expected = Snapshot {
@@ -160,6 +179,7 @@ async fn parts_are_deleted_one_by_one(storage: Storage) {
         aliases: vec![],
         provisioned: vec![provisioned("f", "2")],
         urls: vec![url("f", None)],
+        event_invoke: vec![event_invoke("f", "$LATEST")],
     };
     assert_eq!(load(&storage).await, expected);
 }

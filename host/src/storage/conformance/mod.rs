@@ -1,5 +1,6 @@
 //! One suite for every backend: what the traits promise, tested through them alone.
 
+mod async_events;
 mod blobs;
 mod fifo;
 mod functions;

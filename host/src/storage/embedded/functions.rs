@@ -1,7 +1,8 @@
 //! Functions, versions, aliases and provisioned concurrency in SQLite.
 
 use super::super::functions::{
-    AliasRecord, Change, FunctionRecord, Functions, ProvisionedRecord, Snapshot, UrlRecord, VersionRecord,
+    AliasRecord, Change, EventInvokeRecord, FunctionRecord, Functions, ProvisionedRecord, Snapshot, UrlRecord,
+    VersionRecord,
 };
 use super::super::{Pending, Result};
 use super::readers::Readers;
@@ -36,6 +37,11 @@ impl Functions for FunctionTable {
                     (),
                 )?,
                 urls: decode_all::<UrlRecord>(&transaction, "SELECT record FROM function_url", ())?,
+                event_invoke: decode_all::<EventInvokeRecord>(
+                    &transaction,
+                    "SELECT record FROM function_event_invoke",
+                    (),
+                )?,
             })
         })
     }
@@ -70,7 +76,8 @@ fn apply(txn: &mut Txn<'_>, change: &Change) -> Result<()> {
             run("DELETE FROM function_version WHERE function = ?1", params![name.as_str()])?;
             run("DELETE FROM function_alias WHERE function = ?1", params![name.as_str()])?;
             run("DELETE FROM function_provisioned WHERE function = ?1", params![name.as_str()])?;
-            run("DELETE FROM function_url WHERE function = ?1", params![name.as_str()])
+            run("DELETE FROM function_url WHERE function = ?1", params![name.as_str()])?;
+            run("DELETE FROM function_event_invoke WHERE function = ?1", params![name.as_str()])
         }
         Change::PutVersion(record) => run(
             "INSERT OR REPLACE INTO function_version VALUES (?1, ?2, ?3)",
@@ -103,6 +110,14 @@ fn apply(txn: &mut Txn<'_>, change: &Change) -> Result<()> {
         Change::DeleteUrl(function, alias) => run(
             "DELETE FROM function_url WHERE function = ?1 AND alias = ?2",
             params![function.as_str(), alias_text(alias.as_ref())],
+        ),
+        Change::PutEventInvoke(record) => run(
+            "INSERT OR REPLACE INTO function_event_invoke VALUES (?1, ?2, ?3)",
+            params![record.function.as_str(), record.qualifier.to_string(), encode(record)?],
+        ),
+        Change::DeleteEventInvoke(function, qualifier) => run(
+            "DELETE FROM function_event_invoke WHERE function = ?1 AND qualifier = ?2",
+            params![function.as_str(), qualifier.to_string()],
         ),
     }
 }

@@ -115,6 +115,31 @@ CREATE TABLE function_url (
     -- The alias is empty for $LATEST.
     function TEXT NOT NULL, alias TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (function, alias)
 );
+", "
+-- Events of asynchronous invocations; apart from their content, so that walking them reads few bytes.
+CREATE TABLE async_event (
+    id INTEGER PRIMARY KEY,
+    request_id BLOB NOT NULL,
+    function TEXT NOT NULL,
+    qualifier TEXT,
+    accepted_at_ms INTEGER NOT NULL,
+    due_at_ms INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    -- NULL while it waits.
+    dead_at_ms INTEGER
+);
+CREATE INDEX async_event_due ON async_event (function, due_at_ms) WHERE dead_at_ms IS NULL;
+CREATE INDEX async_event_dead ON async_event (dead_at_ms, function) WHERE dead_at_ms IS NOT NULL;
+CREATE TABLE async_event_content (
+    id INTEGER PRIMARY KEY,
+    payload BLOB NOT NULL,
+    trace_id TEXT,
+    -- How the last attempt failed.
+    failure TEXT
+);
+CREATE TABLE function_event_invoke (
+    function TEXT NOT NULL, qualifier TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (function, qualifier)
+);
 "];
 
 /// Opens the database for writing, creates it where there is none, and brings it up to date.

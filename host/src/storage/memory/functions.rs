@@ -1,7 +1,8 @@
 //! Functions, versions, aliases and provisioned concurrency in memory.
 
 use super::super::functions::{
-    AliasRecord, Change, FunctionRecord, Functions, ProvisionedRecord, Snapshot, UrlRecord, VersionRecord,
+    AliasRecord, Change, EventInvokeRecord, FunctionRecord, Functions, ProvisionedRecord, Snapshot, UrlRecord,
+    VersionRecord,
 };
 use super::super::{Pending, Result};
 use super::Gate;
@@ -24,6 +25,7 @@ struct Tables {
     aliases: BTreeMap<(FunctionName, AliasName), AliasRecord>,
     provisioned: HashMap<(FunctionName, Qualifier), ProvisionedRecord>,
     urls: BTreeMap<(FunctionName, Option<AliasName>), UrlRecord>,
+    event_invoke: HashMap<(FunctionName, Qualifier), EventInvokeRecord>,
 }
 
 impl FunctionTable {
@@ -51,6 +53,7 @@ impl Functions for FunctionTable {
                 aliases: tables.aliases.values().cloned().collect(),
                 provisioned: tables.provisioned.values().cloned().collect(),
                 urls: tables.urls.values().cloned().collect(),
+                event_invoke: tables.event_invoke.values().cloned().collect(),
             })
         })
     }
@@ -71,6 +74,7 @@ impl Tables {
                 self.aliases.retain(|(function, _), _| *function != name);
                 self.provisioned.retain(|(function, _), _| *function != name);
                 self.urls.retain(|(function, _), _| *function != name);
+                self.event_invoke.retain(|(function, _), _| *function != name);
                 if let Some(record) = self.functions.remove(&name) {
                     let next = self.retired.entry(name).or_default();
                     *next = record.next_version.max(*next);
@@ -99,6 +103,12 @@ impl Tables {
             }
             Change::DeleteUrl(function, alias) => {
                 self.urls.remove(&(function, alias));
+            }
+            Change::PutEventInvoke(record) => {
+                self.event_invoke.insert((record.function.clone(), record.qualifier.clone()), record);
+            }
+            Change::DeleteEventInvoke(function, qualifier) => {
+                self.event_invoke.remove(&(function, qualifier));
             }
         }
     }

@@ -3,6 +3,7 @@
 //! For tests and for trying things out. Each table is behind one lock, held for the time of one call. Blobs are files in a temporary
 //! directory, since their paths are part of the contract.
 
+mod async_events;
 mod functions;
 mod mappings;
 mod queues;
@@ -21,6 +22,7 @@ pub(super) fn open() -> Result<Storage> {
         queues: Arc::new(queues::QueueTable::new(gate.clone())),
         schedules: Arc::new(schedules::ScheduleTable::new(gate.clone())),
         mappings: Arc::new(mappings::MappingTable::new(gate.clone())),
+        async_events: Arc::new(async_events::AsyncEventTable::new(gate.clone())),
         blobs: Arc::new(FileBlobs::temporary()?),
         closing: gate,
     })

@@ -47,6 +47,32 @@ label! {
         Schedule = "schedule",
         /// A queue's event source mapping.
         Queue = "queue",
+        /// The `Invoke` API, asynchronously.
+        Asynchronous = "asynchronous",
+    }
+}
+
+label! {
+    /// `reason` for which an asynchronous event was given up.
+    AsyncDrop {
+        /// All attempts failed.
+        RetriesExhausted = "retries_exhausted",
+        /// It became too old.
+        EventAgeExceeded = "event_age_exceeded",
+        /// The function, version or alias is gone.
+        FunctionNotFound = "function_not_found",
+        /// The function's reserved concurrency is 0.
+        SwitchedOff = "switched_off",
+    }
+}
+
+label! {
+    /// `state` of asynchronous events.
+    AsyncState {
+        /// To be attempted, or being attempted.
+        Waiting = "waiting",
+        /// Given up, and kept.
+        Dead = "dead",
     }
 }
 
@@ -173,6 +199,8 @@ mod tests {
         check::<EnvironmentState>();
         check::<SlotState>();
         check::<MessageState>();
+        check::<AsyncDrop>();
+        check::<AsyncState>();
         check::<StatusClass>();
     }
 

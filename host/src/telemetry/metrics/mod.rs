@@ -12,7 +12,7 @@
 pub mod labels;
 pub mod series;
 
-use labels::{Label, MessageOutcome, MessageState, SlotState, StatusClass};
+use labels::{AsyncState, Label, MessageOutcome, MessageState, SlotState, StatusClass};
 use parking_lot::{Mutex, RwLock};
 use prometheus::core::Collector;
 use prometheus::{
@@ -59,6 +59,8 @@ pub struct Metrics {
     pub queues: QueueMetrics,
     /// Event source mappings.
     pub mappings: MappingMetrics,
+    /// Asynchronous events as they stand.
+    pub async_events: AsyncEventMetrics,
     /// Schedules.
     pub schedules: ScheduleMetrics,
     /// Storage.
@@ -109,6 +111,26 @@ pub struct QueueSample {
     /// Messages whose delay has not passed.
     pub delayed: u64,
     /// Age of the oldest message that may be received; zero where there is none.
+    pub oldest_age: Duration,
+}
+
+/// Asynchronous events as they stand; what happens to them is counted by function, in [`series`].
+pub struct AsyncEventMetrics {
+    events: IntGaugeVec,
+    oldest_age: GaugeVec,
+    max_functions: usize,
+}
+
+/// One function's asynchronous events as they stand.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AsyncEventSample {
+    /// The function's name.
+    pub function: Arc<str>,
+    /// Events to be attempted, or being attempted.
+    pub waiting: u64,
+    /// Events given up and kept.
+    pub dead: u64,
+    /// Age of the oldest that waits; zero where there is none.
     pub oldest_age: Duration,
 }
 
@@ -167,6 +189,8 @@ const INIT_BUCKETS: &[f64] = &[
 const COMPILE_BUCKETS: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 const COMMIT_BUCKETS: &[f64] = &[1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
 const COMMIT_WRITES_BUCKETS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
+const ASYNC_AGE_BUCKETS: &[f64] =
+    &[1e-3, 2.5e-3, 5e-3, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 60.0, 180.0, 600.0, 1800.0, 3600.0, 7200.0, 21600.0];
 const LATENESS_BUCKETS: &[f64] =
     &[1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 60.0, 300.0, 3600.0];
 
@@ -206,6 +230,27 @@ impl Metrics {
                         "Invocations refused for lack of concurrency or capacity, by reason.",
                         &["function", "reason"],
                     )?,
+                    async_received: to.counter_vec(
+                        "async_events_received_total",
+                        "Events accepted for asynchronous invocation.",
+                        &["function"],
+                    )?,
+                    async_dropped: to.counter_vec(
+                        "async_events_dropped_total",
+                        "Asynchronous events given up, by reason.",
+                        &["function", "reason"],
+                    )?,
+                    async_undeliverable: to.counter_vec(
+                        "async_destination_failures_total",
+                        "Records and dead letters of asynchronous events that could not be delivered.",
+                        &["function"],
+                    )?,
+                    async_ages: to.histogram_vec(
+                        "async_event_age_seconds",
+                        "From the acceptance of an event to each time the function was invoked with it.",
+                        &["function"],
+                        ASYNC_AGE_BUCKETS,
+                    )?,
                     environments: to.gauge_vec(
                         "environments",
                         "Execution environments, by state.",
@@ -239,6 +284,19 @@ impl Metrics {
                     &["queue"],
                 )?,
                 max_queues: config.max_label_sets,
+            },
+            async_events: AsyncEventMetrics {
+                events: to.gauge_vec(
+                    "async_events",
+                    "Asynchronous events of a function, by state.",
+                    &["function", "state"],
+                )?,
+                oldest_age: to.float_gauge_vec(
+                    "async_oldest_event_age_seconds",
+                    "Age of the oldest asynchronous event that waits; 0 where there is none.",
+                    &["function"],
+                )?,
+                max_functions: config.max_label_sets,
             },
             mappings: {
                 let messages = to.counter_vec(
@@ -391,6 +449,40 @@ impl QueueMetrics {
             }
         }
         if let Ok(gauge) = self.oldest_age.get_metric_with_label_values(&[&sample.queue]) {
+            gauge.set(sample.oldest_age.as_secs_f64());
+        }
+    }
+}
+
+impl AsyncEventMetrics {
+    /// Sets all functions at once; one not named has no series any more. Past the bound, functions are summed under `_other`
+    /// (of the ages: the greatest).
+    pub fn set(&self, samples: impl IntoIterator<Item = AsyncEventSample>) {
+        self.events.reset();
+        self.oldest_age.reset();
+        let mut other: Option<AsyncEventSample> = None;
+        for (position, sample) in samples.into_iter().enumerate() {
+            if position < self.max_functions {
+                self.set_one(&sample);
+                continue;
+            }
+            let other = other.get_or_insert_with(|| AsyncEventSample { function: OTHER.into(), ..Default::default() });
+            other.waiting = other.waiting.saturating_add(sample.waiting);
+            other.dead = other.dead.saturating_add(sample.dead);
+            other.oldest_age = other.oldest_age.max(sample.oldest_age);
+        }
+        if let Some(other) = other {
+            self.set_one(&other);
+        }
+    }
+
+    fn set_one(&self, sample: &AsyncEventSample) {
+        for (state, count) in [(AsyncState::Waiting, sample.waiting), (AsyncState::Dead, sample.dead)] {
+            if let Ok(gauge) = self.events.get_metric_with_label_values(&[&*sample.function, state.as_str()]) {
+                gauge.set(to_i64(count));
+            }
+        }
+        if let Ok(gauge) = self.oldest_age.get_metric_with_label_values(&[&*sample.function]) {
             gauge.set(sample.oldest_age.as_secs_f64());
         }
     }

@@ -5,7 +5,7 @@
 //! After [`InvocationMetrics::forget_function`] old handles go nowhere: an invocation still running counts into the void.
 
 use super::OTHER;
-use super::labels::{EnvironmentState, Label, Source, Start, Throttle};
+use super::labels::{AsyncDrop, EnvironmentState, Label, Source, Start, Throttle};
 use crate::ids::{AliasName, FunctionName, Version};
 use parking_lot::{Mutex, RwLock};
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
@@ -26,6 +26,10 @@ pub(super) struct Families {
     pub(super) init_durations: HistogramVec,
     pub(super) errors: IntCounterVec,
     pub(super) throttles: IntCounterVec,
+    pub(super) async_received: IntCounterVec,
+    pub(super) async_dropped: IntCounterVec,
+    pub(super) async_undeliverable: IntCounterVec,
+    pub(super) async_ages: HistogramVec,
     pub(super) environments: IntGaugeVec,
 }
 
@@ -147,6 +151,10 @@ fn entry_of<'a>(
             errors: RwLock::default(),
             throttles: Default::default(),
             environments: Default::default(),
+            async_received: Default::default(),
+            async_dropped: Default::default(),
+            async_undeliverable: Default::default(),
+            async_ages: Default::default(),
         }),
         versions: HashMap::new(),
     })
@@ -234,6 +242,10 @@ pub struct FunctionSeries {
     errors: RwLock<HashMap<Box<str>, IntCounter>>,
     throttles: [Lazy<IntCounter>; Throttle::ALL.len()],
     environments: [Lazy<IntGauge>; EnvironmentState::ALL.len()],
+    async_received: Lazy<IntCounter>,
+    async_dropped: [Lazy<IntCounter>; AsyncDrop::ALL.len()],
+    async_undeliverable: Lazy<IntCounter>,
+    async_ages: Lazy<Histogram>,
 }
 
 impl FunctionSeries {
@@ -266,6 +278,42 @@ impl FunctionSeries {
         }
     }
 
+    /// Counts events accepted for asynchronous invocation.
+    pub fn async_received(&self, events: u64) {
+        if let Some(counter) = lazy_in(&self.async_received, &self.closed, || {
+            self.families.async_received.get_metric_with_label_values(&[&*self.name])
+        }) {
+            counter.inc_by(events);
+        }
+    }
+
+    /// Counts an asynchronous event given up.
+    pub fn async_dropped(&self, reason: AsyncDrop) {
+        if let Some(counter) = lazy(&self.async_dropped, reason, &self.closed, || {
+            self.families.async_dropped.get_metric_with_label_values(&[&*self.name, reason.as_str()])
+        }) {
+            counter.inc();
+        }
+    }
+
+    /// Counts a record or dead letter of an asynchronous event that could not be delivered.
+    pub fn async_undeliverable(&self) {
+        if let Some(counter) = lazy_in(&self.async_undeliverable, &self.closed, || {
+            self.families.async_undeliverable.get_metric_with_label_values(&[&*self.name])
+        }) {
+            counter.inc();
+        }
+    }
+
+    /// Notes how old an asynchronous event was when the function was invoked with it.
+    pub fn async_age(&self, age: Duration) {
+        if let Some(histogram) = lazy_in(&self.async_ages, &self.closed, || {
+            self.families.async_ages.get_metric_with_label_values(&[&*self.name])
+        }) {
+            histogram.observe(age.as_secs_f64());
+        }
+    }
+
     /// Sets how many environments of the function are in a state. Zero makes no series that is not there yet.
     pub fn set_environments(&self, state: EnvironmentState, count: i64) {
         let known = self.environments.get(state.index()).is_some_and(|slot| slot.get().is_some());
@@ -292,6 +340,12 @@ impl FunctionSeries {
         for reason in Throttle::ALL {
             let _ = self.families.throttles.remove_label_values(&[&self.name, reason.as_str()]);
         }
+        for reason in AsyncDrop::ALL {
+            let _ = self.families.async_dropped.remove_label_values(&[&*self.name, reason.as_str()]);
+        }
+        let _ = self.families.async_received.remove_label_values(&[&*self.name]);
+        let _ = self.families.async_undeliverable.remove_label_values(&[&*self.name]);
+        let _ = self.families.async_ages.remove_label_values(&[&*self.name]);
         for state in EnvironmentState::ALL {
             let _ = self.families.environments.remove_label_values(&[&self.name, state.as_str()]);
         }
@@ -305,7 +359,15 @@ fn lazy<'a, L: Label, T>(
     closed: &Mutex<bool>,
     make: impl FnOnce() -> prometheus::Result<T>,
 ) -> Option<&'a T> {
-    let slot = slots.get(label.index())?;
+    lazy_in(slots.get(label.index())?, closed, make)
+}
+
+/// A series made at first use, as [`lazy`] makes them.
+fn lazy_in<'a, T>(
+    slot: &'a Lazy<T>,
+    closed: &Mutex<bool>,
+    make: impl FnOnce() -> prometheus::Result<T>,
+) -> Option<&'a T> {
     slot.get_or_init(|| {
         let closed = closed.lock();
         if *closed { None } else { make().ok() }

@@ -3,7 +3,9 @@
 use super::constraints::{failed, invalid, length, one_of, range, unsupported};
 use crate::catalog::Settings;
 use crate::catalog::settings::RESERVED_VARIABLES;
+use crate::ids::Home;
 use crate::storage::functions::ConfigurationRecord;
+use crate::triggers::asynchronous::Destination;
 use crate::wire::error::WireError;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -108,7 +110,7 @@ pub(super) struct Checked {
 
 impl Requested {
     /// Checks every member. `log_group` is the function's own, the only one it can have.
-    pub(super) fn check(self, log_group: &str) -> Result<Checked, WireError> {
+    pub(super) fn check(self, home: &Home, log_group: &str) -> Result<Checked, WireError> {
         self.refuse_unsupported(log_group)?;
         if let Some(runtime) = &self.runtime {
             check_runtime(runtime)?;
@@ -130,6 +132,9 @@ impl Requested {
             check_variables(variables)?;
         }
         let mut echoed = Map::new();
+        if let Some(arn) = self.dead_letter_config.map(|dead| dead.target_arn.unwrap_or_default()) {
+            echoed.insert("DeadLetterConfig".into(), dead_letter_config(home, &arn)?);
+        }
         if let Some(mode) = self.tracing_config.and_then(|tracing| tracing.mode) {
             one_of(&mode, "tracingConfig.mode", &["Active", "PassThrough"])?;
             echoed.insert("TracingConfig".into(), json!({ "Mode": mode }));
@@ -192,14 +197,6 @@ impl Requested {
             if apply_on != "None" {
                 return Err(unsupported("SnapStart", "environments start in microseconds without it"));
             }
-        }
-        if self
-            .dead_letter_config
-            .as_ref()
-            .and_then(|dead| dead.target_arn.as_deref())
-            .is_some_and(|arn| !arn.is_empty())
-        {
-            return Err(unsupported("DeadLetterConfig", "asynchronous invocation is not offered yet"));
         }
         if let Some(logging) = &self.logging_config {
             if logging.log_format.as_deref().is_some_and(|format| format != "Text")
@@ -276,6 +273,23 @@ impl Checked {
                 record.echoed.insert(member, value);
             }
         }
+    }
+}
+
+/// What is kept of `DeadLetterConfig`; null for none.
+fn dead_letter_config(home: &Home, arn: &str) -> Result<Value, WireError> {
+    if arn.is_empty() {
+        return Ok(Value::Null);
+    }
+    if !arn.starts_with("arn:") {
+        let pattern = "(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()";
+        let constraint = format!("Member must satisfy regular expression pattern: {pattern}");
+        return Err(failed(arn, "deadLetterConfig.targetArn", constraint));
+    }
+    match Destination::parse(home, arn) {
+        Ok(Destination::Queue(_)) => Ok(json!({ "TargetArn": arn })),
+        Ok(Destination::Function(_)) => Err(invalid(format!("The DeadLetterConfig target {arn} is not a queue."))),
+        Err(error) => Err(invalid(format!("DeadLetterConfig: {error}"))),
     }
 }
 

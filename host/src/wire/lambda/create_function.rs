@@ -38,7 +38,7 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request) -> Result<Answer,
         let tags = input.tags.unwrap_or_default();
         check_tags(&tags)?;
         let requested: Requested = codec::parse(body)?;
-        let configuration = requested.check(&logs::group_name(&name))?.create()?;
+        let configuration = requested.check(&home, &logs::group_name(&name))?.create()?;
         let package = code.decode("CreateFunction")?;
         Ok(NewFunction { name, package, configuration, tags, publish: input.publish.unwrap_or(false) })
     })

@@ -37,9 +37,10 @@ impl From<catalog::Error> for WireError {
     fn from(error: catalog::Error) -> Self {
         use catalog::Error;
         match error {
-            Error::FunctionNotFound { .. } | Error::AliasNotFound { .. } | Error::UrlNotFound => {
-                not_found(error.to_string())
-            }
+            Error::FunctionNotFound { .. }
+            | Error::AliasNotFound { .. }
+            | Error::UrlNotFound
+            | Error::EventInvokeNotFound { .. } => not_found(error.to_string()),
             Error::ProvisionedNotFound => {
                 Self::new(StatusCode::NOT_FOUND, "ProvisionedConcurrencyConfigNotFoundException", error.to_string())
             }

@@ -1,8 +1,12 @@
-//! `Invoke` (<https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>).
+//! `Invoke` (<https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>) and `InvokeAsync`, its older way to ask for what
+//! `InvocationType: Event` does. An event's `ClientContext` is checked and not passed on, as on AWS.
 
-use super::constraints::{invalid, one_of};
+use super::constraints::one_of;
 use super::{LambdaApi, target};
+use crate::ids::FunctionRef;
 use crate::invocation::{Invocation, PAYLOAD_LIMIT_BYTES, Payload, Response, Source};
+use crate::storage::async_events::NewEvent;
+use crate::triggers::asynchronous;
 use crate::wire::codec::{self, Answer, Request, whole};
 use crate::wire::error::WireError;
 use base64::Engine;
@@ -22,14 +26,12 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request, name: &str, id: U
     let target = target::qualified(api, name, request)?;
     let kind = request.header("x-amz-invocation-type").unwrap_or("RequestResponse");
     one_of(kind, "invocationType", &["Event", "RequestResponse", "DryRun"])?;
-    if kind == "Event" {
-        return Err(invalid(
-            "Asynchronous invocation (InvocationType Event) is not offered yet; use RequestResponse or DryRun.",
-        ));
-    }
     let log_type = request.header("x-amz-log-type").unwrap_or("None");
     one_of(log_type, "logType", &["None", "Tail"])?;
     let client_context = request.header("x-amz-client-context").map(client_context).transpose()?;
+    if kind == "Event" {
+        return accept(api, request, target, id).await;
+    }
     let event = event(&request.body)?;
     if kind == "DryRun" {
         api.catalog.resolve(&target, None)?;
@@ -75,6 +77,40 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request, name: &str, id: U
         if let Some(Ok(value)) = value.map(HeaderValue::try_from) {
             headers.insert(name, value);
         }
+    }
+    Ok(answer)
+}
+
+/// `InvokeAsync` (<https://docs.aws.amazon.com/lambda/latest/api/API_InvokeAsync.html>).
+pub(super) async fn handle_async(
+    api: &LambdaApi,
+    request: &Request,
+    name: &str,
+    id: Uuid,
+) -> Result<Answer, WireError> {
+    let target = target::qualified(api, name, request)?;
+    accept(api, request, target, id).await
+}
+
+/// Accepts an event. It is on disk when this answers.
+async fn accept(api: &LambdaApi, request: &Request, target: FunctionRef, id: Uuid) -> Result<Answer, WireError> {
+    let (size_bytes, limit_bytes) = (request.body.len(), asynchronous::PAYLOAD_LIMIT_BYTES);
+    if size_bytes > limit_bytes {
+        return Err(WireError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "RequestTooLargeException",
+            format!("{size_bytes} byte payload is too large for the Event invocation type (limit {limit_bytes} bytes)"),
+        ));
+    }
+    let payload = event(&request.body)?;
+    api.catalog.resolve(&target, None)?;
+    let trace_id = request.header(TRACE_ID).map(str::to_owned);
+    let now_ms = api.asynchronous.now_ms();
+    let new = NewEvent { request_id: id, target, payload, trace_id: trace_id.clone(), accepted_at_ms: now_ms };
+    api.asynchronous.accept(new).await?;
+    let mut answer = codec::empty(StatusCode::ACCEPTED);
+    if let Some(Ok(value)) = trace_id.map(HeaderValue::try_from) {
+        answer.headers_mut().insert(TRACE_ID, value);
     }
     Ok(answer)
 }

@@ -1,4 +1,5 @@
-//! Lambda's REST API: functions, versions, aliases, concurrency, and `Invoke`; a file an operation.
+//! Lambda's REST API: functions, versions, aliases, concurrency, and `Invoke`; a file an operation or a resource.
+//! Beside it, under `/lamina/`, what AWS has no operation for.
 //!
 //! Shapes, constraints and statuses are those of the service model `lambda/2015-03-31`
 //! (<https://docs.aws.amazon.com/lambda/latest/api/API_Operations.html>). Where Lamina does more than AWS, it does so in AWS's
@@ -11,6 +12,7 @@
 //! `Invoke` ends with its client; `InvokeWithResponseStream` does until the response begins.
 
 mod aliases;
+mod async_events;
 mod concurrency;
 mod configuration;
 mod constraints;
@@ -19,6 +21,7 @@ mod create_function;
 mod delete_function;
 mod describe;
 mod error;
+mod event_invoke;
 mod function_urls;
 mod get_account_settings;
 mod get_function;
@@ -44,6 +47,7 @@ use super::error::WireError;
 use crate::catalog::Catalog;
 use crate::invocation::Invoke;
 use crate::shutdown::{Phase, Shutdown};
+use crate::triggers::asynchronous::AsyncInvocations;
 use crate::triggers::http::urls::Addresses;
 use futures_channel::oneshot;
 use http::{HeaderName, HeaderValue};
@@ -64,6 +68,8 @@ pub struct LambdaApi {
     pub invoke: Arc<dyn Invoke>,
     /// How function URLs are written.
     pub urls: Addresses,
+    /// Runs them behind the answer.
+    pub asynchronous: Arc<AsyncInvocations>,
     /// Where changes run, so that the end of the daemon waits for them.
     pub shutdown: Shutdown,
 }

@@ -1,9 +1,10 @@
 //! Paths and methods of the API.
 
 use super::{
-    LambdaApi, aliases, concurrency, create_alias, create_function, delete_function, function_urls,
-    get_account_settings, get_function, invoke, invoke_with_response_stream, list_functions, list_versions, package,
-    provisioned_concurrency, publish_version, update_alias, update_function_code, update_function_configuration,
+    LambdaApi, aliases, async_events, concurrency, create_alias, create_function, delete_function, event_invoke,
+    function_urls, get_account_settings, get_function, invoke, invoke_with_response_stream, list_functions,
+    list_versions, package, provisioned_concurrency, publish_version, update_alias, update_function_code,
+    update_function_configuration,
 };
 use crate::invocation::PAYLOAD_LIMIT_BYTES;
 use crate::wire::codec::{Answer, Request};
@@ -57,8 +58,20 @@ pub(super) enum Route {
     ListFunctionUrlConfigs(Name),
     DeleteFunctionUrlConfig(Name),
     GetAccountSettings,
+    PutEventInvoke(Name),
+    UpdateEventInvoke(Name),
+    GetEventInvoke(Name),
+    ListEventInvoke(Name),
+    DeleteEventInvoke(Name),
     Invoke(Name),
     InvokeWithResponseStream(Name),
+    InvokeAsync(Name),
+    ListAsyncEvents,
+    GetAsyncEvent(String),
+    RedriveAsyncEvents,
+    RedriveAsyncEvent(String),
+    PurgeAsyncEvents,
+    PurgeAsyncEvent(String),
     /// Where `GetFunction` sends those who want the package.
     GetPackage(String),
     /// One of Lambda's that Lamina does not have.
@@ -108,6 +121,20 @@ impl Route {
             ("DELETE", ["2021-10-31", "functions", name, "url"]) => Self::DeleteFunctionUrlConfig(own(name)),
             ("GET", ["2021-10-31", "functions", name, "urls"]) => Self::ListFunctionUrlConfigs(own(name)),
             ("GET", ["2016-08-19", "account-settings"]) => Self::GetAccountSettings,
+            ("PUT", ["2019-09-25", "functions", name, "event-invoke-config"]) => Self::PutEventInvoke(own(name)),
+            ("POST", ["2019-09-25", "functions", name, "event-invoke-config"]) => Self::UpdateEventInvoke(own(name)),
+            ("GET", ["2019-09-25", "functions", name, "event-invoke-config"]) => Self::GetEventInvoke(own(name)),
+            ("GET", ["2019-09-25", "functions", name, "event-invoke-config", "list"]) => {
+                Self::ListEventInvoke(own(name))
+            }
+            ("DELETE", ["2019-09-25", "functions", name, "event-invoke-config"]) => Self::DeleteEventInvoke(own(name)),
+            ("POST", ["2014-11-13", "functions", name, "invoke-async"]) => Self::InvokeAsync(own(name)),
+            ("GET", ["lamina", "async-events"]) => Self::ListAsyncEvents,
+            ("POST", ["lamina", "async-events", "redrive"]) => Self::RedriveAsyncEvents,
+            ("DELETE", ["lamina", "async-events"]) => Self::PurgeAsyncEvents,
+            ("GET", ["lamina", "async-events", id]) => Self::GetAsyncEvent(own(id)),
+            ("POST", ["lamina", "async-events", id, "redrive"]) => Self::RedriveAsyncEvent(own(id)),
+            ("DELETE", ["lamina", "async-events", id]) => Self::PurgeAsyncEvent(own(id)),
             ("GET", ["lamina", "packages", sha256]) => Self::GetPackage(own(sha256)),
             (_, [date, collection, ..]) if is_date(date) && COLLECTIONS.contains(collection) => {
                 Self::Unsupported(format!("{method} {path}"))
@@ -134,7 +161,14 @@ impl Route {
             | Self::DeleteProvisionedConcurrency(_)
             | Self::CreateFunctionUrlConfig(_)
             | Self::UpdateFunctionUrlConfig(_)
-            | Self::DeleteFunctionUrlConfig(_) => true,
+            | Self::DeleteFunctionUrlConfig(_)
+            | Self::PutEventInvoke(_)
+            | Self::UpdateEventInvoke(_)
+            | Self::DeleteEventInvoke(_)
+            | Self::RedriveAsyncEvents
+            | Self::RedriveAsyncEvent(_)
+            | Self::PurgeAsyncEvents
+            | Self::PurgeAsyncEvent(_) => true,
             Self::ListFunctions
             | Self::GetFunction(_)
             | Self::GetFunctionConfiguration(_)
@@ -146,8 +180,13 @@ impl Route {
             | Self::GetFunctionUrlConfig(_)
             | Self::ListFunctionUrlConfigs(_)
             | Self::GetAccountSettings
+            | Self::GetEventInvoke(_)
+            | Self::ListEventInvoke(_)
             | Self::Invoke(_)
             | Self::InvokeWithResponseStream(_)
+            | Self::InvokeAsync(_)
+            | Self::ListAsyncEvents
+            | Self::GetAsyncEvent(_)
             | Self::GetPackage(_)
             | Self::Unsupported(_) => false,
         }
@@ -182,8 +221,20 @@ impl Route {
             Self::ListFunctionUrlConfigs(name) => function_urls::list(api, request, name),
             Self::DeleteFunctionUrlConfig(name) => function_urls::delete(api, request, name).await,
             Self::GetAccountSettings => get_account_settings::handle(api),
+            Self::PutEventInvoke(name) => event_invoke::put(api, request, name).await,
+            Self::UpdateEventInvoke(name) => event_invoke::update(api, request, name).await,
+            Self::GetEventInvoke(name) => event_invoke::get(api, request, name),
+            Self::ListEventInvoke(name) => event_invoke::list(api, request, name),
+            Self::DeleteEventInvoke(name) => event_invoke::delete(api, request, name).await,
             Self::Invoke(name) => invoke::handle(api, request, name, id).await,
             Self::InvokeWithResponseStream(name) => invoke_with_response_stream::handle(api, request, name, id).await,
+            Self::InvokeAsync(name) => invoke::handle_async(api, request, name, id).await,
+            Self::ListAsyncEvents => async_events::list(api, request).await,
+            Self::GetAsyncEvent(event) => async_events::get(api, event).await,
+            Self::RedriveAsyncEvents => async_events::redrive_all(api, request).await,
+            Self::RedriveAsyncEvent(event) => async_events::redrive(api, event).await,
+            Self::PurgeAsyncEvents => async_events::purge_all(api, request).await,
+            Self::PurgeAsyncEvent(event) => async_events::purge(api, event).await,
             Self::GetPackage(sha256) => package::serve(api, sha256).await,
             Self::Unsupported(what) => Err(WireError::new(
                 StatusCode::NOT_FOUND,

@@ -13,6 +13,7 @@ use crate::sandbox::compile::Compiler;
 use crate::sandbox::{Config, Host};
 use crate::storage::Storage;
 use crate::telemetry::metrics::{self, Metrics};
+use crate::triggers::asynchronous;
 use crate::wire::error::Shape;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -58,6 +59,22 @@ fn outcome(result: Result<Response, FunctionError>) -> Outcome {
         init_duration: None,
         log_tail: Some(b"END".to_vec()),
     }
+}
+
+/// Asynchronous events are treated as Lambda does by default, and nobody is told.
+struct Defaults;
+
+impl asynchronous::FunctionSettings for Defaults {
+    fn settings(&self, _target: &crate::ids::FunctionRef) -> asynchronous::Settings {
+        asynchronous::Settings::default()
+    }
+}
+
+impl asynchronous::AsyncObserver for Defaults {
+    fn received(&self, _function: &crate::ids::FunctionName, _events: usize) {}
+    fn started(&self, _function: &crate::ids::FunctionName, _age: Duration) {}
+    fn dropped(&self, _function: &crate::ids::FunctionName, _why: asynchronous::Dropped) {}
+    fn undeliverable(&self, _function: &crate::ids::FunctionName) {}
 }
 
 struct World {
@@ -112,7 +129,18 @@ impl World {
         let recorder = Arc::new(Recorder { seen: Mutex::default(), answer: Mutex::new(answer) });
         let invoke: Arc<dyn Invoke> = Arc::clone(&recorder) as _;
         let urls = Addresses::new(&crate::triggers::http::urls::Config::default(), "us-east-1", 8080);
-        Self { api: LambdaApi { catalog, invoke, urls, shutdown: Shutdown::new() }, recorder, _dir: dir }
+        let parts = asynchronous::Parts {
+            events: Arc::clone(&catalog.parts.storage.async_events),
+            queues: Arc::clone(&catalog.parts.storage.queues),
+            invoker: Arc::clone(&invoke),
+            functions: Arc::new(Defaults),
+            observer: Arc::new(Defaults),
+            clock: Arc::clone(&catalog.parts.clock),
+            home: Home::default(),
+        };
+        let shutdown = Shutdown::new();
+        let asynchronous = AsyncInvocations::start(parts, Default::default(), shutdown.clone()).await.unwrap();
+        Self { api: LambdaApi { catalog, invoke, urls, asynchronous, shutdown }, recorder, _dir: dir }
     }
 
     async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Got {
@@ -491,8 +519,7 @@ async fn an_invocation_carries_what_the_request_says() {
     let too_long = "A".repeat(3584);
     let large = vec![b' '; PAYLOAD_LIMIT_BYTES + 1];
     for (headers, body, status, code) in [
-        (("x-amz-invocation-type", "Event"), &b"{}"[..], 400, "InvalidParameterValueException"),
-        (("x-amz-invocation-type", "Sideways"), b"{}", 400, "ValidationException"),
+        (("x-amz-invocation-type", "Sideways"), &b"{}"[..], 400, "ValidationException"),
         (("x-amz-log-type", "All"), b"{}", 400, "ValidationException"),
         (("x-amz-client-context", "%"), b"{}", 400, "InvalidRequestContentException"),
         (("x-amz-client-context", &too_long), b"{}", 400, "InvalidRequestContentException"),
