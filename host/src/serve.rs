@@ -151,7 +151,12 @@ pub async fn run(config: Config, reload: Arc<Reload>, announce: &Announce) -> Re
     });
     let sqs = SqsApi::new(Arc::clone(&base.storage.queues), Arc::clone(&base.clock), config.home(), intake.clone());
     let api = Arc::new(Api {
-        lambda: LambdaApi { catalog: Arc::clone(&base.catalog), invoke: invoker, shutdown: shutdown.clone() },
+        lambda: LambdaApi {
+            catalog: Arc::clone(&base.catalog),
+            invoke: invoker,
+            mappings: Arc::clone(&mappings),
+            shutdown: shutdown.clone(),
+        },
         sqs,
         mappings,
         scheduler: SchedulerApi::new(scheduler),
@@ -210,6 +215,7 @@ impl Base {
             metrics: Arc::clone(&metrics),
             clock: Arc::clone(&clock),
             log_limits: config.log_capture,
+            signing_keys: config.signing_keys.clone(),
         };
         let catalog = Catalog::open(parts, &config.concurrency).await?;
         Ok(Self { clock, shutdown: Shutdown::new(), metrics, storage, logs: Arc::new(logs), host, catalog })

@@ -77,7 +77,11 @@ impl Catalog {
             let mut changes = Vec::new();
             let qualifier = Qualifier::Alias(alias.clone());
             if view.records.provisioned.contains_key(&qualifier) {
-                changes.push(Change::DeleteProvisioned(name.clone(), qualifier));
+                changes.push(Change::DeleteProvisioned(name.clone(), qualifier.clone()));
+            }
+            let qualifier = Some(qualifier);
+            if view.records.policies.contains_key(&qualifier) {
+                changes.push(Change::DeletePolicy(name.clone(), qualifier));
             }
             if view.records.aliases.contains_key(alias) {
                 changes.push(Change::DeleteAlias(name.clone(), alias.clone()));

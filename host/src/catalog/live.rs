@@ -2,11 +2,11 @@
 
 use super::view::Records;
 use super::{Catalog, Settings};
-use crate::ids::{FunctionName, Qualifier, Version};
+use crate::ids::{FunctionMark, Qualifier, Version};
 use crate::sandbox::environment::{Context, TimeLimits};
 use crate::sandbox::loaded::CodeKey;
 use crate::sandbox::pool::{Pool, Spec};
-use crate::storage::functions::{ProvisionedRecord, VersionRecord};
+use crate::storage::functions::{FunctionRecord, ProvisionedRecord, RecursiveLoop, VersionRecord};
 use crate::telemetry::logs;
 use crate::telemetry::metrics::InvocationSeries;
 use parking_lot::Mutex;
@@ -118,16 +118,21 @@ pub struct Target {
     pub qualifier: Option<String>,
     /// The ARN, with the qualifier.
     pub arn: String,
+    /// What stands for the function in the lineage of a chain of invocations.
+    pub mark: FunctionMark,
+    /// What becomes of a chain that comes back too often.
+    pub recursive_loop: RecursiveLoop,
 }
 
 impl Target {
     pub(super) fn new(
         catalog: &Catalog,
-        name: &FunctionName,
+        function: &FunctionRecord,
         version: Arc<LiveVersion>,
         qualifier: Option<&Qualifier>,
         provisioned: Option<Arc<Pool>>,
     ) -> Self {
+        let name = &function.name;
         let alias = match qualifier {
             Some(Qualifier::Alias(alias)) => Some(alias),
             _ => None,
@@ -136,6 +141,8 @@ impl Target {
             series: catalog.parts.metrics.invocations.series(name, version.record.version, alias),
             arn: catalog.home().function_arn(name, qualifier.map(|q| q as &dyn std::fmt::Display)),
             qualifier: qualifier.map(ToString::to_string),
+            mark: FunctionMark::of(&catalog.home().function_arn(name, None)),
+            recursive_loop: function.recursive_loop,
             version,
             provisioned,
         }

@@ -5,7 +5,9 @@ use super::live::{LiveProvisioned, LiveVersion, Target};
 use super::split::Split;
 use super::{Catalog, Error, Result};
 use crate::ids::{AliasName, FunctionName, Qualifier, Version};
-use crate::storage::functions::{AliasRecord, Change, FunctionRecord, ProvisionedRecord, Snapshot, VersionRecord};
+use crate::storage::functions::{
+    AliasRecord, Change, FunctionRecord, PolicyRecord, ProvisionedRecord, Snapshot, VersionRecord,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -20,6 +22,8 @@ pub struct Records {
     pub aliases: BTreeMap<AliasName, AliasRecord>,
     /// Its provisioned concurrency.
     pub provisioned: BTreeMap<Qualifier, ProvisionedRecord>,
+    /// Its policies; `None` is that of the function as such.
+    pub policies: BTreeMap<Option<Qualifier>, PolicyRecord>,
 }
 
 impl Records {
@@ -44,12 +48,23 @@ impl Records {
                 records.provisioned.insert(provisioned.qualifier.clone(), provisioned);
             }
         }
+        for policy in snapshot.policies {
+            if let Some(records) = all.get_mut(&policy.function) {
+                records.policies.insert(policy.qualifier.clone(), policy);
+            }
+        }
         all.into_values().collect()
     }
 
     /// A function without versions yet.
     pub(super) fn new(function: FunctionRecord) -> Self {
-        Self { function, versions: BTreeMap::new(), aliases: BTreeMap::new(), provisioned: BTreeMap::new() }
+        Self {
+            function,
+            versions: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            provisioned: BTreeMap::new(),
+            policies: BTreeMap::new(),
+        }
     }
 
     /// Does to these records what storage does to its tables.
@@ -63,6 +78,8 @@ impl Records {
             Change::DeleteAlias(_, alias) => drop(self.aliases.remove(&alias)),
             Change::PutProvisioned(record) => drop(self.provisioned.insert(record.qualifier.clone(), record)),
             Change::DeleteProvisioned(_, qualifier) => drop(self.provisioned.remove(&qualifier)),
+            Change::PutPolicy(policy) => drop(self.policies.insert(policy.qualifier.clone(), policy)),
+            Change::DeletePolicy(_, qualifier) => drop(self.policies.remove(&qualifier)),
         }
     }
 
@@ -107,14 +124,14 @@ impl View {
                 Some((record.qualifier.clone(), Arc::new(live)))
             })
             .collect();
-        let name = &records.function.name;
+        let function = &records.function;
         let target = |version: &Arc<LiveVersion>, qualifier: Option<&Qualifier>| {
             let pool = qualifier.and_then(|q| provisioned.get(q)).and_then(|p| p.pool_of(version));
-            Arc::new(Target::new(catalog, name, Arc::clone(version), qualifier, pool))
+            Arc::new(Target::new(catalog, function, Arc::clone(version), qualifier, pool))
         };
         let latest = versions
             .get(&Version::Latest)
-            .ok_or_else(|| Error::Invalid(format!("the function {name} has no $LATEST")))?;
+            .ok_or_else(|| Error::Invalid(format!("the function {} has no $LATEST", function.name)))?;
         let unqualified = target(latest, None);
         let by_version = versions
             .iter()

@@ -6,6 +6,7 @@
 
 mod arrivals;
 pub mod blobs;
+pub mod code_signing;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 mod conformance;
@@ -71,6 +72,8 @@ pub struct Storage {
     pub schedules: Arc<dyn schedules::Schedules>,
     /// Event source mappings.
     pub mappings: Arc<dyn mappings::Mappings>,
+    /// Code signing configurations.
+    pub code_signing: Arc<dyn code_signing::CodeSigningConfigs>,
     /// Packages and components.
     pub blobs: Arc<dyn blobs::Blobs>,
     closing: Arc<dyn Closing>,

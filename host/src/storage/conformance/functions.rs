@@ -3,8 +3,8 @@
 use super::*;
 use crate::ids::{AliasName, FunctionName, Qualifier, Version};
 use crate::storage::functions::{
-    AliasRecord, Change, CodeRecord, ConfigurationRecord, Family, FunctionRecord, GuestKind, ProvisionedRecord,
-    Snapshot, Sticky, VersionRecord,
+    AliasRecord, Change, CodeRecord, ConfigurationRecord, Family, FunctionRecord, GuestKind, PolicyRecord,
+    ProvisionedRecord, RecursiveLoop, RuntimeManagement, Snapshot, Sticky, VersionRecord,
 };
 use std::collections::BTreeMap;
 
@@ -22,7 +22,17 @@ fn name(name: &str) -> FunctionName {
 
 fn function(of: &str, next_version: u64) -> FunctionRecord {
     let tags = BTreeMap::from([("k".to_owned(), "v".to_owned())]);
-    FunctionRecord { name: name(of), next_version, reserved_concurrency: Some(3), tags, created_at_ms: 5 }
+    let management = RuntimeManagement { update_runtime_on: "Manual".into(), runtime_version_arn: Some("arn".into()) };
+    FunctionRecord {
+        name: name(of),
+        next_version,
+        reserved_concurrency: Some(3),
+        tags,
+        created_at_ms: 5,
+        recursive_loop: RecursiveLoop::Allow,
+        code_signing_config: Some("csc-0".into()),
+        runtime_management: BTreeMap::from([(Version::Latest, management.clone()), (Version::Number(2), management)]),
+    }
 }
 
 fn version(of: &str, version: Version) -> VersionRecord {
@@ -36,6 +46,7 @@ fn version(of: &str, version: Version) -> VersionRecord {
             kind: GuestKind::HttpP3,
             family: Family::Concurrent,
             initial_memory_bytes: 1 << 33,
+            signing_profile_version_arn: Some("arn".into()),
         },
         configuration: ConfigurationRecord {
             description: "d".into(),
@@ -74,12 +85,22 @@ fn provisioned(of: &str, qualifier: &str) -> ProvisionedRecord {
     }
 }
 
+fn policy(of: &str, qualifier: Option<&str>) -> PolicyRecord {
+    PolicyRecord {
+        function: name(of),
+        qualifier: qualifier.map(|text| Qualifier::new(text).unwrap()),
+        statements: vec![serde_json::json!({ "Sid": "s" })],
+        revision_id: "r".into(),
+    }
+}
+
 async fn load(storage: &Storage) -> Snapshot {
     let mut snapshot = storage.functions.load().await.unwrap();
     snapshot.functions.sort_by(|a, b| a.name.cmp(&b.name));
     snapshot.versions.sort_by_key(|record| (record.function.clone(), record.version));
     snapshot.aliases.sort_by_key(|record| (record.function.clone(), record.name.clone()));
     snapshot.provisioned.sort_by_key(|record| (record.function.clone(), record.qualifier.to_string()));
+    snapshot.policies.sort_by_key(|record| record.qualifier.clone());
     snapshot
 }
 
@@ -91,6 +112,8 @@ fn all_of(of: &str) -> Vec<Change> {
         Change::PutAlias(alias(of, "live")),
         Change::PutProvisioned(provisioned(of, "live")),
         Change::PutProvisioned(provisioned(of, "2")),
+        Change::PutPolicy(policy(of, None)),
+        Change::PutPolicy(policy(of, Some("live"))),
     ]
 }
 
@@ -100,6 +123,7 @@ fn snapshot_of(of: &str) -> Snapshot {
         versions: vec![version(of, Version::Latest), version(of, Version::Number(2))],
         aliases: vec![alias(of, "live")],
         provisioned: vec![provisioned(of, "2"), provisioned(of, "live")],
+        policies: vec![policy(of, None), policy(of, Some("live"))],
     }
 }
 
@@ -116,11 +140,13 @@ async fn a_put_replaces(storage: Storage) {
     changed.versions[0].configuration.timeout_s = 900;
     changed.aliases[0].weights.clear();
     changed.provisioned[0].requested = 9;
+    changed.policies[1].statements.clear();
     let changes = vec![
         Change::PutFunction(changed.functions[0].clone()),
         Change::PutVersion(changed.versions[0].clone()),
         Change::PutAlias(changed.aliases[0].clone()),
         Change::PutProvisioned(changed.provisioned[0].clone()),
+        Change::PutPolicy(changed.policies[1].clone()),
     ];
     storage.functions.commit(changes).await.unwrap();
     assert_eq!(load(&storage).await, changed);
@@ -132,6 +158,7 @@ async fn parts_are_deleted_one_by_one(storage: Storage) {
         Change::DeleteVersion(name("f"), Version::Number(2)),
         Change::DeleteAlias(name("f"), AliasName::new("live").unwrap()),
         Change::DeleteProvisioned(name("f"), Qualifier::new("live").unwrap()),
+        Change::DeletePolicy(name("f"), None),
     ];
     storage.functions.commit(changes).await.unwrap();
     let expected = Snapshot {
@@ -139,6 +166,7 @@ async fn parts_are_deleted_one_by_one(storage: Storage) {
         versions: vec![version("f", Version::Latest)],
         aliases: vec![],
         provisioned: vec![provisioned("f", "2")],
+        policies: vec![policy("f", Some("live"))],
     };
     assert_eq!(load(&storage).await, expected);
 }

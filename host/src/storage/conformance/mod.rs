@@ -1,6 +1,7 @@
 //! One suite for every backend: what the traits promise, tested through them alone.
 
 mod blobs;
+mod code_signing;
 mod fifo;
 mod functions;
 mod mappings;

@@ -1,13 +1,13 @@
 //! Functions, versions, aliases and provisioned concurrency in SQLite.
 
 use super::super::functions::{
-    AliasRecord, Change, FunctionRecord, Functions, ProvisionedRecord, Snapshot, VersionRecord,
+    AliasRecord, Change, FunctionRecord, Functions, PolicyRecord, ProvisionedRecord, Snapshot, VersionRecord,
 };
 use super::super::{Pending, Result};
 use super::readers::Readers;
 use super::writer::{Txn, Writer};
 use super::{decode, decode_all, encode};
-use crate::ids::FunctionName;
+use crate::ids::{FunctionName, Qualifier};
 use rusqlite::{OptionalExtension, params};
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ impl Functions for FunctionTable {
 
     fn load(&self) -> Pending<'_, Snapshot> {
         self.readers.read(|connection| {
-            // One transaction, so that the four belong together.
+            // One transaction, so that they belong together.
             let transaction = connection.unchecked_transaction()?;
             Ok(Snapshot {
                 functions: decode_all::<FunctionRecord>(&transaction, "SELECT record FROM function", ())?,
@@ -35,6 +35,7 @@ impl Functions for FunctionTable {
                     "SELECT record FROM function_provisioned",
                     (),
                 )?,
+                policies: decode_all::<PolicyRecord>(&transaction, "SELECT record FROM function_policy", ())?,
             })
         })
     }
@@ -68,7 +69,8 @@ fn apply(txn: &mut Txn<'_>, change: &Change) -> Result<()> {
             run("DELETE FROM function WHERE name = ?1", params![name.as_str()])?;
             run("DELETE FROM function_version WHERE function = ?1", params![name.as_str()])?;
             run("DELETE FROM function_alias WHERE function = ?1", params![name.as_str()])?;
-            run("DELETE FROM function_provisioned WHERE function = ?1", params![name.as_str()])
+            run("DELETE FROM function_provisioned WHERE function = ?1", params![name.as_str()])?;
+            run("DELETE FROM function_policy WHERE function = ?1", params![name.as_str()])
         }
         Change::PutVersion(record) => run(
             "INSERT OR REPLACE INTO function_version VALUES (?1, ?2, ?3)",
@@ -94,5 +96,18 @@ fn apply(txn: &mut Txn<'_>, change: &Change) -> Result<()> {
             "DELETE FROM function_provisioned WHERE function = ?1 AND qualifier = ?2",
             params![function.as_str(), qualifier.to_string()],
         ),
+        Change::PutPolicy(record) => run(
+            "INSERT OR REPLACE INTO function_policy VALUES (?1, ?2, ?3)",
+            params![record.function.as_str(), policy_key(record.qualifier.as_ref()), encode(record)?],
+        ),
+        Change::DeletePolicy(function, qualifier) => run(
+            "DELETE FROM function_policy WHERE function = ?1 AND qualifier = ?2",
+            params![function.as_str(), policy_key(qualifier.as_ref())],
+        ),
     }
+}
+
+/// The function as such has an empty qualifier, which no version or alias has.
+fn policy_key(qualifier: Option<&Qualifier>) -> String {
+    qualifier.map(ToString::to_string).unwrap_or_default()
 }

@@ -4,6 +4,7 @@
 //! read-only connections ([`readers`]). The database is not mapped into memory: an I/O error stays an error and is never a signal.
 //! A lock file keeps a second daemon out of the directory. What SQLite reports as damage becomes [`Error::Corrupt`].
 
+mod code_signing;
 mod functions;
 mod mappings;
 mod queues;
@@ -57,6 +58,7 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<Storage> {
         queues: Arc::new(queues::QueueTable { writer: writer.clone(), readers: readers.clone() }),
         schedules: Arc::new(schedules::ScheduleTable { writer: writer.clone(), readers: readers.clone() }),
         mappings: Arc::new(mappings::MappingTable { writer: writer.clone(), readers: readers.clone() }),
+        code_signing: Arc::new(code_signing::CodeSigningTable { writer: writer.clone(), readers: readers.clone() }),
         blobs: Arc::new(blobs),
         closing: Arc::new(Connections { writer, readers }),
     })

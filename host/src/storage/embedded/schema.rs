@@ -110,6 +110,10 @@ CREATE TABLE schedule_firing (
     grp TEXT NOT NULL, name TEXT NOT NULL, fire_at_ms INTEGER NOT NULL,
     PRIMARY KEY (grp, name, fire_at_ms)
 ) WITHOUT ROWID;
+", "
+-- An empty qualifier is the function as such.
+CREATE TABLE function_policy (function TEXT NOT NULL, qualifier TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (function, qualifier));
+CREATE TABLE code_signing_config (id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
 "];
 
 /// Opens the database for writing, creates it where there is none, and brings it up to date.

@@ -1,7 +1,7 @@
 //! Functions, versions, aliases and provisioned concurrency in memory.
 
 use super::super::functions::{
-    AliasRecord, Change, FunctionRecord, Functions, ProvisionedRecord, Snapshot, VersionRecord,
+    AliasRecord, Change, FunctionRecord, Functions, PolicyRecord, ProvisionedRecord, Snapshot, VersionRecord,
 };
 use super::super::{Pending, Result};
 use super::Gate;
@@ -23,6 +23,7 @@ struct Tables {
     versions: BTreeMap<(FunctionName, Version), VersionRecord>,
     aliases: BTreeMap<(FunctionName, AliasName), AliasRecord>,
     provisioned: HashMap<(FunctionName, Qualifier), ProvisionedRecord>,
+    policies: BTreeMap<(FunctionName, Option<Qualifier>), PolicyRecord>,
 }
 
 impl FunctionTable {
@@ -49,6 +50,7 @@ impl Functions for FunctionTable {
                 versions: tables.versions.values().cloned().collect(),
                 aliases: tables.aliases.values().cloned().collect(),
                 provisioned: tables.provisioned.values().cloned().collect(),
+                policies: tables.policies.values().cloned().collect(),
             })
         })
     }
@@ -68,6 +70,7 @@ impl Tables {
                 self.versions.retain(|(function, _), _| *function != name);
                 self.aliases.retain(|(function, _), _| *function != name);
                 self.provisioned.retain(|(function, _), _| *function != name);
+                self.policies.retain(|(function, _), _| *function != name);
                 if let Some(record) = self.functions.remove(&name) {
                     let next = self.retired.entry(name).or_default();
                     *next = record.next_version.max(*next);
@@ -90,6 +93,12 @@ impl Tables {
             }
             Change::DeleteProvisioned(function, qualifier) => {
                 self.provisioned.remove(&(function, qualifier));
+            }
+            Change::PutPolicy(record) => {
+                self.policies.insert((record.function.clone(), record.qualifier.clone()), record);
+            }
+            Change::DeletePolicy(function, qualifier) => {
+                self.policies.remove(&(function, qualifier));
             }
         }
     }

@@ -3,6 +3,7 @@
 //! For tests and for trying things out. Each table is behind one lock, held for the time of one call. Blobs are files in a temporary
 //! directory, since their paths are part of the contract.
 
+mod code_signing;
 mod functions;
 mod mappings;
 mod queues;
@@ -21,6 +22,7 @@ pub(super) fn open() -> Result<Storage> {
         queues: Arc::new(queues::QueueTable::new(gate.clone())),
         schedules: Arc::new(schedules::ScheduleTable::new(gate.clone())),
         mappings: Arc::new(mappings::MappingTable::new(gate.clone())),
+        code_signing: Arc::new(code_signing::CodeSigningTable::new(gate.clone())),
         blobs: Arc::new(FileBlobs::temporary()?),
         closing: gate,
     })

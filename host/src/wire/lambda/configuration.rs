@@ -39,7 +39,6 @@ pub(super) struct Requested {
     layers: Option<Vec<Value>>,
     file_system_configs: Option<Vec<Value>>,
     image_config: Option<Map<String, Value>>,
-    code_signing_config_arn: Option<String>,
     capacity_provider_config: Option<Value>,
     durable_config: Option<Value>,
     tenancy_config: Option<Value>,
@@ -211,9 +210,6 @@ impl Requested {
             if logging.log_group.as_deref().is_some_and(|group| group != log_group) {
                 return Err(unsupported("LoggingConfig.LogGroup", &format!("the function's log group is {log_group}")));
             }
-        }
-        if self.code_signing_config_arn.as_deref().is_some_and(|arn| !arn.is_empty()) {
-            return Err(unsupported("CodeSigningConfigArn", "signatures are not checked"));
         }
         for (member, value) in [
             ("CapacityProviderConfig", &self.capacity_provider_config),

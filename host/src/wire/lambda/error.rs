@@ -37,7 +37,9 @@ impl From<catalog::Error> for WireError {
     fn from(error: catalog::Error) -> Self {
         use catalog::Error;
         match error {
-            Error::FunctionNotFound { .. } | Error::AliasNotFound { .. } => not_found(error.to_string()),
+            Error::FunctionNotFound { .. } | Error::AliasNotFound { .. } | Error::NotFound(_) => {
+                not_found(error.to_string())
+            }
             Error::ProvisionedNotFound => {
                 Self::new(StatusCode::NOT_FOUND, "ProvisionedConcurrencyConfigNotFoundException", error.to_string())
             }
@@ -48,6 +50,12 @@ impl From<catalog::Error> for WireError {
             Error::RevisionMismatch => {
                 Self::new(StatusCode::PRECONDITION_FAILED, "PreconditionFailedException", error.to_string())
             }
+            Error::CodeSigningConfigNotFound { .. } => {
+                Self::new(StatusCode::NOT_FOUND, "CodeSigningConfigNotFoundException", error.to_string())
+            }
+            Error::CodeUnverified(message) => Self::bad_request("CodeVerificationFailedException", message),
+            Error::InvalidCodeSignature(message) => Self::bad_request("InvalidCodeSignatureException", message),
+            Error::PolicyTooLong { .. } => Self::bad_request("PolicyLengthExceededException", error.to_string()),
             Error::Deploy(error) => error.into(),
             Error::Storage(error) => error.into(),
         }
@@ -77,6 +85,7 @@ impl From<InvokeError> for WireError {
             InvokeError::PayloadTooLarge { .. } => {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException", error.to_string())
             }
+            InvokeError::RecursiveLoop => Self::bad_request("RecursiveInvocationException", error.to_string()),
             InvokeError::ShuttingDown => shutting_down(),
             InvokeError::Platform(message) => platform(message),
         }

@@ -11,6 +11,7 @@
 //! `Invoke` ends with its client.
 
 mod aliases;
+mod code_signing;
 mod concurrency;
 mod configuration;
 mod constraints;
@@ -26,13 +27,18 @@ mod list_functions;
 mod list_versions;
 mod package;
 mod page;
+mod permissions;
 mod provisioned_concurrency;
 mod publish_version;
+mod recursion;
 mod route;
 mod routing;
+mod runtime_management;
+mod tags;
 mod target;
 #[cfg(test)]
 mod tests;
+mod unsupported;
 mod update_alias;
 mod update_function_code;
 mod update_function_configuration;
@@ -42,6 +48,7 @@ use super::error::WireError;
 use crate::catalog::Catalog;
 use crate::invocation::Invoke;
 use crate::shutdown::{Phase, Shutdown};
+use crate::triggers::queue::EventSourceMappings;
 use futures_channel::oneshot;
 use http::{HeaderName, HeaderValue};
 use route::Route;
@@ -59,6 +66,8 @@ pub struct LambdaApi {
     pub catalog: Arc<Catalog>,
     /// Runs them.
     pub invoke: Arc<dyn Invoke>,
+    /// Event source mappings, which have tags.
+    pub mappings: Arc<EventSourceMappings>,
     /// Where changes run, so that the end of the daemon waits for them.
     pub shutdown: Shutdown,
 }

@@ -13,6 +13,7 @@ use crate::sandbox::compile::Compiler;
 use crate::sandbox::{Config, Host};
 use crate::storage::Storage;
 use crate::telemetry::metrics::{self, Metrics};
+use crate::triggers::queue;
 use crate::wire::error::Shape;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -46,6 +47,19 @@ impl Invoke for Recorder {
         let answer = (self.answer.lock())(&invocation);
         self.seen.lock().push(invocation);
         Box::pin(async move { answer })
+    }
+}
+
+/// What mappings are told that there is.
+struct NoFunctions;
+
+impl queue::FunctionDirectory for NoFunctions {
+    fn exists(&self, _: &crate::ids::FunctionRef) -> bool {
+        false
+    }
+
+    fn stops(&self, _: &crate::ids::FunctionRef, _: &crate::invocation::lineage::Lineage) -> bool {
+        false
     }
 }
 
@@ -106,12 +120,24 @@ impl World {
             metrics: Arc::new(Metrics::new(&metrics::Config::default(), "test", "test").unwrap()),
             clock,
             log_limits: Default::default(),
+            signing_keys: Vec::new(),
         };
         let catalog = Catalog::open(parts, &catalog::Config::default()).await.unwrap();
         let answer: Answering = Box::new(|_| Ok(outcome(Ok(Response::Event(Bytes::from_static(b"1"))))));
         let recorder = Arc::new(Recorder { seen: Mutex::default(), answer: Mutex::new(answer) });
         let invoke: Arc<dyn Invoke> = Arc::clone(&recorder) as _;
-        Self { api: LambdaApi { catalog, invoke, shutdown: Shutdown::new() }, recorder, _dir: dir }
+        let shutdown = Shutdown::new();
+        let mappings = queue::Parts {
+            mappings: Storage::memory().unwrap().mappings,
+            queues: Storage::memory().unwrap().queues,
+            invoker: Arc::clone(&invoke),
+            functions: Arc::new(NoFunctions),
+            observer: Arc::new(()),
+            clock: Arc::new(SystemClock),
+            home: Home::default(),
+        };
+        let mappings = EventSourceMappings::start(mappings, queue::Options::default(), shutdown.clone()).await.unwrap();
+        Self { api: LambdaApi { catalog, invoke, mappings, shutdown }, recorder, _dir: dir }
     }
 
     async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Got {
