@@ -7,6 +7,7 @@ use crate::sandbox::environment::{Context, TimeLimits};
 use crate::sandbox::loaded::CodeKey;
 use crate::sandbox::pool::{Pool, Spec};
 use crate::storage::functions::{FunctionRecord, ProvisionedRecord, RecursiveLoop, VersionRecord};
+use crate::telemetry::json_log::JsonLog;
 use crate::telemetry::logs;
 use crate::telemetry::metrics::InvocationSeries;
 use parking_lot::Mutex;
@@ -28,16 +29,31 @@ pub struct LiveVersion {
     pub limits: TimeLimits,
     /// Its log group.
     pub log_group: Arc<str>,
+    /// How it logs, where that is JSON.
+    pub json_log: Option<JsonLog>,
 }
 
 impl LiveVersion {
     pub(super) fn new(catalog: &Catalog, record: VersionRecord) -> Result<Self, String> {
         let settings = Settings::from_variables(&record.configuration.environment)?;
-        let log_group = logs::group_name(&record.function);
+        let logging = record.configuration.echoed.get("LoggingConfig");
+        let member = |name: &str| logging.and_then(|logging| logging.get(name)?.as_str());
+        let log_group = member("LogGroup").map_or_else(|| logs::group_name(&record.function), Arc::from);
+        let json_log = (member("LogFormat") == Some("JSON")).then(|| {
+            let level = |name| member(name).unwrap_or("INFO");
+            JsonLog::new(level("ApplicationLogLevel"), level("SystemLogLevel"))
+        });
         let spec = spec(catalog, &record, &settings, &log_group, false)?;
         let wall = Duration::from_secs(record.configuration.timeout_s.into());
         let limits = TimeLimits { wall, cpu: settings.cpu_time_limit };
-        Ok(Self { pool: Pool::new(spec, Arc::clone(&catalog.parts.host)), record, settings, limits, log_group })
+        Ok(Self {
+            pool: Pool::new(spec, Arc::clone(&catalog.parts.host)),
+            record,
+            settings,
+            limits,
+            log_group,
+            json_log,
+        })
     }
 }
 
@@ -67,6 +83,12 @@ fn spec(
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
+    let logging = configuration.echoed.get("LoggingConfig");
+    for (member, name) in [("LogFormat", "AWS_LAMBDA_LOG_FORMAT"), ("ApplicationLogLevel", "AWS_LAMBDA_LOG_LEVEL")] {
+        if let Some(value) = logging.and_then(|logging| logging.get(member)?.as_str()) {
+            variables.push((name.to_owned(), value.to_owned()));
+        }
+    }
     for (name, value) in &configuration.environment {
         // A function may set its time zone; the other names are refused where they are set.
         variables.retain(|(reserved, _)| reserved != name);

@@ -19,6 +19,7 @@ mod policy;
 mod provision;
 mod publish;
 mod reserved;
+pub mod runtimes;
 pub mod settings;
 pub mod split;
 mod view;

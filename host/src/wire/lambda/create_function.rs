@@ -5,7 +5,6 @@ use super::constraints::missing;
 use super::package::{self, Code};
 use super::{LambdaApi, code_signing, describe, tags, target};
 use crate::catalog::NewFunction;
-use crate::telemetry::logs;
 use crate::wire::codec::{self, Answer, Request};
 use crate::wire::error::WireError;
 use http::StatusCode;
@@ -38,7 +37,7 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request) -> Result<Answer,
         let signing = input.code_signing_config_arn.filter(|arn| !arn.is_empty());
         let code_signing_config = signing.map(|arn| code_signing::id_of(&home, &arn)).transpose()?;
         let requested: Requested = codec::parse(body)?;
-        let configuration = requested.check(&logs::group_name(&name))?.create()?;
+        let configuration = requested.check()?.create()?;
         let package = code.decode("CreateFunction")?;
         let publish = input.publish.unwrap_or(false);
         Ok(NewFunction { name, package, configuration, tags, publish, code_signing_config })

@@ -51,6 +51,10 @@ pub(super) fn configuration(home: &Home, record: &VersionRecord, qualifier: Opti
         for (name, value) in &settings.echoed {
             members.insert(name.clone(), value.clone());
         }
+        let logging = members.get_mut("LoggingConfig").and_then(Value::as_object_mut);
+        if let Some(logging) = logging {
+            logging.entry("LogGroup").or_insert_with(|| Value::from(&*logs::group_name(&record.function)));
+        }
     }
     shape
 }
