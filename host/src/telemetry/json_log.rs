@@ -63,17 +63,17 @@ impl JsonLog {
         };
         match line {
             PlatformLine::Start { request_id, version } => {
-                add(INFO, "start", json!({ "requestId": request_id, "version": version }));
+                add(INFO, "start", json!({ "requestId": request_id.to_string(), "version": version }));
             }
             // What it says is in the two records of the report.
             PlatformLine::End { .. } => {}
             PlatformLine::Report(report) => {
                 let failed = report.status != Status::Success;
                 let mut done = ended(&report.status, json!({ "durationMs": ms(report.duration) }));
-                done.insert("requestId".into(), json!(report.request_id));
+                done.insert("requestId".into(), report.request_id.to_string().into());
                 add(if failed { WARN } else { DEBUG }, "runtimeDone", done.into());
                 let mut record = ended(&report.status, metrics(report));
-                record.insert("requestId".into(), json!(report.request_id));
+                record.insert("requestId".into(), report.request_id.to_string().into());
                 add(if failed { WARN } else { INFO }, "report", record.into());
             }
             PlatformLine::TimedOut { request_id, timeout, .. } => {
