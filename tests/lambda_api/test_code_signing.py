@@ -14,9 +14,7 @@ PACKAGE = "invoke_echo.event"
 def config(lam, policy=None, publishers=(PROFILE,), **more):
     if policy:
         more["CodeSigningPolicies"] = {"UntrustedArtifactOnDeployment": policy}
-    answer = lam.create_code_signing_config(
-        AllowedPublishers={"SigningProfileVersionArns": list(publishers)}, **more
-    )
+    answer = lam.create_code_signing_config(AllowedPublishers={"SigningProfileVersionArns": list(publishers)}, **more)
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 201
     return answer["CodeSigningConfig"]
 
@@ -126,9 +124,7 @@ def test_only_signed_packages_are_let_in_under_enforce(signing):
     other = packages.text_package("invoke_constant.event", "other")
     lam.update_function_code(FunctionName="f", ZipFile=sign("known.pem", other))
     # A configuration that trusts another profile does not trust this key.
-    lam.update_code_signing_config(
-        CodeSigningConfigArn=arn, AllowedPublishers={"SigningProfileVersionArns": [OTHER]}
-    )
+    lam.update_code_signing_config(CodeSigningConfigArn=arn, AllowedPublishers={"SigningProfileVersionArns": [OTHER]})
     with refused("CodeVerificationFailedException", 400):
         lam.update_function_code(FunctionName="f", ZipFile=signed)
     lam.delete_function_code_signing_config(FunctionName="f")

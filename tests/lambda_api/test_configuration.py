@@ -64,7 +64,9 @@ def lines(daemon, group, expected):
 
 
 def test_json_logs(daemon, make):
-    name = make("invoke_ops", LoggingConfig={"LogFormat": "JSON", "SystemLogLevel": "DEBUG", "ApplicationLogLevel": "WARN"})
+    name = make(
+        "invoke_ops", LoggingConfig={"LogFormat": "JSON", "SystemLogLevel": "DEBUG", "ApplicationLogLevel": "WARN"}
+    )
     answer = daemon.invoke(name, {"op": "log", "text": '{"level":"INFO"}'}, LogType="Tail")
     answer.ok()
     # start, the function's lines, runtimeDone, report
@@ -91,7 +93,11 @@ def test_what_would_be_a_lie_is_refused_and_its_empty_form_taken(lam, make):
     name = make(VpcConfig={"SubnetIds": [], "SecurityGroupIds": []}, SnapStart={"ApplyOn": "None"})
     for settings in (
         {"VpcConfig": {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}},
-        {"FileSystemConfigs": [{"Arn": "arn:aws:elasticfilesystem:us-east-1:1:access-point/a", "LocalMountPath": "/mnt/a"}]},
+        {
+            "FileSystemConfigs": [
+                {"Arn": "arn:aws:elasticfilesystem:us-east-1:1:access-point/a", "LocalMountPath": "/mnt/a"}
+            ]
+        },
         {"SnapStart": {"ApplyOn": "PublishedVersions"}},
         {"ImageConfig": {"Command": ["x"]}},
     ):
@@ -108,7 +114,13 @@ def test_runtimes_that_are_not_installed_are_named(lam, name, runtime):
 
 def test_waiters_return(lam, make):
     name = make()
-    for waiter in ("function_active_v2", "function_updated_v2", "function_active", "function_updated", "function_exists"):
+    for waiter in (
+        "function_active_v2",
+        "function_updated_v2",
+        "function_active",
+        "function_updated",
+        "function_exists",
+    ):
         lam.get_waiter(waiter).wait(FunctionName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 2})
 
 

@@ -1,4 +1,4 @@
-"""Every operation of botocore's model of Lambda is answered in Lambda's shape: done, refused for its input, or refused by name."""
+"""Every operation of botocore's model of Lambda is answered in Lambda's shape: done, or refused, by name if need be."""
 
 import botocore.exceptions
 import botocore.session

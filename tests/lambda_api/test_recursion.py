@@ -67,7 +67,7 @@ def test_the_root_of_a_trace_stays(daemon, make):
 
 @pytest.mark.parametrize("system", [True, False], ids=["attribute", "header"])
 def test_a_message_carries_the_lineage(daemon, make, make_queue, sqs, lam, system):
-    """What a function sends to a queue belongs to its chain: by the system attribute, or by the header of the request."""
+    """What a function sends to a queue belongs to its chain: by a system attribute, or the request's header."""
     name = make("invoke_ops")
     dead = make_queue()
     arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]

@@ -32,9 +32,7 @@ def test_tags_do_not_touch_the_function(lam, make):
 def test_tags_of_a_mapping(lam, make, make_queue, sqs):
     url = make_queue()
     queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    mapping = lam.create_event_source_mapping(
-        FunctionName=make(), EventSourceArn=queue, Enabled=False, Tags={"k": "v"}
-    )
+    mapping = lam.create_event_source_mapping(FunctionName=make(), EventSourceArn=queue, Enabled=False, Tags={"k": "v"})
     arn = mapping["EventSourceMappingArn"]
     try:
         assert lam.list_tags(Resource=arn)["Tags"] == {"k": "v"}
@@ -92,7 +90,11 @@ def test_what_has_no_tags_is_refused(lam, make):
     name = make(Publish=True)
     with refused("InvalidParameterValueException", 400):
         lam.list_tags(Resource=function_arn(name, "1"))
-    for resource in (name, "arn:aws:sqs:us-east-1:000000000000:q", f"arn:aws:lambda:us-east-1:000000000000:layer:{name}"):
+    for resource in (
+        name,
+        "arn:aws:sqs:us-east-1:000000000000:q",
+        f"arn:aws:lambda:us-east-1:000000000000:layer:{name}",
+    ):
         with refused("ValidationException", 400):
             lam.list_tags(Resource=resource)
     for resource in (
