@@ -24,9 +24,10 @@ def test_the_config_is_checked(lam, make):
         lam.put_function_recursion_config(FunctionName=name, RecursiveLoop="Sometimes")
     with refused("ValidationException", 400):
         lam.put_function_recursion_config(FunctionName=name)
-    for call in (lam.get_function_recursion_config, lam.put_function_recursion_config):
-        with refused("ResourceNotFoundException", 404):
-            call(FunctionName="no-such-function", RecursiveLoop="Allow")
+    with refused("ResourceNotFoundException", 404):
+        lam.get_function_recursion_config(FunctionName="no-such-function")
+    with refused("ResourceNotFoundException", 404):
+        lam.put_function_recursion_config(FunctionName="no-such-function", RecursiveLoop="Allow")
 
 
 def trace_after(daemon, name, trace=None):
