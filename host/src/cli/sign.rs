@@ -1,5 +1,6 @@
 //! `lamina sign`: puts a signature into a deployment package, or makes a key to sign with. Talks to no daemon.
 
+use super::output::print;
 use super::{Failure, package};
 use crate::sandbox::signature::PrivateKey;
 use std::io::{Cursor, Write as _};
@@ -46,8 +47,7 @@ fn new_key(path: &Path) -> Result<(), Failure> {
         .open(path)
         .map_err(|error| fault(&error))?;
     file.write_all(pem.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| fault(&error))?;
-    println!("{public}");
-    Ok(())
+    print(&public)
 }
 
 fn sign(path: &Path, key: &Path, out: Option<PathBuf>) -> Result<(), Failure> {
@@ -66,8 +66,7 @@ fn sign(path: &Path, key: &Path, out: Option<PathBuf>) -> Result<(), Failure> {
     });
     std::fs::write(&out, signed)
         .map_err(|error| Failure::usage(format!("{} cannot be written: {error}", out.display())))?;
-    println!("{}", out.display());
-    Ok(())
+    print(&out.display().to_string())
 }
 
 /// Bare wasm or wat gets the zip that a signature needs around it.
