@@ -92,6 +92,7 @@ impl Parts {
             host: Arc::clone(&host),
             metrics: Arc::clone(&metrics),
             clock: Arc::clone(&clock),
+            signing_keys: Vec::new(),
             log_limits: Default::default(),
         };
         let catalog = Catalog::open(parts, &catalog::Config::default()).await?;
@@ -128,6 +129,7 @@ pub async fn create(
         configuration,
         tags: Default::default(),
         publish: false,
+        code_signing_config: None,
     };
     catalog.create_function(new).await.with_context(|| format!("function {name}"))?;
     Ok(name)

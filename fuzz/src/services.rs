@@ -5,6 +5,7 @@ use http_body_util::BodyExt;
 use lamina::catalog::{self, Catalog};
 use lamina::clock::{SharedClock, SystemClock};
 use lamina::ids::{FunctionName, FunctionRef, Home, Version};
+use lamina::invocation::lineage::Lineage;
 use lamina::invocation::{Invocation, Invoke, InvokeError, Outcome, Response, StartKind};
 use lamina::sandbox::compile::Compiler;
 use lamina::sandbox::{Config, Host};
@@ -86,6 +87,7 @@ async fn api(dir: &std::path::Path) -> anyhow::Result<Api> {
         host: Host::start(sandbox, dir, Compiler::InProcess, Arc::clone(&clock))?,
         metrics,
         clock: Arc::clone(&clock),
+        signing_keys: Vec::new(),
         log_limits: Default::default(),
     };
     let catalog = Catalog::open(parts, &catalog::Config::default()).await?;
@@ -124,6 +126,7 @@ async fn api(dir: &std::path::Path) -> anyhow::Result<Api> {
             catalog,
             invoke,
             asynchronous,
+            mappings: Arc::clone(&mappings),
             urls: Addresses::new(&urls::Config::default(), &home.region, 8080),
             shutdown,
         },
@@ -158,6 +161,10 @@ struct AnyFunction;
 impl FunctionDirectory for AnyFunction {
     fn exists(&self, _: &FunctionRef) -> bool {
         true
+    }
+
+    fn stops(&self, _: &FunctionRef, _: &Lineage) -> bool {
+        false
     }
 }
 

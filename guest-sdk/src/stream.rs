@@ -104,7 +104,9 @@ mod sink {
         let (kind, what) = match error {
             StreamError::Closed => (io::ErrorKind::BrokenPipe, "nobody reads the response any more"),
             StreamError::Begun => (io::ErrorKind::AlreadyExists, "the response was begun before"),
-            StreamError::InvalidContentType => (io::ErrorKind::InvalidInput, "the content type cannot stand in a header"),
+            StreamError::InvalidContentType => {
+                (io::ErrorKind::InvalidInput, "the content type cannot stand in a header")
+            }
         };
         io::Error::new(kind, what)
     }
@@ -132,7 +134,10 @@ pub(crate) mod sink {
 
     pub(super) fn write(bytes: &[u8]) -> io::Result<()> {
         STREAM.with_borrow_mut(|stream| {
-            stream.get_or_insert_with(|| ("application/octet-stream".to_owned(), Vec::new())).1.extend_from_slice(bytes);
+            stream
+                .get_or_insert_with(|| ("application/octet-stream".to_owned(), Vec::new()))
+                .1
+                .extend_from_slice(bytes);
         });
         Ok(())
     }

@@ -29,6 +29,7 @@ pub use resources::{
 
 use crate::ids::Home;
 use crate::invocation::StreamingConfig;
+use crate::sandbox::signature::SigningKey;
 use crate::triggers::http::RouteConfig;
 use crate::{catalog, sandbox, shutdown, storage, telemetry, triggers};
 use serde::{Deserialize, Serialize};
@@ -90,6 +91,9 @@ pub struct Config {
     /// Declared event source mappings.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mappings: Vec<MappingDeclaration>,
+    /// Keys whose signatures of packages count.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub signing_keys: Vec<SigningKey>,
     /// Where keys stand in the file, for what turns out to be wrong later.
     #[serde(skip)]
     pub places: Places,
@@ -313,6 +317,7 @@ impl Config {
             ("metrics", self.metrics == other.metrics),
             ("host_log", self.host_log == other.host_log),
             ("shutdown", self.shutdown == other.shutdown),
+            ("signing_keys", self.signing_keys == other.signing_keys),
         ];
         all.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
     }

@@ -299,6 +299,19 @@ fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 }
 
+/// What stands for a function in the lineage of a chain of invocations: 32 bits of a hash of its ARN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FunctionMark(pub u32);
+
+impl FunctionMark {
+    /// The mark of an unqualified ARN.
+    pub fn of(arn: &str) -> Self {
+        use sha2::{Digest, Sha256};
+        let hash = Sha256::digest(arn.as_bytes());
+        Self(hash.iter().take(4).fold(0, |mark, byte| (mark << 8) | u32::from(*byte)))
+    }
+}
+
 /// Region and account that this daemon answers for: they appear in every ARN it makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home {

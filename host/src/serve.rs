@@ -163,6 +163,7 @@ pub async fn run(config: Config, reload: Arc<Reload>, announce: &Announce) -> Re
             invoke: invoker,
             urls: url_addresses,
             asynchronous,
+            mappings: Arc::clone(&mappings),
             shutdown: shutdown.clone(),
         },
         sqs,
@@ -223,6 +224,7 @@ impl Base {
             metrics: Arc::clone(&metrics),
             clock: Arc::clone(&clock),
             log_limits: config.log_capture,
+            signing_keys: config.signing_keys.clone(),
         };
         let catalog = Catalog::open(parts, &config.concurrency).await?;
         Ok(Self { clock, shutdown: Shutdown::new(), metrics, storage, logs: Arc::new(logs), host, catalog })

@@ -80,10 +80,14 @@ impl Catalog {
                 changes.push(Change::DeleteProvisioned(name.clone(), qualifier.clone()));
             }
             if view.records.event_invoke.contains_key(&qualifier) {
-                changes.push(Change::DeleteEventInvoke(name.clone(), qualifier));
+                changes.push(Change::DeleteEventInvoke(name.clone(), qualifier.clone()));
             }
             if view.records.urls.contains_key(&Some(alias.clone())) {
                 changes.push(Change::DeleteUrl(name.clone(), Some(alias.clone())));
+            }
+            let qualifier = Some(qualifier);
+            if view.records.policies.contains_key(&qualifier) {
+                changes.push(Change::DeletePolicy(name.clone(), qualifier));
             }
             if view.records.aliases.contains_key(alias) {
                 changes.push(Change::DeleteAlias(name.clone(), alias.clone()));

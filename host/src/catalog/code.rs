@@ -3,7 +3,9 @@
 use super::view::Records;
 use super::{Catalog, Error, FunctionConcurrency, Result, View};
 use crate::ids::{FunctionName, Version};
-use crate::storage::functions::{Change, CodeRecord, ConfigurationRecord, FunctionRecord, VersionRecord};
+use crate::storage::functions::{
+    Change, CodeRecord, ConfigurationRecord, FunctionRecord, RecursiveLoop, VersionRecord,
+};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +23,8 @@ pub struct NewFunction {
     pub tags: BTreeMap<String, String>,
     /// Whether to publish version 1 at once.
     pub publish: bool,
+    /// Id of the code signing configuration that its code has to satisfy.
+    pub code_signing_config: Option<String>,
 }
 
 /// What `UpdateFunctionCode` gives.
@@ -60,11 +64,16 @@ impl Catalog {
             return Err(exists());
         }
         let _blobs = self.blobs.read().await;
-        let code = self.store_code(new.package.clone(), &new.configuration).await?;
+        let signing = new.code_signing_config.as_deref();
+        let code = self.store_code(new.package.clone(), &new.configuration, signing).await?;
         // From here on names come and go one at a time.
         let _accounts = self.accounts.lock().await;
         if self.functions.contains_key(&new.name) {
             return Err(exists());
+        }
+        let _signing = self.hold_code_signing().await;
+        if let Some(id) = &new.code_signing_config {
+            self.check_code_signing_config(id)?;
         }
         let next_version = self.parts.storage.functions.retired_next_version(new.name.clone()).await?.unwrap_or(1);
         let mut function = FunctionRecord {
@@ -73,6 +82,9 @@ impl Catalog {
             reserved_concurrency: None,
             tags: new.tags,
             created_at_ms: self.now_ms(),
+            recursive_loop: RecursiveLoop::default(),
+            code_signing_config: new.code_signing_config,
+            runtime_management: BTreeMap::new(),
         };
         let latest = VersionRecord {
             function: new.name.clone(),
@@ -115,10 +127,16 @@ impl Catalog {
         let latest = self.version(name, None)?;
         precondition.check(&latest.record)?;
         let _blobs = self.blobs.read().await;
-        let code = self.store_code(update.package, &latest.record.configuration).await?;
+        let signing = function.view().records.function.code_signing_config.clone();
+        let code = self.store_code(update.package, &latest.record.configuration, signing.as_deref()).await?;
         self.change(&function, |view| {
             let latest = view.records.versions.get(&Version::Latest).ok_or_else(|| self.not_found(name, None))?;
             precondition.check(latest)?;
+            if view.records.function.code_signing_config != signing {
+                return Err(Error::Conflict(format!(
+                    "The operation cannot be performed at this time. An update is in progress for resource: {name}"
+                )));
+            }
             check_memory(&code, latest.configuration.memory_size_mb)?;
             let mut updated = VersionRecord {
                 code,
@@ -144,8 +162,14 @@ impl Catalog {
         .await
     }
 
-    /// Compiles a package and keeps it and its component. The caller holds `blobs` until what refers to them is stored.
-    pub(super) async fn store_code(&self, package: Bytes, configuration: &ConfigurationRecord) -> Result<CodeRecord> {
+    /// Checks a package's signature where there is a code signing configuration, compiles it and keeps it and its component. The caller holds `blobs` until what refers to them is stored.
+    pub(super) async fn store_code(
+        &self,
+        package: Bytes,
+        configuration: &ConfigurationRecord,
+        code_signing_config: Option<&str>,
+    ) -> Result<CodeRecord> {
+        let signing_profile_version_arn = self.check_signature(package.clone(), code_signing_config).await?;
         let started = std::time::Instant::now();
         let compiled = self.parts.host.deploy(package.clone(), &configuration.handler).await?;
         self.parts.metrics.sandbox.compile_duration.observe(started.elapsed().as_secs_f64());
@@ -158,6 +182,7 @@ impl Catalog {
             kind: compiled.report.kind,
             family: compiled.report.family,
             initial_memory_bytes: compiled.report.initial_memory_bytes,
+            signing_profile_version_arn,
         };
         check_memory(&code, configuration.memory_size_mb)?;
         Ok(code)

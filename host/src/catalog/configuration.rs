@@ -64,7 +64,9 @@ impl Catalog {
         }
         let package = self.parts.storage.blobs.get(latest.record.code.package_sha256.clone()).await?;
         let package = package.ok_or_else(|| storage::Error::Backend(format!("the package of {name} is gone")))?;
-        let code = self.store_code(package, &configuration).await?;
+        // The package is the one that was let in: it is not judged anew.
+        let mut code = self.store_code(package, &configuration, None).await?;
+        code.signing_profile_version_arn.clone_from(&latest.record.code.signing_profile_version_arn);
         Ok(Some(Recompiled { handler: configuration.handler, code }))
     }
 }

@@ -49,7 +49,16 @@ impl Catalog {
                 changes.push(Change::DeleteProvisioned(name.clone(), qualifier.clone()));
             }
             if view.records.event_invoke.contains_key(&qualifier) {
-                changes.push(Change::DeleteEventInvoke(name.clone(), qualifier));
+                changes.push(Change::DeleteEventInvoke(name.clone(), qualifier.clone()));
+            }
+            let qualifier = Some(qualifier);
+            if view.records.policies.contains_key(&qualifier) {
+                changes.push(Change::DeletePolicy(name.clone(), qualifier));
+            }
+            if view.records.function.runtime_management.contains_key(&version) {
+                let mut function = view.records.function.clone();
+                function.runtime_management.remove(&version);
+                changes.push(Change::PutFunction(function));
             }
             Ok((changes, ()))
         })

@@ -2,11 +2,12 @@
 
 use super::view::Records;
 use super::{Catalog, Settings};
-use crate::ids::{FunctionName, Qualifier, Version};
+use crate::ids::{FunctionMark, Qualifier, Version};
 use crate::sandbox::environment::{Context, TimeLimits};
 use crate::sandbox::loaded::CodeKey;
 use crate::sandbox::pool::{Pool, Spec};
-use crate::storage::functions::{ProvisionedRecord, VersionRecord};
+use crate::storage::functions::{FunctionRecord, ProvisionedRecord, RecursiveLoop, VersionRecord};
+use crate::telemetry::json_log::JsonLog;
 use crate::telemetry::logs;
 use crate::telemetry::metrics::InvocationSeries;
 use parking_lot::Mutex;
@@ -28,16 +29,31 @@ pub struct LiveVersion {
     pub limits: TimeLimits,
     /// Its log group.
     pub log_group: Arc<str>,
+    /// How it logs, where that is JSON.
+    pub json_log: Option<JsonLog>,
 }
 
 impl LiveVersion {
     pub(super) fn new(catalog: &Catalog, record: VersionRecord) -> Result<Self, String> {
         let settings = Settings::from_variables(&record.configuration.environment)?;
-        let log_group = logs::group_name(&record.function);
+        let logging = record.configuration.echoed.get("LoggingConfig");
+        let member = |name: &str| logging.and_then(|logging| logging.get(name)?.as_str());
+        let log_group = member("LogGroup").map_or_else(|| logs::group_name(&record.function), Arc::from);
+        let json_log = (member("LogFormat") == Some("JSON")).then(|| {
+            let level = |name| member(name).unwrap_or("INFO");
+            JsonLog::new(level("ApplicationLogLevel"), level("SystemLogLevel"))
+        });
         let spec = spec(catalog, &record, &settings, &log_group, false)?;
         let wall = Duration::from_secs(record.configuration.timeout_s.into());
         let limits = TimeLimits { wall, cpu: settings.cpu_time_limit };
-        Ok(Self { pool: Pool::new(spec, Arc::clone(&catalog.parts.host)), record, settings, limits, log_group })
+        Ok(Self {
+            pool: Pool::new(spec, Arc::clone(&catalog.parts.host)),
+            record,
+            settings,
+            limits,
+            log_group,
+            json_log,
+        })
     }
 }
 
@@ -67,6 +83,12 @@ fn spec(
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
+    let logging = configuration.echoed.get("LoggingConfig");
+    for (member, name) in [("LogFormat", "AWS_LAMBDA_LOG_FORMAT"), ("ApplicationLogLevel", "AWS_LAMBDA_LOG_LEVEL")] {
+        if let Some(value) = logging.and_then(|logging| logging.get(member)?.as_str()) {
+            variables.push((name.to_owned(), value.to_owned()));
+        }
+    }
     for (name, value) in &configuration.environment {
         // A function may set its time zone; the other names are refused where they are set.
         variables.retain(|(reserved, _)| reserved != name);
@@ -118,16 +140,21 @@ pub struct Target {
     pub qualifier: Option<String>,
     /// The ARN, with the qualifier.
     pub arn: String,
+    /// What stands for the function in the lineage of a chain of invocations.
+    pub mark: FunctionMark,
+    /// What becomes of a chain that comes back too often.
+    pub recursive_loop: RecursiveLoop,
 }
 
 impl Target {
     pub(super) fn new(
         catalog: &Catalog,
-        name: &FunctionName,
+        function: &FunctionRecord,
         version: Arc<LiveVersion>,
         qualifier: Option<&Qualifier>,
         provisioned: Option<Arc<Pool>>,
     ) -> Self {
+        let name = &function.name;
         let alias = match qualifier {
             Some(Qualifier::Alias(alias)) => Some(alias),
             _ => None,
@@ -136,6 +163,8 @@ impl Target {
             series: catalog.parts.metrics.invocations.series(name, version.record.version, alias),
             arn: catalog.home().function_arn(name, qualifier.map(|q| q as &dyn std::fmt::Display)),
             qualifier: qualifier.map(ToString::to_string),
+            mark: FunctionMark::of(&catalog.home().function_arn(name, None)),
+            recursive_loop: function.recursive_loop,
             version,
             provisioned,
         }

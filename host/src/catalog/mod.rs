@@ -8,15 +8,19 @@
 //! (the wire layer runs them in tasks of their own), or memory may lag behind storage until the next change.
 
 mod aliases;
+mod attributes;
 mod code;
+mod code_signing;
 pub mod concurrency;
 mod configuration;
 mod delete;
 mod event_invoke;
 mod live;
+mod policy;
 mod provision;
 mod publish;
 mod reserved;
+pub mod runtimes;
 pub mod settings;
 pub mod split;
 mod urls;
@@ -71,6 +75,9 @@ pub enum Error {
         /// What was asked for.
         arn: String,
     },
+    /// Something else that was asked for is not there. The caller's fault.
+    #[error("{0}")]
+    NotFound(String),
     /// The name is taken. The caller's fault.
     #[error("{0}")]
     Exists(String),
@@ -85,6 +92,28 @@ pub enum Error {
         "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the latest Revision Id"
     )]
     RevisionMismatch,
+    /// A policy would grow past its limit. The caller's fault.
+    #[error("The final policy size ({size_bytes}) is bigger than the limit ({limit_bytes}).")]
+    PolicyTooLong {
+        /// What it would be.
+        size_bytes: usize,
+        /// What it may be.
+        limit_bytes: usize,
+    },
+    /// A function was to have a code signing configuration that is not there. The caller's fault.
+    #[error(
+        "The code signing configuration cannot be found. Check that the provided configuration is not deleted: {arn}"
+    )]
+    CodeSigningConfigNotFound {
+        /// What was asked for.
+        arn: String,
+    },
+    /// A package without a trusted signature. The caller's fault.
+    #[error("{0}")]
+    CodeUnverified(String),
+    /// A package whose signature does not belong to it. The caller's fault.
+    #[error("{0}")]
+    InvalidCodeSignature(String),
     /// The package or the guest in it.
     #[error(transparent)]
     Deploy(#[from] DeployError),
@@ -144,6 +173,8 @@ pub struct Parts {
     pub clock: SharedClock,
     /// The most log a single invocation may write.
     pub log_limits: crate::telemetry::capture::Limits,
+    /// Keys whose signatures of packages count.
+    pub signing_keys: Vec<crate::sandbox::signature::SigningKey>,
 }
 
 /// All functions of this host.
@@ -159,13 +190,16 @@ pub struct Catalog {
     blobs: RwLock<()>,
     /// Woken when provisioned environments may be missing.
     provisioning: Arc<Notify>,
+    code_signing: code_signing::CodeSigning,
 }
 
 impl Catalog {
     /// Reads everything from storage. No environment is started and no code is loaded by it.
     pub async fn open(parts: Parts, config: &Config) -> Result<Arc<Self>> {
         let snapshot = parts.storage.functions.load().await?;
+        let signing = parts.storage.code_signing.load().await?;
         let catalog = Arc::new(Self {
+            code_signing: code_signing::CodeSigning::new(signing, &parts.signing_keys),
             parts,
             account: AccountConcurrency::new(config.ceiling, config.unreserved_minimum),
             functions: DashMap::new(),

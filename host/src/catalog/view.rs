@@ -6,7 +6,8 @@ use super::split::Split;
 use super::{Catalog, Error, Result};
 use crate::ids::{AliasName, FunctionName, Qualifier, Version};
 use crate::storage::functions::{
-    AliasRecord, Change, EventInvokeRecord, FunctionRecord, ProvisionedRecord, Snapshot, UrlRecord, VersionRecord,
+    AliasRecord, Change, EventInvokeRecord, FunctionRecord, PolicyRecord, ProvisionedRecord, Snapshot, UrlRecord,
+    VersionRecord,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub struct Records {
     pub urls: BTreeMap<Option<AliasName>, Arc<UrlRecord>>,
     /// How its asynchronous events are treated.
     pub event_invoke: BTreeMap<Qualifier, EventInvokeRecord>,
+    /// Its policies; `None` is that of the function as such.
+    pub policies: BTreeMap<Option<Qualifier>, PolicyRecord>,
 }
 
 impl Records {
@@ -60,6 +63,11 @@ impl Records {
                 records.event_invoke.insert(event_invoke.qualifier.clone(), event_invoke);
             }
         }
+        for policy in snapshot.policies {
+            if let Some(records) = all.get_mut(&policy.function) {
+                records.policies.insert(policy.qualifier.clone(), policy);
+            }
+        }
         all.into_values().collect()
     }
 
@@ -72,6 +80,7 @@ impl Records {
             provisioned: BTreeMap::new(),
             urls: BTreeMap::new(),
             event_invoke: BTreeMap::new(),
+            policies: BTreeMap::new(),
         }
     }
 
@@ -90,6 +99,8 @@ impl Records {
             Change::DeleteUrl(_, alias) => drop(self.urls.remove(&alias)),
             Change::PutEventInvoke(record) => drop(self.event_invoke.insert(record.qualifier.clone(), record)),
             Change::DeleteEventInvoke(_, qualifier) => drop(self.event_invoke.remove(&qualifier)),
+            Change::PutPolicy(policy) => drop(self.policies.insert(policy.qualifier.clone(), policy)),
+            Change::DeletePolicy(_, qualifier) => drop(self.policies.remove(&qualifier)),
         }
     }
 
@@ -134,14 +145,14 @@ impl View {
                 Some((record.qualifier.clone(), Arc::new(live)))
             })
             .collect();
-        let name = &records.function.name;
+        let function = &records.function;
         let target = |version: &Arc<LiveVersion>, qualifier: Option<&Qualifier>| {
             let pool = qualifier.and_then(|q| provisioned.get(q)).and_then(|p| p.pool_of(version));
-            Arc::new(Target::new(catalog, name, Arc::clone(version), qualifier, pool))
+            Arc::new(Target::new(catalog, function, Arc::clone(version), qualifier, pool))
         };
         let latest = versions
             .get(&Version::Latest)
-            .ok_or_else(|| Error::Invalid(format!("the function {name} has no $LATEST")))?;
+            .ok_or_else(|| Error::Invalid(format!("the function {} has no $LATEST", function.name)))?;
         let unqualified = target(latest, None);
         let by_version = versions
             .iter()

@@ -1,6 +1,6 @@
 //! The `lamina` command line: a file a subcommand.
 //!
-//! All but `serve`, `check`, `new`, `completions` and `compile` talk to a running daemon through the AWS APIs, as any other client
+//! All but `serve`, `check`, `new`, `sign`, `completions` and `compile` talk to a running daemon through the AWS APIs, as any other client
 //! would: there is no second management interface. Answers go to standard output, as a table for people or (`--output json`)
 //! as JSON; progress, log tails and errors go to standard error. Exit codes: 0 done, 1 the function or the daemon
 //! failed, 2 the call, a file or a configuration is wrong. An error says, where it can, what to do next.
@@ -24,6 +24,7 @@ mod progress;
 mod publish;
 mod rollback;
 mod serve;
+mod sign;
 #[cfg(test)]
 mod tests;
 
@@ -72,6 +73,8 @@ pub enum Command {
     Logs(logs::Logs),
     /// Point an alias back to an earlier version
     Rollback(rollback::Rollback),
+    /// Sign a deployment package, or make a key to sign with
+    Sign(sign::Sign),
     /// Write a function template in Rust
     New(new::New),
     /// Check a configuration or guests without starting anything
@@ -127,6 +130,7 @@ pub fn run(command: Command, serve: impl FnOnce(Serve) -> ExitCode) -> ExitCode 
         Command::Compile(arguments) => return arguments.run(),
         Command::Completions(arguments) => arguments.run(),
         Command::New(arguments) => arguments.run(),
+        Command::Sign(arguments) => arguments.run(),
         Command::Deploy(arguments) => blocking(arguments.run()),
         Command::Invoke(arguments) => blocking(arguments.run()),
         Command::Events(arguments) => blocking(arguments.run()),

@@ -6,6 +6,7 @@ use super::resources::{
 };
 use crate::catalog::{Settings, settings};
 use crate::ids::{QueueName, Version};
+use crate::sandbox::signature::SigningKey;
 use crate::telemetry::host_log;
 use crate::triggers::http::{RouteConfig, RouteError, Router};
 use std::collections::{BTreeMap, HashSet};
@@ -26,6 +27,23 @@ pub(super) fn check(config: &Config, report: Report<'_>) {
     schedules(&config.schedules, report);
     queues(&config.queues, report);
     mappings(&config.mappings, report);
+    signing_keys(&config.signing_keys, report);
+}
+
+fn signing_keys(keys: &[SigningKey], report: Report<'_>) {
+    for (index, key) in keys.iter().enumerate() {
+        if key.bytes().is_none() {
+            let hint = "`lamina sign --new-key FILE` prints it".to_owned();
+            let message = "must be an ed25519 public key: 32 bytes in base64".to_owned();
+            report(&format!("signing_keys[{index}].public_key"), message, Some(hint));
+        }
+        let arn = &key.profile_version_arn;
+        if !arn.starts_with("arn:aws") || arn.splitn(6, ':').count() < 6 || arn.contains(char::is_whitespace) {
+            let hint = "such as arn:aws:signer:us-east-1:000000000000:/signing-profiles/release/0123456789".to_owned();
+            let path = format!("signing_keys[{index}].profile_version_arn");
+            report(&path, "must be the ARN of a signing profile version".to_owned(), Some(hint));
+        }
+    }
 }
 
 fn within(report: Report<'_>, path: &str, value: impl Into<u64>, bounds: RangeInclusive<u64>) {

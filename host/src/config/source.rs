@@ -147,6 +147,7 @@ pub(super) fn keys_of(shape: &str) -> Option<&'static [&'static str]> {
         "schedules[]" => fields_of::<ScheduleDeclaration>(),
         "queues[]" => fields_of::<QueueDeclaration>(),
         "mappings[]" => fields_of::<MappingDeclaration>(),
+        "signing_keys[]" => fields_of::<sandbox::signature::SigningKey>(),
         _ => return None,
     })
 }

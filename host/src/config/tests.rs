@@ -211,6 +211,7 @@ fn config_toml_has_every_section_with_its_defaults() {
         schedules: Vec::new(),
         queues: Vec::new(),
         mappings: Vec::new(),
+        signing_keys: Vec::new(),
         ..file
     };
     assert_eq!(sections, Config::default());

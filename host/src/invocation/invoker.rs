@@ -10,7 +10,7 @@ use super::streamed::{self, Broken, NoteOnDrop};
 use super::streaming::{self, StreamEnd, StreamEnded, StreamHead, StreamedOutcome, StreamedResponse};
 use super::{
     Body, FunctionError, HttpPayload, Invocation, Invoke, InvokeError, Outcome, PAYLOAD_LIMIT_BYTES, Payload, Response,
-    Source, StartKind, ThrottleReason, http_context,
+    Source, StartKind, ThrottleReason, http_context, lineage,
 };
 use crate::catalog::concurrency::Permit;
 use crate::catalog::{self, Catalog, Function, Target};
@@ -20,7 +20,7 @@ use crate::sandbox::environment::HttpResponse;
 use crate::sandbox::pool::{Lease, StartFailure};
 use crate::sandbox::{Failure, StartError};
 use crate::shutdown::{Phase, Shutdown};
-use crate::storage::functions::GuestKind;
+use crate::storage::functions::{GuestKind, RecursiveLoop};
 use crate::telemetry::logs::LogStore;
 use bytes::Bytes;
 use futures_channel::oneshot;
@@ -144,7 +144,6 @@ impl Invoker {
     /// Resolves and admits.
     async fn begin(&self, invocation: Invocation) -> Result<Begun, InvokeError> {
         let Invocation { target, payload, request_id, source, trace_id, client_context, tail_log } = invocation;
-        let call = Call { request_id, source, trace_id, client_context, tail_log };
         let headers = match &payload {
             Payload::Http(http) => Some(http.request.headers()),
             Payload::Event(_) => None,
@@ -153,6 +152,14 @@ impl Invoker {
             catalog::Error::FunctionNotFound { arn } => InvokeError::FunctionNotFound { arn },
             other => InvokeError::Platform(other.to_string()),
         })?;
+        let start = || lineage::new_root(self.clock.now_ms());
+        let (trace, runs_before) = lineage::advance(trace_id.as_deref(), target.mark, start);
+        if runs_before >= lineage::RUNS_LIMIT && target.recursive_loop == RecursiveLoop::Terminate {
+            tracing::warn!(function = target.arn, %request_id, "a recursive loop was stopped");
+            self.catalog.parts.metrics.recursive_invocations_dropped.inc();
+            return Err(InvokeError::RecursiveLoop);
+        }
+        let call = Call { request_id, source, trace_id: Some(trace.into()), client_context, tail_log };
         let kind = target.version.record.code.kind;
         let answers_http = matches!(payload, Payload::Http(_));
         let input = self.input(kind, payload, request_id).await?;

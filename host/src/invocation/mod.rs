@@ -8,6 +8,7 @@ mod failure;
 mod http_context;
 pub mod http_event;
 mod invoker;
+pub mod lineage;
 mod record;
 mod streamed;
 mod streaming;
@@ -158,6 +159,12 @@ pub enum InvokeError {
         /// What was sent.
         size_bytes: usize,
     },
+    /// The chain of invocations has come through this function too often. Nobody's fault but the loop's; do not retry.
+    #[error(
+        "Lambda has detected your function being invoked in a recursive loop with other AWS resources and stopped your \
+         function's invocation."
+    )]
+    RecursiveLoop,
     /// The daemon is draining; retry elsewhere or later.
     #[error("The service is shutting down.")]
     ShuttingDown,

@@ -3,6 +3,7 @@
 use super::{FunctionError, Source, StartKind, failure};
 use crate::catalog::Target;
 use crate::telemetry::capture::{CapturedLine, TAIL_BYTES};
+use crate::telemetry::json_log::JsonLog;
 use crate::telemetry::logs::{LineText, LogBatch, LogLine, LogStore};
 use crate::telemetry::report::{InitPhase, PlatformLine, Report, Status};
 use std::sync::Arc;
@@ -71,10 +72,28 @@ impl Record<'_> {
             trace: None,
         };
         lines.push(line(self.ended_ms, PlatformLine::Report(Box::new(report))));
+        let lines = written(version.json_log, lines);
         let tail = tail.then(|| tail_of(&lines));
         logs.write(LogBatch { group: Arc::clone(&version.log_group), stream: self.log_stream, lines });
         tail
     }
+}
+
+/// The lines in the format that the function asked for.
+fn written(format: Option<JsonLog>, lines: Vec<LogLine>) -> Vec<LogLine> {
+    let Some(json) = format else { return lines };
+    let mut written = Vec::with_capacity(lines.len());
+    for LogLine { timestamp_ms, text } in lines {
+        match text {
+            LineText::Guest(bytes) if !json.keeps(&bytes) => {}
+            LineText::Guest(bytes) => written.push(LogLine { timestamp_ms, text: LineText::Guest(bytes) }),
+            LineText::Platform(line) => {
+                let records = json.records(timestamp_ms, &line).into_iter();
+                written.extend(records.map(|record| LogLine { timestamp_ms, text: LineText::Guest(record) }));
+            }
+        }
+    }
+    written
 }
 
 /// The end of a log, as `LogType=Tail` answers it.
@@ -104,5 +123,6 @@ pub(super) fn write_failed_init(
 ) {
     let mut lines: Vec<_> = printed.into_iter().map(LogLine::from).collect();
     lines.push(LogLine::platform(now_ms, PlatformLine::InitReport { duration, phase: InitPhase::Init, status }));
+    let lines = written(target.version.json_log, lines);
     logs.write(LogBatch { group: Arc::clone(&target.version.log_group), stream: log_stream, lines });
 }

@@ -49,6 +49,7 @@ impl Run<'_> {
                     configuration: wanted,
                     tags: BTreeMap::new(),
                     publish: true,
+                    code_signing_config: None,
                 };
                 let published = catalog.create_function(new).await?;
                 return Ok(vec![format!("function {name} was created, version {}", published.version)]);

@@ -88,6 +88,7 @@ impl World {
             metrics: Arc::new(Metrics::new(&metrics::Config::default(), "test", "test").unwrap()),
             clock: Arc::clone(&clock),
             log_limits: Default::default(),
+            signing_keys: Vec::new(),
         };
         let catalog = Catalog::open(parts, &catalog::Config::default()).await.unwrap();
         let mappings = Arc::new(Mapped::default());

@@ -3,8 +3,9 @@
 use crate::catalog::Catalog;
 use crate::config::MappingDeclaration;
 use crate::ids::{FunctionRef, Qualifier, Version};
+use crate::invocation::lineage::{Lineage, RUNS_LIMIT};
 use crate::reconcile::{MappingPort, SchedulePort};
-use crate::storage::functions::UrlRecord;
+use crate::storage::functions::{RecursiveLoop, UrlRecord};
 use crate::storage::mappings::{FunctionResponseType, MappingRecord};
 use crate::storage::schedules::{PutMode, PutOutcome, ScheduleGroupRecord, ScheduleKey, ScheduleRecord};
 use crate::triggers::asynchronous::{Destination, FunctionSettings, Settings};
@@ -21,6 +22,15 @@ pub(super) struct Directory(pub(super) Arc<Catalog>);
 impl FunctionDirectory for Directory {
     fn exists(&self, function: &FunctionRef) -> bool {
         self.0.exists(function)
+    }
+
+    fn stops(&self, function: &FunctionRef, lineage: &Lineage) -> bool {
+        let Ok((_, target)) = self.0.resolve(function, None) else { return false };
+        let stops = target.recursive_loop == RecursiveLoop::Terminate && lineage.runs(target.mark) >= RUNS_LIMIT;
+        if stops {
+            self.0.parts.metrics.recursive_invocations_dropped.inc();
+        }
+        stops
     }
 }
 

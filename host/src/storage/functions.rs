@@ -21,6 +21,47 @@ pub struct FunctionRecord {
     pub tags: BTreeMap<String, String>,
     /// Milliseconds since the Unix epoch.
     pub created_at_ms: i64,
+    /// What becomes of a chain of invocations that comes back here again and again.
+    #[serde(default)]
+    pub recursive_loop: RecursiveLoop,
+    /// Id of the code signing configuration that new code has to satisfy.
+    #[serde(default)]
+    pub code_signing_config: Option<String>,
+    /// When versions take up a new runtime, where that was set.
+    #[serde(default)]
+    pub runtime_management: BTreeMap<Version, RuntimeManagement>,
+}
+
+/// What becomes of a chain of invocations that comes back to a function again and again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RecursiveLoop {
+    /// It goes on.
+    Allow,
+    /// It is stopped.
+    #[default]
+    Terminate,
+}
+
+/// When a version takes up a new runtime. Kept; the runtime is the daemon itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuntimeManagement {
+    /// `Auto`, `FunctionUpdate` or `Manual`.
+    pub update_runtime_on: String,
+    /// With `Manual`, the runtime to stay on.
+    pub runtime_version_arn: Option<String>,
+}
+
+/// A resource policy: who may call a function, a version or an alias.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PolicyRecord {
+    /// The function.
+    pub function: FunctionName,
+    /// The version or alias; `None` is the function as such.
+    pub qualifier: Option<Qualifier>,
+    /// Statements as the policy document has them, in the order in which they were added.
+    pub statements: Vec<serde_json::Value>,
+    /// Changes with every update.
+    pub revision_id: String,
 }
 
 /// How a guest is called, read from its exports at deploy.
@@ -62,6 +103,9 @@ pub struct CodeRecord {
     pub family: Family,
     /// Linear memory it starts with; a function's memory size cannot be below it.
     pub initial_memory_bytes: u64,
+    /// ARN of the signing profile whose key signed the package, where that was checked.
+    #[serde(default)]
+    pub signing_profile_version_arn: Option<String>,
 }
 
 /// The configuration of one version, as `UpdateFunctionConfiguration` sets it.
@@ -264,6 +308,10 @@ pub enum Change {
     PutEventInvoke(EventInvokeRecord),
     /// Deletes one configuration of asynchronous invocation.
     DeleteEventInvoke(FunctionName, Qualifier),
+    /// Creates or replaces.
+    PutPolicy(PolicyRecord),
+    /// Deletes the policy of a version or alias, or (`None`) of the function as such.
+    DeletePolicy(FunctionName, Option<Qualifier>),
 }
 
 /// Everything stored about functions, as read at start.
@@ -281,6 +329,8 @@ pub struct Snapshot {
     pub urls: Vec<UrlRecord>,
     /// All configurations of asynchronous invocation.
     pub event_invoke: Vec<EventInvokeRecord>,
+    /// All policies.
+    pub policies: Vec<PolicyRecord>,
 }
 
 /// The table of functions. The catalog keeps all of it in memory; it reads at start and then only writes.

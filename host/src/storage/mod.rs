@@ -7,6 +7,7 @@
 mod arrivals;
 pub mod async_events;
 pub mod blobs;
+pub mod code_signing;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 mod conformance;
@@ -74,6 +75,8 @@ pub struct Storage {
     pub mappings: Arc<dyn mappings::Mappings>,
     /// Events of asynchronous invocations.
     pub async_events: Arc<dyn async_events::AsyncEvents>,
+    /// Code signing configurations.
+    pub code_signing: Arc<dyn code_signing::CodeSigningConfigs>,
     /// Packages and components.
     pub blobs: Arc<dyn blobs::Blobs>,
     closing: Arc<dyn Closing>,

@@ -71,6 +71,17 @@ impl Request {
         })
     }
 
+    /// All values of a query parameter, percent-decoded, in order.
+    pub fn query_all(&self, name: &str) -> Vec<String> {
+        let pairs = self.parts.uri.query().into_iter().flat_map(|query| query.split('&'));
+        pairs
+            .filter_map(|pair| {
+                let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+                (percent_decode(key) == name).then(|| percent_decode(value))
+            })
+            .collect()
+    }
+
     /// A header's value, where it is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.parts.headers.get(name)?.to_str().ok()

@@ -41,6 +41,7 @@ impl World {
             metrics,
             clock: Arc::clone(&clock),
             log_limits: Default::default(),
+            signing_keys: Vec::new(),
         };
         let catalog = Catalog::open(parts, &concurrency).await.unwrap();
         let invoker = Invoker::new(Arc::clone(&catalog), logs, clock, Shutdown::new());
@@ -73,7 +74,14 @@ impl World {
         let package = Bytes::copy_from_slice(package.as_ref());
         let name = FunctionName::new(name).unwrap();
         self.catalog
-            .create_function(NewFunction { name, package, configuration, tags: Default::default(), publish: false })
+            .create_function(NewFunction {
+                name,
+                package,
+                configuration,
+                tags: Default::default(),
+                publish: false,
+                code_signing_config: None,
+            })
             .await
     }
 

@@ -4,7 +4,8 @@ use super::*;
 use crate::ids::{AliasName, FunctionName, Qualifier, Version};
 use crate::storage::functions::{
     AliasRecord, Change, CodeRecord, ConfigurationRecord, Cors, EventInvokeRecord, Family, FunctionRecord, GuestKind,
-    InvokeMode, ProvisionedRecord, Snapshot, Sticky, UrlAuthType, UrlRecord, VersionRecord,
+    InvokeMode, PolicyRecord, ProvisionedRecord, RecursiveLoop, RuntimeManagement, Snapshot, Sticky, UrlAuthType,
+    UrlRecord, VersionRecord,
 };
 use std::collections::BTreeMap;
 
@@ -22,7 +23,17 @@ fn name(name: &str) -> FunctionName {
 
 fn function(of: &str, next_version: u64) -> FunctionRecord {
     let tags = BTreeMap::from([("k".to_owned(), "v".to_owned())]);
-    FunctionRecord { name: name(of), next_version, reserved_concurrency: Some(3), tags, created_at_ms: 5 }
+    let management = RuntimeManagement { update_runtime_on: "Manual".into(), runtime_version_arn: Some("arn".into()) };
+    FunctionRecord {
+        name: name(of),
+        next_version,
+        reserved_concurrency: Some(3),
+        tags,
+        created_at_ms: 5,
+        recursive_loop: RecursiveLoop::Allow,
+        code_signing_config: Some("csc-0".into()),
+        runtime_management: BTreeMap::from([(Version::Latest, management.clone()), (Version::Number(2), management)]),
+    }
 }
 
 fn version(of: &str, version: Version) -> VersionRecord {
@@ -36,6 +47,7 @@ fn version(of: &str, version: Version) -> VersionRecord {
             kind: GuestKind::HttpP3,
             family: Family::Concurrent,
             initial_memory_bytes: 1 << 33,
+            signing_profile_version_arn: Some("arn".into()),
         },
         configuration: ConfigurationRecord {
             description: "d".into(),
@@ -99,6 +111,15 @@ fn event_invoke(of: &str, qualifier: &str) -> EventInvokeRecord {
     }
 }
 
+fn policy(of: &str, qualifier: Option<&str>) -> PolicyRecord {
+    PolicyRecord {
+        function: name(of),
+        qualifier: qualifier.map(|text| Qualifier::new(text).unwrap()),
+        statements: vec![serde_json::json!({ "Sid": "s" })],
+        revision_id: "r".into(),
+    }
+}
+
 async fn load(storage: &Storage) -> Snapshot {
     let mut snapshot = storage.functions.load().await.unwrap();
     snapshot.functions.sort_by(|a, b| a.name.cmp(&b.name));
@@ -107,6 +128,7 @@ async fn load(storage: &Storage) -> Snapshot {
     snapshot.provisioned.sort_by_key(|record| (record.function.clone(), record.qualifier.to_string()));
     snapshot.urls.sort_by(|a, b| a.url_id.cmp(&b.url_id));
     snapshot.event_invoke.sort_by_key(|record| (record.function.clone(), record.qualifier.to_string()));
+    snapshot.policies.sort_by_key(|record| record.qualifier.clone());
     snapshot
 }
 
@@ -122,6 +144,8 @@ fn all_of(of: &str) -> Vec<Change> {
         Change::PutUrl(url(of, Some("live"))),
         Change::PutEventInvoke(event_invoke(of, "$LATEST")),
         Change::PutEventInvoke(event_invoke(of, "live")),
+        Change::PutPolicy(policy(of, None)),
+        Change::PutPolicy(policy(of, Some("live"))),
     ]
 }
 
@@ -133,6 +157,7 @@ fn snapshot_of(of: &str) -> Snapshot {
         provisioned: vec![provisioned(of, "2"), provisioned(of, "live")],
         urls: vec![url(of, None), url(of, Some("live"))],
         event_invoke: vec![event_invoke(of, "$LATEST"), event_invoke(of, "live")],
+        policies: vec![policy(of, None), policy(of, Some("live"))],
     }
 }
 
@@ -151,6 +176,7 @@ async fn a_put_replaces(storage: Storage) {
     changed.provisioned[0].requested = 9;
     changed.urls[1].cors = None;
     changed.event_invoke[0].maximum_event_age_s = Some(60);
+    changed.policies[1].statements.clear();
     let changes = vec![
         Change::PutFunction(changed.functions[0].clone()),
         Change::PutVersion(changed.versions[0].clone()),
@@ -158,6 +184,7 @@ async fn a_put_replaces(storage: Storage) {
         Change::PutProvisioned(changed.provisioned[0].clone()),
         Change::PutUrl(changed.urls[1].clone()),
         Change::PutEventInvoke(changed.event_invoke[0].clone()),
+        Change::PutPolicy(changed.policies[1].clone()),
     ];
     storage.functions.commit(changes).await.unwrap();
     assert_eq!(load(&storage).await, changed);
@@ -171,6 +198,7 @@ async fn parts_are_deleted_one_by_one(storage: Storage) {
         Change::DeleteProvisioned(name("f"), Qualifier::new("live").unwrap()),
         Change::DeleteUrl(name("f"), Some(AliasName::new("live").unwrap())),
         Change::DeleteEventInvoke(name("f"), Qualifier::new("live").unwrap()),
+        Change::DeletePolicy(name("f"), None),
     ];
     storage.functions.commit(changes).await.unwrap();
     let expected = Snapshot {
@@ -180,6 +208,7 @@ async fn parts_are_deleted_one_by_one(storage: Storage) {
         provisioned: vec![provisioned("f", "2")],
         urls: vec![url("f", None)],
         event_invoke: vec![event_invoke("f", "$LATEST")],
+        policies: vec![policy("f", Some("live"))],
     };
     assert_eq!(load(&storage).await, expected);
 }

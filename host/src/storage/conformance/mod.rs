@@ -2,6 +2,7 @@
 
 mod async_events;
 mod blobs;
+mod code_signing;
 mod fifo;
 mod functions;
 mod mappings;

@@ -1,14 +1,14 @@
 //! Functions, versions, aliases and provisioned concurrency in SQLite.
 
 use super::super::functions::{
-    AliasRecord, Change, EventInvokeRecord, FunctionRecord, Functions, ProvisionedRecord, Snapshot, UrlRecord,
-    VersionRecord,
+    AliasRecord, Change, EventInvokeRecord, FunctionRecord, Functions, PolicyRecord, ProvisionedRecord, Snapshot,
+    UrlRecord, VersionRecord,
 };
 use super::super::{Pending, Result};
 use super::readers::Readers;
 use super::writer::{Txn, Writer};
 use super::{decode, decode_all, encode};
-use crate::ids::{AliasName, FunctionName};
+use crate::ids::{AliasName, FunctionName, Qualifier};
 use rusqlite::{OptionalExtension, params};
 use std::sync::Arc;
 
@@ -42,6 +42,7 @@ impl Functions for FunctionTable {
                     "SELECT record FROM function_event_invoke",
                     (),
                 )?,
+                policies: decode_all::<PolicyRecord>(&transaction, "SELECT record FROM function_policy", ())?,
             })
         })
     }
@@ -77,7 +78,8 @@ fn apply(txn: &mut Txn<'_>, change: &Change) -> Result<()> {
             run("DELETE FROM function_alias WHERE function = ?1", params![name.as_str()])?;
             run("DELETE FROM function_provisioned WHERE function = ?1", params![name.as_str()])?;
             run("DELETE FROM function_url WHERE function = ?1", params![name.as_str()])?;
-            run("DELETE FROM function_event_invoke WHERE function = ?1", params![name.as_str()])
+            run("DELETE FROM function_event_invoke WHERE function = ?1", params![name.as_str()])?;
+            run("DELETE FROM function_policy WHERE function = ?1", params![name.as_str()])
         }
         Change::PutVersion(record) => run(
             "INSERT OR REPLACE INTO function_version VALUES (?1, ?2, ?3)",
@@ -119,10 +121,23 @@ fn apply(txn: &mut Txn<'_>, change: &Change) -> Result<()> {
             "DELETE FROM function_event_invoke WHERE function = ?1 AND qualifier = ?2",
             params![function.as_str(), qualifier.to_string()],
         ),
+        Change::PutPolicy(record) => run(
+            "INSERT OR REPLACE INTO function_policy VALUES (?1, ?2, ?3)",
+            params![record.function.as_str(), policy_key(record.qualifier.as_ref()), encode(record)?],
+        ),
+        Change::DeletePolicy(function, qualifier) => run(
+            "DELETE FROM function_policy WHERE function = ?1 AND qualifier = ?2",
+            params![function.as_str(), policy_key(qualifier.as_ref())],
+        ),
     }
 }
 
 /// No alias is empty.
 fn alias_text(alias: Option<&AliasName>) -> &str {
     alias.map_or("", AliasName::as_str)
+}
+
+/// The function as such has an empty qualifier, which no version or alias has.
+fn policy_key(qualifier: Option<&Qualifier>) -> String {
+    qualifier.map(ToString::to_string).unwrap_or_default()
 }

@@ -5,6 +5,7 @@
 //! A lock file keeps a second daemon out of the directory. What SQLite reports as damage becomes [`Error::Corrupt`].
 
 mod async_events;
+mod code_signing;
 mod functions;
 mod mappings;
 mod queues;
@@ -59,6 +60,7 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<Storage> {
         schedules: Arc::new(schedules::ScheduleTable { writer: writer.clone(), readers: readers.clone() }),
         mappings: Arc::new(mappings::MappingTable { writer: writer.clone(), readers: readers.clone() }),
         async_events: Arc::new(async_events::AsyncEventTable { writer: writer.clone(), readers: readers.clone() }),
+        code_signing: Arc::new(code_signing::CodeSigningTable { writer: writer.clone(), readers: readers.clone() }),
         blobs: Arc::new(blobs),
         closing: Arc::new(Connections { writer, readers }),
     })

@@ -140,6 +140,10 @@ CREATE TABLE async_event_content (
 CREATE TABLE function_event_invoke (
     function TEXT NOT NULL, qualifier TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (function, qualifier)
 );
+", "
+-- An empty qualifier is the function as such.
+CREATE TABLE function_policy (function TEXT NOT NULL, qualifier TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (function, qualifier));
+CREATE TABLE code_signing_config (id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
 "];
 
 /// Opens the database for writing, creates it where there is none, and brings it up to date.

@@ -1,8 +1,8 @@
 //! Functions, versions, aliases and provisioned concurrency in memory.
 
 use super::super::functions::{
-    AliasRecord, Change, EventInvokeRecord, FunctionRecord, Functions, ProvisionedRecord, Snapshot, UrlRecord,
-    VersionRecord,
+    AliasRecord, Change, EventInvokeRecord, FunctionRecord, Functions, PolicyRecord, ProvisionedRecord, Snapshot,
+    UrlRecord, VersionRecord,
 };
 use super::super::{Pending, Result};
 use super::Gate;
@@ -26,6 +26,7 @@ struct Tables {
     provisioned: HashMap<(FunctionName, Qualifier), ProvisionedRecord>,
     urls: BTreeMap<(FunctionName, Option<AliasName>), UrlRecord>,
     event_invoke: HashMap<(FunctionName, Qualifier), EventInvokeRecord>,
+    policies: BTreeMap<(FunctionName, Option<Qualifier>), PolicyRecord>,
 }
 
 impl FunctionTable {
@@ -54,6 +55,7 @@ impl Functions for FunctionTable {
                 provisioned: tables.provisioned.values().cloned().collect(),
                 urls: tables.urls.values().cloned().collect(),
                 event_invoke: tables.event_invoke.values().cloned().collect(),
+                policies: tables.policies.values().cloned().collect(),
             })
         })
     }
@@ -75,6 +77,7 @@ impl Tables {
                 self.provisioned.retain(|(function, _), _| *function != name);
                 self.urls.retain(|(function, _), _| *function != name);
                 self.event_invoke.retain(|(function, _), _| *function != name);
+                self.policies.retain(|(function, _), _| *function != name);
                 if let Some(record) = self.functions.remove(&name) {
                     let next = self.retired.entry(name).or_default();
                     *next = record.next_version.max(*next);
@@ -109,6 +112,12 @@ impl Tables {
             }
             Change::DeleteEventInvoke(function, qualifier) => {
                 self.event_invoke.remove(&(function, qualifier));
+            }
+            Change::PutPolicy(record) => {
+                self.policies.insert((record.function.clone(), record.qualifier.clone()), record);
+            }
+            Change::DeletePolicy(function, qualifier) => {
+                self.policies.remove(&(function, qualifier));
             }
         }
     }

@@ -4,6 +4,7 @@
 //! directory, since their paths are part of the contract.
 
 mod async_events;
+mod code_signing;
 mod functions;
 mod mappings;
 mod queues;
@@ -23,6 +24,7 @@ pub(super) fn open() -> Result<Storage> {
         schedules: Arc::new(schedules::ScheduleTable::new(gate.clone())),
         mappings: Arc::new(mappings::MappingTable::new(gate.clone())),
         async_events: Arc::new(async_events::AsyncEventTable::new(gate.clone())),
+        code_signing: Arc::new(code_signing::CodeSigningTable::new(gate.clone())),
         blobs: Arc::new(FileBlobs::temporary()?),
         closing: gate,
     })

@@ -53,6 +53,8 @@ type ScrapeHook = Box<dyn Fn(&Metrics) + Send + Sync>;
 pub struct Metrics {
     /// Invocations, by function.
     pub invocations: InvocationMetrics,
+    /// Invocations stopped because their chain came back to the function too often.
+    pub recursive_invocations_dropped: IntCounter,
     /// Sandboxes, compilation and the code cache.
     pub sandbox: SandboxMetrics,
     /// Queues.
@@ -80,6 +82,8 @@ pub struct SandboxMetrics {
     slots: IntGaugeVec,
     /// Time to compile a deployment package to native code.
     pub compile_duration: Histogram,
+    /// Packages without a trusted signature that were deployed nevertheless, as their code signing configuration says.
+    pub signature_validation_errors: IntCounter,
     /// Native code found in memory or on disk.
     pub cache_hits: IntCounter,
     /// Native code that had to be compiled.
@@ -259,12 +263,20 @@ impl Metrics {
                 },
                 config.max_label_sets,
             ),
+            recursive_invocations_dropped: to.counter(
+                "recursive_invocations_dropped_total",
+                "Invocations stopped because their chain had come back to the function too often.",
+            )?,
             sandbox: SandboxMetrics {
                 slots: to.gauge_vec("sandbox_pool_slots", "Sandbox slots of this host, by state.", &["state"])?,
                 compile_duration: to.histogram(
                     "compile_duration_seconds",
                     "Time to compile a deployment package to native code.",
                     COMPILE_BUCKETS,
+                )?,
+                signature_validation_errors: to.counter(
+                    "signature_validation_errors_total",
+                    "Packages without a trusted signature that were deployed under the policy Warn.",
                 )?,
                 cache_hits: to.counter(
                     "code_cache_hits_total",

@@ -57,6 +57,7 @@ fn invoke_error(error: &InvokeError, request_id: Uuid) -> Response<ReplyBody> {
         InvokeError::PayloadTooLarge { .. } => message(StatusCode::PAYLOAD_TOO_LARGE, "Request Too Large"),
         // Deleted while the request was on its way.
         InvokeError::FunctionNotFound { .. } => forbidden(),
+        InvokeError::RecursiveLoop => message(StatusCode::LOOP_DETECTED, "Loop Detected"),
         InvokeError::ShuttingDown => message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
         InvokeError::Platform(_) => {
             tracing::error!(%request_id, %error, "an invocation failed");

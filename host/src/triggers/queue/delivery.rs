@@ -2,7 +2,8 @@
 
 use super::poller::Plan;
 use super::verdict::Verdict;
-use super::{MappingEvent, Parts, event};
+use super::{MappingEvent, Parts, event, recursion};
+use crate::invocation::lineage;
 use crate::invocation::{Invocation, InvokeError, PAYLOAD_LIMIT_BYTES, Payload, Response, Source};
 use crate::storage::mappings::FunctionResponseType;
 use crate::storage::queues::{HandleOutcome, ReceiptHandle, ReceivedMessage};
@@ -81,7 +82,12 @@ enum Ended {
 
 impl Delivery {
     /// Delivers all messages: one event after another, where they do not fit in one.
-    pub(super) async fn run(self) {
+    pub(super) async fn run(mut self) {
+        let (messages, records) = (std::mem::take(&mut self.messages), std::mem::take(&mut self.records));
+        (self.messages, self.records) = recursion::take_out(&self.parts, &self.plan, messages, records).await;
+        if self.messages.is_empty() {
+            return;
+        }
         let fifo = self.plan.queue.is_fifo();
         let mut held_back: HashSet<Option<String>> = HashSet::new();
         let events = event::pack(&self.records, PAYLOAD_LIMIT_BYTES);
@@ -133,7 +139,10 @@ impl Delivery {
                     held.get_or_insert_with(|| self.hold.take());
                     self.parts.observer.observed(&self.plan.record, MappingEvent::Throttled);
                 }
-                InvokeError::InvalidPayload(_) | InvokeError::PayloadTooLarge { .. } | InvokeError::Platform(_) => {
+                InvokeError::InvalidPayload(_)
+                | InvokeError::PayloadTooLarge { .. }
+                | InvokeError::RecursiveLoop
+                | InvokeError::Platform(_) => {
                     tracing::warn!(mapping = self.plan.record.uuid, %error, "a batch could not be invoked");
                     return Ended::Verdict(Verdict::Failure);
                 }
@@ -153,10 +162,12 @@ impl Delivery {
     }
 
     fn invocation(&self, messages: &[ReceivedMessage], event: Bytes) -> Invocation {
-        // A trace is one message's: of several, none can speak for the batch.
-        let trace_id = match messages {
-            [message] => event::trace_header(message).map(Arc::from),
-            _ => None,
+        // A trace is one message's: of several, none can speak for the batch, but all of them for what it comes from.
+        let headers: Vec<String> = messages.iter().filter_map(event::trace_header).collect();
+        let whole = messages.len() == headers.len();
+        let trace_id = match headers.as_slice() {
+            [only] if whole => Some(only.as_str().into()),
+            headers => lineage::merged(headers.iter().map(String::as_str)).map(Arc::from),
         };
         Invocation {
             target: self.plan.target.clone(),

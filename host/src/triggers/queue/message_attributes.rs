@@ -29,6 +29,11 @@ pub struct MessageAttribute {
 }
 
 impl MessageAttribute {
+    /// A string.
+    pub fn text(value: impl Into<String>) -> Self {
+        Self { data_type: "String".to_owned(), string_value: Some(value.into()), binary_value: None }
+    }
+
     /// The binary value; `None` if there is none or its base64 is broken.
     pub fn binary(&self) -> Option<Vec<u8>> {
         STANDARD.decode(self.binary_value.as_deref()?).ok()

@@ -18,6 +18,7 @@ pub mod event;
 mod filter;
 pub mod message_attributes;
 mod poller;
+mod recursion;
 mod settings;
 mod sweeper;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use settings::{MappingChange, MappingError, NewMapping};
 use crate::clock::SharedClock;
 use crate::ids::{FunctionRef, Home};
 use crate::invocation::Invoke;
+use crate::invocation::lineage::Lineage;
 use crate::shutdown::{Phase, Shutdown};
 use crate::storage::mappings::{MappingRecord, MappingState, Mappings};
 use crate::storage::queues::Queues;
@@ -47,6 +49,9 @@ const USER_INITIATED: &str = "USER_INITIATED";
 pub trait FunctionDirectory: Send + Sync + 'static {
     /// Whether the function and the version or alias named behind it exist.
     fn exists(&self, function: &FunctionRef) -> bool;
+
+    /// Whether a chain of invocations that has come so far is stopped before the function.
+    fn stops(&self, function: &FunctionRef, lineage: &Lineage) -> bool;
 }
 
 /// What happened to messages of a mapping.
@@ -216,6 +221,25 @@ impl EventSourceMappings {
             _ => MappingState::Updating,
         };
         Ok(MappingRecord { state, ..record })
+    }
+
+    /// Changes a mapping's tags; `edit` may refuse.
+    ///
+    /// # Errors
+    /// What `edit` refuses, that there is no such mapping, or storage's.
+    pub async fn change_tags(
+        &self,
+        uuid: &str,
+        edit: impl FnOnce(&mut BTreeMap<String, String>) -> Result<(), MappingError>,
+    ) -> Result<(), MappingError> {
+        let _changing = self.changes.lock().await;
+        let mut record = self.get(uuid).ok_or_else(|| MappingError::NoSuchMapping(uuid.to_owned()))?;
+        edit(&mut record.tags)?;
+        self.parts.mappings.put(record.clone()).await?;
+        if let Some(live) = self.live.write().get_mut(uuid) {
+            live.record = record;
+        }
+        Ok(())
     }
 
     /// Deletes a mapping; batches in flight go on to their end. The answer's state is `Deleting`.

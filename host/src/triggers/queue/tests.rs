@@ -105,6 +105,10 @@ impl FunctionDirectory for Directory {
     fn exists(&self, function: &FunctionRef) -> bool {
         self.0.load(Ordering::SeqCst) && function.name.as_str() != "missing"
     }
+
+    fn stops(&self, _: &FunctionRef, _: &crate::invocation::lineage::Lineage) -> bool {
+        false
+    }
 }
 
 #[derive(Default)]

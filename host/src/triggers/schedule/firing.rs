@@ -260,6 +260,7 @@ fn not_invoked(error: &InvokeError) -> Attempt {
         InvokeError::Platform(_) => Attempt::Failed(Fault::new("ServiceException", error)),
         InvokeError::FunctionNotFound { .. } => Attempt::Refused(Fault::new("ResourceNotFoundException", error)),
         InvokeError::InvalidPayload(_) => Attempt::Refused(Fault::new("InvalidRequestContentException", error)),
+        InvokeError::RecursiveLoop => Attempt::Refused(Fault::new("RecursiveInvocationException", error)),
         InvokeError::PayloadTooLarge { .. } => Attempt::Refused(Fault::new("RequestTooLargeException", error)),
     }
 }

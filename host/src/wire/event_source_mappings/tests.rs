@@ -29,6 +29,10 @@ impl FunctionDirectory for Nothing {
     fn exists(&self, function: &FunctionRef) -> bool {
         function.name.as_str().starts_with("worker")
     }
+
+    fn stops(&self, _: &FunctionRef, _: &crate::invocation::lineage::Lineage) -> bool {
+        false
+    }
 }
 
 const QUEUE: &str = "arn:aws:sqs:us-east-1:000000000000:q";

@@ -1,18 +1,16 @@
 //! The configuration that `CreateFunction` and `UpdateFunctionConfiguration` take, checked.
 
-use super::constraints::{failed, invalid, length, one_of, range, unsupported};
-use crate::catalog::Settings;
+use super::constraints::{failed, invalid, length, one_of, pattern, range, unsupported};
 use crate::catalog::settings::RESERVED_VARIABLES;
+use crate::catalog::{Settings, runtimes};
 use crate::ids::Home;
 use crate::storage::functions::ConfigurationRecord;
+use crate::telemetry::json_log::{APPLICATION_LEVELS, SYSTEM_LEVELS};
 use crate::triggers::asynchronous::Destination;
 use crate::wire::error::WireError;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-
-/// What can run here.
-const RUNTIMES: [&str; 2] = ["provided.al2023", "provided.al2"];
 
 /// Bytes of all variables together.
 const ENVIRONMENT_LIMIT_BYTES: usize = 4096;
@@ -41,7 +39,6 @@ pub(super) struct Requested {
     layers: Option<Vec<Value>>,
     file_system_configs: Option<Vec<Value>>,
     image_config: Option<Map<String, Value>>,
-    code_signing_config_arn: Option<String>,
     capacity_provider_config: Option<Value>,
     durable_config: Option<Value>,
     tenancy_config: Option<Value>,
@@ -65,7 +62,7 @@ struct TracingConfig {
     mode: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 struct LoggingConfig {
     log_format: Option<String>,
@@ -104,14 +101,15 @@ pub(super) struct Checked {
     memory_size_mb: Option<u32>,
     ephemeral_storage_mb: Option<u32>,
     environment: Option<BTreeMap<String, String>>,
+    logging: Option<LoggingConfig>,
     /// `null` takes a member away.
     echoed: Map<String, Value>,
 }
 
 impl Requested {
-    /// Checks every member. `log_group` is the function's own, the only one it can have.
-    pub(super) fn check(self, home: &Home, log_group: &str) -> Result<Checked, WireError> {
-        self.refuse_unsupported(log_group)?;
+    /// Checks every member.
+    pub(super) fn check(self, home: &Home) -> Result<Checked, WireError> {
+        self.refuse_unsupported()?;
         if let Some(runtime) = &self.runtime {
             check_runtime(runtime)?;
         }
@@ -154,7 +152,11 @@ impl Requested {
         if let Some(architectures) = self.architectures {
             echoed.insert("Architectures".into(), json!(check_architectures(&architectures)?));
         }
+        if let Some(logging) = &self.logging_config {
+            logging.check()?;
+        }
         Ok(Checked {
+            logging: self.logging_config,
             runtime: self.runtime,
             role: self.role,
             handler: self.handler,
@@ -171,7 +173,7 @@ impl Requested {
     }
 
     /// What would be a lie to accept.
-    fn refuse_unsupported(&self, log_group: &str) -> Result<(), WireError> {
+    fn refuse_unsupported(&self) -> Result<(), WireError> {
         let filled = |list: &Option<Vec<Value>>| list.as_ref().is_some_and(|list| !list.is_empty());
         if self.package_type.as_deref().is_some_and(|kind| kind != "Zip") {
             return Err(unsupported("PackageType", "packages are zip archives (Zip)"));
@@ -198,20 +200,6 @@ impl Requested {
                 return Err(unsupported("SnapStart", "environments start in microseconds without it"));
             }
         }
-        if let Some(logging) = &self.logging_config {
-            if logging.log_format.as_deref().is_some_and(|format| format != "Text")
-                || logging.application_log_level.is_some()
-                || logging.system_log_level.is_some()
-            {
-                return Err(unsupported("LoggingConfig", "the log format is Text, without levels"));
-            }
-            if logging.log_group.as_deref().is_some_and(|group| group != log_group) {
-                return Err(unsupported("LoggingConfig.LogGroup", &format!("the function's log group is {log_group}")));
-            }
-        }
-        if self.code_signing_config_arn.as_deref().is_some_and(|arn| !arn.is_empty()) {
-            return Err(unsupported("CodeSigningConfigArn", "signatures are not checked"));
-        }
         for (member, value) in [
             ("CapacityProviderConfig", &self.capacity_provider_config),
             ("DurableConfig", &self.durable_config),
@@ -222,6 +210,48 @@ impl Requested {
             }
         }
         Ok(())
+    }
+}
+
+impl LoggingConfig {
+    fn check(&self) -> Result<(), WireError> {
+        if let Some(format) = &self.log_format {
+            one_of(format, "loggingConfig.logFormat", &["JSON", "Text"])?;
+        }
+        if let Some(level) = &self.application_log_level {
+            one_of(level, "loggingConfig.applicationLogLevel", &APPLICATION_LEVELS)?;
+        }
+        if let Some(level) = &self.system_log_level {
+            one_of(level, "loggingConfig.systemLogLevel", &SYSTEM_LEVELS)?;
+        }
+        if let Some(group) = &self.log_group {
+            length(group, "loggingConfig.logGroup", 512)?;
+            pattern(group, "loggingConfig.logGroup", r"[\.\-_/#A-Za-z0-9]+", |text| {
+                !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_/#".contains(&byte))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Puts what the request named over what was set; levels go with the JSON format, and only with it.
+    fn over(self, before: Option<&Value>) -> Result<Value, String> {
+        let was = |name: &str| before.and_then(|before| before.get(name)?.as_str()).map(str::to_owned);
+        let format = self.log_format.or_else(|| was("LogFormat")).unwrap_or_else(|| "Text".into());
+        let mut config = Map::new();
+        if format == "JSON" {
+            let info = || "INFO".to_owned();
+            let application = self.application_log_level.or_else(|| was("ApplicationLogLevel")).unwrap_or_else(info);
+            let system = self.system_log_level.or_else(|| was("SystemLogLevel")).unwrap_or_else(info);
+            config.insert("ApplicationLogLevel".into(), application.into());
+            config.insert("SystemLogLevel".into(), system.into());
+        } else if self.application_log_level.is_some() || self.system_log_level.is_some() {
+            return Err("To use ApplicationLogLevel and SystemLogLevel, set LogFormat to JSON.".into());
+        }
+        config.insert("LogFormat".into(), format.into());
+        if let Some(group) = self.log_group.or_else(|| was("LogGroup")) {
+            config.insert("LogGroup".into(), group.into());
+        }
+        Ok(config.into())
     }
 }
 
@@ -247,12 +277,12 @@ impl Checked {
             environment: BTreeMap::new(),
             echoed: Map::new(),
         };
-        self.apply(&mut record);
+        self.apply(&mut record).map_err(invalid)?;
         Ok(record)
     }
 
-    /// Changes what the request named.
-    pub(super) fn apply(self, record: &mut ConfigurationRecord) {
+    /// Changes what the request named; refuses what does not go together with what was set.
+    pub(super) fn apply(self, record: &mut ConfigurationRecord) -> Result<(), String> {
         fn set<T>(place: &mut T, value: Option<T>) {
             if let Some(value) = value {
                 *place = value;
@@ -273,6 +303,11 @@ impl Checked {
                 record.echoed.insert(member, value);
             }
         }
+        if let Some(logging) = self.logging {
+            let logging = logging.over(record.echoed.get("LoggingConfig"))?;
+            record.echoed.insert("LoggingConfig".into(), logging);
+        }
+        Ok(())
     }
 }
 
@@ -294,14 +329,15 @@ fn dead_letter_config(home: &Home, arn: &str) -> Result<Value, WireError> {
 }
 
 fn check_runtime(runtime: &str) -> Result<(), WireError> {
-    if RUNTIMES.contains(&runtime) {
+    if runtimes::is_installed(runtime) {
         return Ok(());
     }
     let shown: String = runtime.chars().take(64).collect();
+    let known =
+        if runtimes::is_aws(runtime) { "is a runtime of AWS that is not installed here" } else { "is no runtime" };
     Err(invalid(format!(
-        "Value {shown} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [{}]. \
-         Other runtimes are not installed.",
-        RUNTIMES.join(", ")
+        "Value {shown} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [{}]. {shown} {known}.",
+        runtimes::INSTALLED.join(", ")
     )))
 }
 

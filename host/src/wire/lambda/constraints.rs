@@ -46,6 +46,19 @@ pub(super) fn length(text: &str, member: &str, most: usize) -> Result<(), WireEr
     Err(failed(text, member, format!("Member must have length less than or equal to {most}")))
 }
 
+/// A text that `matches`; `pattern` is how AWS has it.
+pub(super) fn pattern(
+    text: &str,
+    member: &str,
+    pattern: &str,
+    matches: impl FnOnce(&str) -> bool,
+) -> Result<(), WireError> {
+    if matches(text) {
+        return Ok(());
+    }
+    Err(failed(text, member, format!("Member must satisfy regular expression pattern: {pattern}")))
+}
+
 /// A text out of a set.
 pub(super) fn one_of(text: &str, member: &str, set: &[&str]) -> Result<(), WireError> {
     if set.contains(&text) {

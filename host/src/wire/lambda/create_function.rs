@@ -1,19 +1,15 @@
 //! `CreateFunction` (<https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html>).
 
 use super::configuration::Requested;
-use super::constraints::{invalid, length, missing};
+use super::constraints::missing;
 use super::package::{self, Code};
-use super::{LambdaApi, describe, target};
+use super::{LambdaApi, code_signing, describe, tags, target};
 use crate::catalog::NewFunction;
-use crate::telemetry::logs;
 use crate::wire::codec::{self, Answer, Request};
 use crate::wire::error::WireError;
 use http::StatusCode;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-
-/// Tags of one function.
-const TAGS_LIMIT: usize = 50;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -23,6 +19,7 @@ struct Input {
     publish: Option<bool>,
     publish_to: Option<String>,
     tags: Option<BTreeMap<String, String>>,
+    code_signing_config_arn: Option<String>,
 }
 
 pub(super) async fn handle(api: &LambdaApi, request: &Request) -> Result<Answer, WireError> {
@@ -36,27 +33,16 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request) -> Result<Answer,
             return Err(super::constraints::unsupported("PublishTo", "publish a version with Publish"));
         }
         let tags = input.tags.unwrap_or_default();
-        check_tags(&tags)?;
+        tags::check(&tags)?;
+        let signing = input.code_signing_config_arn.filter(|arn| !arn.is_empty());
+        let code_signing_config = signing.map(|arn| code_signing::id_of(&home, &arn)).transpose()?;
         let requested: Requested = codec::parse(body)?;
-        let configuration = requested.check(&home, &logs::group_name(&name))?.create()?;
+        let configuration = requested.check(&home)?.create()?;
         let package = code.decode("CreateFunction")?;
-        Ok(NewFunction { name, package, configuration, tags, publish: input.publish.unwrap_or(false) })
+        let publish = input.publish.unwrap_or(false);
+        Ok(NewFunction { name, package, configuration, tags, publish, code_signing_config })
     })
     .await?;
     let record = api.catalog.create_function(new).await?;
     codec::json(StatusCode::CREATED, &describe::configuration(api.catalog.home(), &record, None))
-}
-
-fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), WireError> {
-    if tags.len() > TAGS_LIMIT {
-        return Err(invalid(format!("A function can have at most {TAGS_LIMIT} tags.")));
-    }
-    for (key, value) in tags {
-        if key.is_empty() || key.starts_with("aws:") {
-            return Err(invalid("Tag keys must not be empty and must not start with aws:"));
-        }
-        length(key, "tags.key", 128)?;
-        length(value, "tags.value", 256)?;
-    }
-    Ok(())
 }

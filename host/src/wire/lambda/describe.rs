@@ -37,7 +37,7 @@ pub(super) fn configuration(home: &Home, record: &VersionRecord, qualifier: Opti
         "EphemeralStorage": { "Size": settings.ephemeral_storage_mb },
         "SnapStart": { "ApplyOn": "None", "OptimizationStatus": "Off" },
         "RuntimeVersionConfig": {
-            "RuntimeVersionArn": format!("arn:aws:lambda:{}::runtime:lamina-{}", home.region, env!("CARGO_PKG_VERSION")),
+            "RuntimeVersionArn": runtime_version_arn(home),
         },
         "LoggingConfig": { "LogFormat": "Text", "LogGroup": *logs::group_name(&record.function) },
     });
@@ -45,11 +45,23 @@ pub(super) fn configuration(home: &Home, record: &VersionRecord, qualifier: Opti
         if !settings.environment.is_empty() {
             members.insert("Environment".into(), json!({ "Variables": settings.environment }));
         }
+        if let Some(arn) = &record.code.signing_profile_version_arn {
+            members.insert("SigningProfileVersionArn".into(), arn.clone().into());
+        }
         for (name, value) in &settings.echoed {
             members.insert(name.clone(), value.clone());
         }
+        let logging = members.get_mut("LoggingConfig").and_then(Value::as_object_mut);
+        if let Some(logging) = logging {
+            logging.entry("LogGroup").or_insert_with(|| Value::from(&*logs::group_name(&record.function)));
+        }
     }
     shape
+}
+
+/// The runtime that there is: this daemon.
+pub(super) fn runtime_version_arn(home: &Home) -> String {
+    format!("arn:aws:lambda:{}::runtime:lamina-{}", home.region, env!("CARGO_PKG_VERSION"))
 }
 
 /// Milliseconds since the Unix epoch, in UTC.

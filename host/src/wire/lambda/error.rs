@@ -40,7 +40,8 @@ impl From<catalog::Error> for WireError {
             Error::FunctionNotFound { .. }
             | Error::AliasNotFound { .. }
             | Error::UrlNotFound
-            | Error::EventInvokeNotFound { .. } => not_found(error.to_string()),
+            | Error::EventInvokeNotFound { .. }
+            | Error::NotFound(_) => not_found(error.to_string()),
             Error::ProvisionedNotFound => {
                 Self::new(StatusCode::NOT_FOUND, "ProvisionedConcurrencyConfigNotFoundException", error.to_string())
             }
@@ -51,6 +52,12 @@ impl From<catalog::Error> for WireError {
             Error::RevisionMismatch => {
                 Self::new(StatusCode::PRECONDITION_FAILED, "PreconditionFailedException", error.to_string())
             }
+            Error::CodeSigningConfigNotFound { .. } => {
+                Self::new(StatusCode::NOT_FOUND, "CodeSigningConfigNotFoundException", error.to_string())
+            }
+            Error::CodeUnverified(message) => Self::bad_request("CodeVerificationFailedException", message),
+            Error::InvalidCodeSignature(message) => Self::bad_request("InvalidCodeSignatureException", message),
+            Error::PolicyTooLong { .. } => Self::bad_request("PolicyLengthExceededException", error.to_string()),
             Error::Deploy(error) => error.into(),
             Error::Storage(error) => error.into(),
         }
@@ -80,6 +87,7 @@ impl From<InvokeError> for WireError {
             InvokeError::PayloadTooLarge { .. } => {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException", error.to_string())
             }
+            InvokeError::RecursiveLoop => Self::bad_request("RecursiveInvocationException", error.to_string()),
             InvokeError::ShuttingDown => shutting_down(),
             InvokeError::Platform(message) => platform(message),
         }

@@ -1,6 +1,6 @@
 //! `GetAccountSettings` (<https://docs.aws.amazon.com/lambda/latest/api/API_GetAccountSettings.html>).
 //!
-//! Code of all functions together has no limit but the disk, so that `AccountLimit.TotalCodeSize` is left out.
+//! Code of all functions together has no limit but the disk: `AccountLimit.TotalCodeSize` is the largest number there is.
 
 use super::LambdaApi;
 use super::package::PACKAGE_LIMIT_BYTES;
@@ -22,6 +22,7 @@ pub(super) fn handle(api: &LambdaApi) -> Result<Answer, WireError> {
         StatusCode::OK,
         &json!({
             "AccountLimit": {
+                "TotalCodeSize": i64::MAX,
                 "CodeSizeUnzipped": UNPACKED_LIMIT_BYTES,
                 "CodeSizeZipped": PACKAGE_LIMIT_BYTES,
                 "ConcurrentExecutions": account.ceiling(),

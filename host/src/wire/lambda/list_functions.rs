@@ -1,6 +1,6 @@
 //! `ListFunctions` (<https://docs.aws.amazon.com/lambda/latest/api/API_ListFunctions.html>).
 
-use super::constraints::one_of;
+use super::constraints::{one_of, pattern};
 use super::page::{self, Page};
 use super::{LambdaApi, describe};
 use crate::catalog::Error;
@@ -12,6 +12,18 @@ use std::sync::Arc;
 pub(super) fn handle(api: &LambdaApi, request: &Request) -> Result<Answer, WireError> {
     let home = api.catalog.home();
     let functions = api.catalog.list();
+    if let Some(region) = request.query("MasterRegion").filter(|region| !region.is_empty()) {
+        let words = "ALL|[a-z]{2}(-gov)?-[a-z]+-\\d{1}";
+        let is_region = |text: &str| {
+            text.split('-').count() >= 3
+                && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        };
+        pattern(&region, "masterRegion", words, |text| text == "ALL" || is_region(text))?;
+        // It asks for Lambda@Edge functions that were replicated from another region: there are none.
+        if region != "ALL" && region != *home.region {
+            return page::answer("Functions", Vec::new(), None);
+        }
+    }
     match request.query("FunctionVersion") {
         None => {
             let page = Page::<FunctionName>::of(request, 10_000)?;

@@ -13,6 +13,7 @@
 
 mod aliases;
 mod async_events;
+mod code_signing;
 mod concurrency;
 mod configuration;
 mod constraints;
@@ -31,13 +32,18 @@ mod list_functions;
 mod list_versions;
 mod package;
 mod page;
+mod permissions;
 mod provisioned_concurrency;
 mod publish_version;
+mod recursion;
 mod route;
 mod routing;
+mod runtime_management;
+mod tags;
 mod target;
 #[cfg(test)]
 mod tests;
+mod unsupported;
 mod update_alias;
 mod update_function_code;
 mod update_function_configuration;
@@ -49,6 +55,7 @@ use crate::invocation::Invoke;
 use crate::shutdown::{Phase, Shutdown};
 use crate::triggers::asynchronous::AsyncInvocations;
 use crate::triggers::http::urls::Addresses;
+use crate::triggers::queue::EventSourceMappings;
 use futures_channel::oneshot;
 use http::{HeaderName, HeaderValue};
 use route::Route;
@@ -70,6 +77,8 @@ pub struct LambdaApi {
     pub urls: Addresses,
     /// Runs them behind the answer.
     pub asynchronous: Arc<AsyncInvocations>,
+    /// Event source mappings, which have tags.
+    pub mappings: Arc<EventSourceMappings>,
     /// Where changes run, so that the end of the daemon waits for them.
     pub shutdown: Shutdown,
 }

@@ -1,10 +1,10 @@
 //! Paths and methods of the API.
 
 use super::{
-    LambdaApi, aliases, async_events, concurrency, create_alias, create_function, delete_function, event_invoke,
-    function_urls, get_account_settings, get_function, invoke, invoke_with_response_stream, list_functions,
-    list_versions, package, provisioned_concurrency, publish_version, update_alias, update_function_code,
-    update_function_configuration,
+    LambdaApi, aliases, async_events, code_signing, concurrency, create_alias, create_function, delete_function,
+    event_invoke, function_urls, get_account_settings, get_function, invoke, invoke_with_response_stream,
+    list_functions, list_versions, package, permissions, provisioned_concurrency, publish_version, recursion,
+    runtime_management, tags, unsupported, update_alias, update_function_code, update_function_configuration,
 };
 use crate::invocation::PAYLOAD_LIMIT_BYTES;
 use crate::wire::codec::{Answer, Request};
@@ -74,6 +74,25 @@ pub(super) enum Route {
     PurgeAsyncEvent(String),
     /// Where `GetFunction` sends those who want the package.
     GetPackage(String),
+    AddPermission(Name),
+    RemovePermission(Name, String),
+    GetPolicy(Name),
+    TagResource(String),
+    UntagResource(String),
+    ListTags(String),
+    PutRecursionConfig(Name),
+    GetRecursionConfig(Name),
+    PutRuntimeManagement(Name),
+    GetRuntimeManagement(Name),
+    CreateCodeSigningConfig,
+    ListCodeSigningConfigs,
+    GetCodeSigningConfig(String),
+    UpdateCodeSigningConfig(String),
+    DeleteCodeSigningConfig(String),
+    ListFunctionsByCodeSigningConfig(String),
+    PutFunctionCodeSigning(Name),
+    GetFunctionCodeSigning(Name),
+    DeleteFunctionCodeSigning(Name),
     /// One of Lambda's that Lamina does not have.
     Unsupported(String),
 }
@@ -136,8 +155,40 @@ impl Route {
             ("POST", ["lamina", "async-events", id, "redrive"]) => Self::RedriveAsyncEvent(own(id)),
             ("DELETE", ["lamina", "async-events", id]) => Self::PurgeAsyncEvent(own(id)),
             ("GET", ["lamina", "packages", sha256]) => Self::GetPackage(own(sha256)),
+            ("POST", ["2015-03-31", "functions", name, "policy"]) => Self::AddPermission(own(name)),
+            ("GET", ["2015-03-31", "functions", name, "policy"]) => Self::GetPolicy(own(name)),
+            ("DELETE", ["2015-03-31", "functions", name, "policy", id]) => Self::RemovePermission(own(name), own(id)),
+            ("POST", ["2017-03-31", "tags", resource]) => Self::TagResource(own(resource)),
+            ("DELETE", ["2017-03-31", "tags", resource]) => Self::UntagResource(own(resource)),
+            ("GET", ["2017-03-31", "tags", resource]) => Self::ListTags(own(resource)),
+            ("PUT", ["2024-08-31", "functions", name, "recursion-config"]) => Self::PutRecursionConfig(own(name)),
+            ("GET", ["2024-08-31", "functions", name, "recursion-config"]) => Self::GetRecursionConfig(own(name)),
+            ("PUT", ["2021-07-20", "functions", name, "runtime-management-config"]) => {
+                Self::PutRuntimeManagement(own(name))
+            }
+            ("GET", ["2021-07-20", "functions", name, "runtime-management-config"]) => {
+                Self::GetRuntimeManagement(own(name))
+            }
+            ("POST", ["2020-04-22", "code-signing-configs"]) => Self::CreateCodeSigningConfig,
+            ("GET", ["2020-04-22", "code-signing-configs"]) => Self::ListCodeSigningConfigs,
+            ("GET", ["2020-04-22", "code-signing-configs", arn]) => Self::GetCodeSigningConfig(own(arn)),
+            ("PUT", ["2020-04-22", "code-signing-configs", arn]) => Self::UpdateCodeSigningConfig(own(arn)),
+            ("DELETE", ["2020-04-22", "code-signing-configs", arn]) => Self::DeleteCodeSigningConfig(own(arn)),
+            ("GET", ["2020-04-22", "code-signing-configs", arn, "functions"]) => {
+                Self::ListFunctionsByCodeSigningConfig(own(arn))
+            }
+            ("PUT", ["2020-06-30", "functions", name, "code-signing-config"]) => {
+                Self::PutFunctionCodeSigning(own(name))
+            }
+            ("GET", ["2020-06-30", "functions", name, "code-signing-config"]) => {
+                Self::GetFunctionCodeSigning(own(name))
+            }
+            ("DELETE", ["2020-06-30", "functions", name, "code-signing-config"]) => {
+                Self::DeleteFunctionCodeSigning(own(name))
+            }
             (_, [date, collection, ..]) if is_date(date) && COLLECTIONS.contains(collection) => {
-                Self::Unsupported(format!("{method} {path}"))
+                let operation = unsupported::operation(method.as_str(), &segments);
+                Self::Unsupported(operation.map_or_else(|| format!("{method} {path}"), str::to_owned))
             }
             _ => return None,
         };
@@ -168,7 +219,18 @@ impl Route {
             | Self::RedriveAsyncEvents
             | Self::RedriveAsyncEvent(_)
             | Self::PurgeAsyncEvents
-            | Self::PurgeAsyncEvent(_) => true,
+            | Self::PurgeAsyncEvent(_)
+            | Self::AddPermission(_)
+            | Self::RemovePermission(..)
+            | Self::TagResource(_)
+            | Self::UntagResource(_)
+            | Self::PutRecursionConfig(_)
+            | Self::PutRuntimeManagement(_)
+            | Self::CreateCodeSigningConfig
+            | Self::UpdateCodeSigningConfig(_)
+            | Self::DeleteCodeSigningConfig(_)
+            | Self::PutFunctionCodeSigning(_)
+            | Self::DeleteFunctionCodeSigning(_) => true,
             Self::ListFunctions
             | Self::GetFunction(_)
             | Self::GetFunctionConfiguration(_)
@@ -182,6 +244,14 @@ impl Route {
             | Self::GetAccountSettings
             | Self::GetEventInvoke(_)
             | Self::ListEventInvoke(_)
+            | Self::GetPolicy(_)
+            | Self::ListTags(_)
+            | Self::GetRecursionConfig(_)
+            | Self::GetRuntimeManagement(_)
+            | Self::ListCodeSigningConfigs
+            | Self::GetCodeSigningConfig(_)
+            | Self::ListFunctionsByCodeSigningConfig(_)
+            | Self::GetFunctionCodeSigning(_)
             | Self::Invoke(_)
             | Self::InvokeWithResponseStream(_)
             | Self::InvokeAsync(_)
@@ -236,6 +306,25 @@ impl Route {
             Self::PurgeAsyncEvents => async_events::purge_all(api, request).await,
             Self::PurgeAsyncEvent(event) => async_events::purge(api, event).await,
             Self::GetPackage(sha256) => package::serve(api, sha256).await,
+            Self::AddPermission(name) => permissions::add(api, request, name).await,
+            Self::RemovePermission(name, id) => permissions::remove(api, request, name, id).await,
+            Self::GetPolicy(name) => permissions::get(api, request, name),
+            Self::TagResource(resource) => tags::tag(api, request, resource).await,
+            Self::UntagResource(resource) => tags::untag(api, request, resource).await,
+            Self::ListTags(resource) => tags::list(api, resource),
+            Self::PutRecursionConfig(name) => recursion::put(api, request, name).await,
+            Self::GetRecursionConfig(name) => recursion::get(api, name),
+            Self::PutRuntimeManagement(name) => runtime_management::put(api, request, name).await,
+            Self::GetRuntimeManagement(name) => runtime_management::get(api, request, name),
+            Self::CreateCodeSigningConfig => code_signing::create(api, request).await,
+            Self::ListCodeSigningConfigs => code_signing::list(api, request),
+            Self::GetCodeSigningConfig(arn) => code_signing::get(api, arn),
+            Self::UpdateCodeSigningConfig(arn) => code_signing::update(api, request, arn).await,
+            Self::DeleteCodeSigningConfig(arn) => code_signing::delete(api, arn).await,
+            Self::ListFunctionsByCodeSigningConfig(arn) => code_signing::list_functions(api, request, arn),
+            Self::PutFunctionCodeSigning(name) => code_signing::put_of_function(api, request, name).await,
+            Self::GetFunctionCodeSigning(name) => code_signing::get_of_function(api, name),
+            Self::DeleteFunctionCodeSigning(name) => code_signing::delete_of_function(api, name).await,
             Self::Unsupported(what) => Err(WireError::new(
                 StatusCode::NOT_FOUND,
                 "UnknownOperationException",
@@ -246,7 +335,7 @@ impl Route {
 }
 
 /// What Lambda's paths have behind their date.
-const COLLECTIONS: [&str; 9] = [
+const COLLECTIONS: [&str; 11] = [
     "functions",
     "account-settings",
     "layers",
@@ -256,6 +345,8 @@ const COLLECTIONS: [&str; 9] = [
     "event-invoke-config",
     "capacity-providers",
     "durable-executions",
+    "durable-execution-callbacks",
+    "resource-policy",
 ];
 
 fn is_date(text: &str) -> bool {

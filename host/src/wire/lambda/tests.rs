@@ -14,6 +14,7 @@ use crate::sandbox::{Config, Host};
 use crate::storage::Storage;
 use crate::telemetry::metrics::{self, Metrics};
 use crate::triggers::asynchronous;
+use crate::triggers::queue;
 use crate::wire::error::Shape;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -47,6 +48,19 @@ impl Invoke for Recorder {
         let answer = (self.answer.lock())(&invocation);
         self.seen.lock().push(invocation);
         Box::pin(async move { answer })
+    }
+}
+
+/// What mappings are told that there is.
+struct NoFunctions;
+
+impl queue::FunctionDirectory for NoFunctions {
+    fn exists(&self, _: &crate::ids::FunctionRef) -> bool {
+        false
+    }
+
+    fn stops(&self, _: &crate::ids::FunctionRef, _: &crate::invocation::lineage::Lineage) -> bool {
+        false
     }
 }
 
@@ -123,6 +137,7 @@ impl World {
             metrics: Arc::new(Metrics::new(&metrics::Config::default(), "test", "test").unwrap()),
             clock,
             log_limits: Default::default(),
+            signing_keys: Vec::new(),
         };
         let catalog = Catalog::open(parts, &catalog::Config::default()).await.unwrap();
         let answer: Answering = Box::new(|_| Ok(outcome(Ok(Response::Event(Bytes::from_static(b"1"))))));
@@ -140,7 +155,17 @@ impl World {
         };
         let shutdown = Shutdown::new();
         let asynchronous = AsyncInvocations::start(parts, Default::default(), shutdown.clone()).await.unwrap();
-        Self { api: LambdaApi { catalog, invoke, urls, asynchronous, shutdown }, recorder, _dir: dir }
+        let mappings = queue::Parts {
+            mappings: Storage::memory().unwrap().mappings,
+            queues: Storage::memory().unwrap().queues,
+            invoker: Arc::clone(&invoke),
+            functions: Arc::new(NoFunctions),
+            observer: Arc::new(()),
+            clock: Arc::new(SystemClock),
+            home: Home::default(),
+        };
+        let mappings = EventSourceMappings::start(mappings, queue::Options::default(), shutdown.clone()).await.unwrap();
+        Self { api: LambdaApi { catalog, invoke, urls, asynchronous, mappings, shutdown }, recorder, _dir: dir }
     }
 
     async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Got {
@@ -266,8 +291,8 @@ async fn what_the_model_or_lamina_does_not_allow_is_refused() {
         (json!({ "VpcConfig": { "SubnetIds": ["s"] } }), invalid, "VpcConfig"),
         (json!({ "SnapStart": { "ApplyOn": "PublishedVersions" } }), invalid, "SnapStart"),
         (json!({ "DeadLetterConfig": { "TargetArn": "arn:aws:sqs:::q" } }), invalid, "DeadLetterConfig"),
-        (json!({ "LoggingConfig": { "LogFormat": "JSON" } }), invalid, "LoggingConfig"),
-        (json!({ "LoggingConfig": { "LogGroup": "other" } }), invalid, "/aws/lambda/f"),
+        (json!({ "LoggingConfig": { "LogFormat": "XML" } }), validation, "'loggingConfig.logFormat'"),
+        (json!({ "LoggingConfig": { "LogGroup": "a b" } }), validation, "'loggingConfig.logGroup'"),
         (json!({ "Architectures": ["x86_64", "arm64"] }), validation, "'architectures'"),
         (json!({ "TracingConfig": { "Mode": "x" } }), validation, "'tracingConfig.mode'"),
         (json!({ "Tags": { "aws:x": "y" } }), invalid, "aws:"),
@@ -576,13 +601,12 @@ async fn failures_of_functions_are_answers_and_those_of_the_platform_are_not() {
 #[test]
 fn paths_belong_to_an_operation_or_to_somebody_else() {
     let of = |method: &str, path: &str| Route::of(&method.parse().unwrap(), path);
-    for (method, path) in [
-        ("GET", "/2015-03-31/functions/f/policy"),
-        ("PATCH", "/2015-03-31/functions"),
-        ("GET", "/2025-11-30/capacity-providers"),
-        ("GET", "/2018-10-31/layers"),
+    for (method, path, named) in [
+        ("PATCH", "/2015-03-31/functions", "PATCH /2015-03-31/functions"),
+        ("GET", "/2025-11-30/capacity-providers", "ListCapacityProviders"),
+        ("GET", "/2025-12-01/durable-executions/a/history", "GetDurableExecutionHistory"),
     ] {
-        assert_eq!(of(method, path), Some(Route::Unsupported(format!("{method} {path}"))));
+        assert_eq!(of(method, path), Some(Route::Unsupported(named.to_owned())));
     }
     for path in ["/", "", "/2015-03-31/event-source-mappings/", "/2015-03-31/nothing", "/schedules", "/functions/f"] {
         assert_eq!(of("GET", path), None, "{path}");

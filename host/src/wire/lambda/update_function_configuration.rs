@@ -3,8 +3,7 @@
 
 use super::configuration::Requested;
 use super::{LambdaApi, describe, target};
-use crate::catalog::Precondition;
-use crate::telemetry::logs;
+use crate::catalog::{self, Precondition};
 use crate::wire::codec::{self, Answer, Request};
 use crate::wire::error::WireError;
 use http::StatusCode;
@@ -20,11 +19,10 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request, name: &str) -> Re
     let name = target::function(api, name)?;
     let input: Input = request.json()?;
     let requested: Requested = request.json()?;
-    let checked = requested.check(api.catalog.home(), &logs::group_name(&name))?;
+    let checked = requested.check(api.catalog.home())?;
     let precondition = Precondition { revision_id: input.revision_id.filter(|id| !id.is_empty()) };
     let changed = api.catalog.update_configuration(&name, &precondition, |configuration| {
-        checked.clone().apply(configuration);
-        Ok(())
+        checked.clone().apply(configuration).map_err(catalog::Error::Invalid)
     });
     codec::json(StatusCode::OK, &describe::configuration(api.catalog.home(), &changed.await?, None))
 }

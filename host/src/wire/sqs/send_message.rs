@@ -5,7 +5,7 @@ use super::super::codec::{Answer, Request};
 use super::super::error::WireError;
 use super::{SqsApi, fault, user_attributes};
 use crate::storage::queues::{NewMessage, QueueRecord, SendOutcome};
-use crate::triggers::queue::message_attributes::{self, hex};
+use crate::triggers::queue::message_attributes::{self, MessageAttribute, hex};
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 use sha2::{Digest, Sha256};
@@ -80,7 +80,7 @@ pub(super) async fn handle(api: &SqsApi, request: &Request) -> Result<Answer, Wi
     let name = api.name(input.queue_url.as_deref())?;
     let queue = api.record(&name).await?;
     check_fifo(&queue, &input.message)?;
-    let Checked { message, digests } = check(&queue, input.message)?;
+    let Checked { message, digests } = check(&queue, input.message, trace_of(request))?;
     let outcomes = api.queues.send(name, vec![message], api.clock.now_ms()).await??;
     let outcome = outcomes.first().ok_or_else(|| {
         tracing::error!("storage answered nothing for a sent message");
@@ -103,8 +103,14 @@ pub(super) fn check_fifo(queue: &QueueRecord, given: &Given) -> Result<(), WireE
     Ok(())
 }
 
-/// Checks a message against the queue's rules.
-pub(super) fn check(queue: &QueueRecord, given: Given) -> Result<Checked, WireError> {
+/// The trace that a request belongs to: SQS gives it to the request's messages.
+pub(super) fn trace_of(request: &Request) -> Option<&str> {
+    const LIMIT_BYTES: usize = 2048;
+    request.header("x-amzn-trace-id").filter(|trace| !trace.is_empty() && trace.len() <= LIMIT_BYTES)
+}
+
+/// Checks a message against the queue's rules. `trace` is that of the request, for a message that names none.
+pub(super) fn check(queue: &QueueRecord, given: Given, trace: Option<&str>) -> Result<Checked, WireError> {
     let size_bytes = given.size_bytes();
     let body = given.message_body.filter(|body| !body.is_empty());
     let body = body.ok_or_else(|| fault::missing_parameter("MessageBody"))?;
@@ -112,7 +118,7 @@ pub(super) fn check(queue: &QueueRecord, given: Given) -> Result<Checked, WireEr
         return Err(fault::invalid_contents());
     }
     let attributes = user_attributes::check_user(given.message_attributes.unwrap_or_default())?;
-    let system_attributes = user_attributes::check_system(given.message_system_attributes.unwrap_or_default())?;
+    let mut system_attributes = user_attributes::check_system(given.message_system_attributes.unwrap_or_default())?;
     let limit_bytes = queue.attributes.maximum_message_size_bytes;
     if size_bytes > usize::try_from(limit_bytes).unwrap_or(usize::MAX) {
         let message =
@@ -148,6 +154,9 @@ pub(super) fn check(queue: &QueueRecord, given: Given) -> Result<Checked, WireEr
         attributes: message_attributes::md5_of_attributes(&attributes),
         system_attributes: message_attributes::md5_of_attributes(&system_attributes),
     };
+    if let (Some(trace), true) = (trace, system_attributes.is_empty()) {
+        system_attributes.insert(user_attributes::TRACE_HEADER.to_owned(), MessageAttribute::text(trace));
+    }
     let message = NewMessage {
         attributes: message_attributes::encode(&attributes),
         system_attributes: message_attributes::encode(&system_attributes),

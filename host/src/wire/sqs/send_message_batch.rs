@@ -46,7 +46,7 @@ pub(super) async fn handle(api: &SqsApi, request: &Request) -> Result<Answer, Wi
     for entry in input.entries {
         let id = entry.id.unwrap_or_default();
         size_bytes = size_bytes.saturating_add(entry.message.size_bytes());
-        match send_message::check(&queue, entry.message) {
+        match send_message::check(&queue, entry.message, send_message::trace_of(request)) {
             Ok(Checked { message, digests }) => {
                 messages.push(message);
                 told.push((id, digests));

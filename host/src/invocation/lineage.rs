@@ -1,0 +1,194 @@
+//! Recursive loops: how often a chain of invocations has come through a function
+//! (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>).
+//!
+//! The trace header of an invocation carries the chain's lineage: `Lineage=a87bd80c:1|68fd508a:5`, a hash of each function's ARN and
+//! how often it ran. The function gets the header with itself counted; its calls hand it on in `X-Amzn-Trace-Id`, messages in the system
+//! attribute `AWSTraceHeader`. Who cuts the header out of his calls starts a new chain, as on AWS. Bounds: [`LENGTH_LIMIT_BYTES`] of a
+//! header are read, [`ENTRIES_LIMIT`] functions are carried; past them the least visited are forgotten.
+
+use crate::ids::FunctionMark;
+use std::fmt::Write;
+
+/// A function runs so often in one chain; the next time it is stopped.
+pub const RUNS_LIMIT: u32 = 16;
+
+/// Functions that a lineage carries.
+const ENTRIES_LIMIT: usize = 32;
+
+/// A longer header is not looked at.
+const LENGTH_LIMIT_BYTES: usize = 2048;
+
+const MEMBER: &str = "Lineage=";
+
+/// How often a chain came through functions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lineage(Vec<(u32, u32)>);
+
+impl Lineage {
+    /// Reads a trace header. What is not understood counts as nothing.
+    pub fn of(header: &str) -> Self {
+        let mut lineage = Self::default();
+        if header.len() > LENGTH_LIMIT_BYTES {
+            return lineage;
+        }
+        let Some(text) = members(header).find_map(|member| member.strip_prefix(MEMBER)) else { return lineage };
+        for entry in text.split('|') {
+            let parsed = entry.split_once(':').and_then(|(mark, runs)| {
+                Some((u32::from_str_radix(mark, 16).ok().filter(|_| mark.len() == 8)?, runs.parse::<u32>().ok()?))
+            });
+            if let Some((mark, runs)) = parsed {
+                lineage.raise(FunctionMark(mark), runs);
+            }
+        }
+        lineage
+    }
+
+    /// How often the chain came through this function.
+    pub fn runs(&self, function: FunctionMark) -> u32 {
+        self.0.iter().find(|(mark, _)| *mark == function.0).map_or(0, |(_, runs)| *runs)
+    }
+
+    /// Counts another run.
+    fn count(&mut self, function: FunctionMark) {
+        self.raise(function, self.runs(function).saturating_add(1));
+    }
+
+    fn raise(&mut self, function: FunctionMark, runs: u32) {
+        let full = self.0.len() >= ENTRIES_LIMIT;
+        if let Some((_, held)) = self.0.iter_mut().find(|(mark, _)| *mark == function.0) {
+            *held = runs.max(*held);
+        } else if !full {
+            self.0.push((function.0, runs));
+        } else if let Some(least) = self.0.iter_mut().min_by_key(|(_, runs)| *runs) {
+            *least = (function.0, runs);
+        }
+    }
+}
+
+/// The trace header of a batch: the lineages of all its messages; `None` where there are none.
+pub fn merged<'a>(headers: impl Iterator<Item = &'a str>) -> Option<String> {
+    let mut all = Lineage::default();
+    for (mark, runs) in headers.flat_map(|header| Lineage::of(header).0) {
+        all.raise(FunctionMark(mark), runs);
+    }
+    (!all.0.is_empty()).then(|| written("", &all))
+}
+
+/// The header that a function's invocation carries, and how often the chain came through it before. `start` names the trace where the
+/// chain begins here.
+pub(super) fn advance(header: Option<&str>, function: FunctionMark, start: impl FnOnce() -> String) -> (String, u32) {
+    // A header with control characters would be refused wherever the function hands it on.
+    let header = header.filter(|header| header.bytes().all(|byte| (0x20..0x7f).contains(&byte)));
+    let mut lineage = header.map(Lineage::of).unwrap_or_default();
+    let before = lineage.runs(function);
+    lineage.count(function);
+    let rest = header.filter(|header| header.len() <= LENGTH_LIMIT_BYTES).map(without_lineage).unwrap_or_default();
+    let header = if members(&rest).any(|member| member.starts_with("Root=")) {
+        written(&rest, &lineage)
+    } else {
+        let start = start();
+        let rest = if rest.is_empty() { start } else { format!("{start};{rest}") };
+        written(&rest, &lineage)
+    };
+    (header, before)
+}
+
+/// A new trace that begins at a time, in milliseconds since the Unix epoch.
+pub(super) fn new_root(now_ms: i64) -> String {
+    let random = uuid::Uuid::new_v4().simple().to_string();
+    format!(
+        "Root=1-{:08x}-{}",
+        now_ms.div_euclid(1000).clamp(0, i64::from(u32::MAX)),
+        random.get(..24).unwrap_or_default()
+    )
+}
+
+fn members(header: &str) -> impl Iterator<Item = &str> {
+    header.split(';').map(str::trim)
+}
+
+fn without_lineage(header: &str) -> String {
+    let kept: Vec<&str> = members(header).filter(|member| !member.is_empty() && !member.starts_with(MEMBER)).collect();
+    kept.join(";")
+}
+
+fn written(rest: &str, lineage: &Lineage) -> String {
+    let mut header = rest.to_owned();
+    if !header.is_empty() {
+        header.push(';');
+    }
+    header.push_str(MEMBER);
+    for (index, (mark, runs)) in lineage.0.iter().enumerate() {
+        let between = if index == 0 { "" } else { "|" };
+        // Writing to a String does not fail.
+        let _ = write!(header, "{between}{mark:08x}:{runs}");
+    }
+    header
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const F: FunctionMark = FunctionMark(0xa87b_d80c);
+    const G: FunctionMark = FunctionMark(0x68fd_508a);
+
+    fn next(header: Option<&str>, function: FunctionMark) -> (String, u32) {
+        advance(header, function, || "Root=1-0-0".into())
+    }
+
+    #[test]
+    fn a_chain_counts_each_function_it_comes_through() {
+        let (first, before) = next(None, F);
+        assert_eq!((first.as_str(), before), ("Root=1-0-0;Lineage=a87bd80c:1", 0));
+        let (second, before) = next(Some(&first), G);
+        assert_eq!((second.as_str(), before), ("Root=1-0-0;Lineage=a87bd80c:1|68fd508a:1", 0));
+        let (third, before) = next(Some(&second), F);
+        assert_eq!((third.as_str(), before), ("Root=1-0-0;Lineage=a87bd80c:2|68fd508a:1", 1));
+    }
+
+    #[test]
+    fn the_rest_of_a_header_stays() {
+        let (header, _) = next(Some("Root=1-a-b;Parent=c;Lineage=68fd508a:5;Sampled=1"), F);
+        assert_eq!(header, "Root=1-a-b;Parent=c;Sampled=1;Lineage=68fd508a:5|a87bd80c:1");
+        assert_eq!(next(Some("Parent=c"), F).0, "Root=1-0-0;Parent=c;Lineage=a87bd80c:1");
+    }
+
+    #[test]
+    fn nonsense_counts_as_nothing() {
+        for header in
+            ["", ";;;", "Lineage", "Lineage=|:|a:1|zzzzzzzz:1|a87bd80c:-1", "Lineage=a87bd80c", &"x".repeat(4096)]
+        {
+            assert_eq!(Lineage::of(header), Lineage::default(), "{header}");
+        }
+        assert_eq!(next(Some("Root=1-a-b\n;Lineage=a87bd80c:3"), F).1, 0);
+        assert_eq!(Lineage::of("Lineage=a87bd80c:4294967295").runs(F), u32::MAX);
+        assert!(next(Some("Lineage=a87bd80c:4294967295"), F).0.ends_with(":4294967295"));
+    }
+
+    #[test]
+    fn a_lineage_has_an_end() {
+        let mut header = String::new();
+        for index in 0..200 {
+            header = next(Some(&header), FunctionMark(index)).0;
+            header = next(Some(&header), F).0;
+        }
+        assert!(header.len() < 1024, "{}", header.len());
+        assert_eq!(Lineage::of(&header).runs(F), 200);
+    }
+
+    #[test]
+    fn a_batch_has_the_longest_lineages_of_its_messages() {
+        let two = ["Root=1-a-b;Lineage=a87bd80c:2", "Root=1-c-d;Lineage=a87bd80c:7|68fd508a:1"];
+        assert_eq!(merged(two.into_iter()).unwrap(), "Lineage=a87bd80c:7|68fd508a:1");
+        assert_eq!(merged(["Root=1-a-b", "Root=1-c-d"].into_iter()), None);
+        assert_eq!(merged(std::iter::empty()), None);
+    }
+
+    #[test]
+    fn a_mark_is_of_the_arn() {
+        let mark = FunctionMark::of("arn:aws:lambda:us-east-1:000000000000:function:a");
+        assert_eq!(mark, FunctionMark::of("arn:aws:lambda:us-east-1:000000000000:function:a"));
+        assert_ne!(mark, FunctionMark::of("arn:aws:lambda:us-east-1:000000000000:function:b"));
+    }
+}

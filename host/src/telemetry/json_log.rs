@@ -1,0 +1,227 @@
+//! Logs in JSON, as `LoggingConfig.LogFormat` `JSON` asks for them
+//! (<https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-logformat.html>).
+//!
+//! The platform's lines become records of the Telemetry API's schema (`platform.start`, `platform.report` …), as far as the system log
+//! level lets them through. A function writes its own lines: those that are JSON objects with a `level` are held back below the application
+//! log level, all others stay as they are.
+
+use super::report::{InitPhase, PlatformLine, Report, Status};
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+
+/// Levels of a function's own lines, the least important first.
+pub const APPLICATION_LEVELS: [&str; 6] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
+
+/// Levels of the platform's lines, the least important first.
+pub const SYSTEM_LEVELS: [&str; 3] = ["DEBUG", "INFO", "WARN"];
+
+/// Which lines of a function are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JsonLog {
+    /// Index into [`APPLICATION_LEVELS`].
+    application: usize,
+    /// Index into [`SYSTEM_LEVELS`].
+    system: usize,
+}
+
+const DEBUG: usize = 0;
+const INFO: usize = 1;
+const WARN: usize = 2;
+
+impl JsonLog {
+    /// With levels by their names; what is no level's name counts as `INFO`.
+    pub fn new(application: &str, system: &str) -> Self {
+        let place =
+            |levels: &[&str], name: &str, default| levels.iter().position(|level| *level == name).unwrap_or(default);
+        Self { application: place(&APPLICATION_LEVELS, application, 2), system: place(&SYSTEM_LEVELS, system, INFO) }
+    }
+
+    /// Whether a line of the function is kept.
+    pub fn keeps(&self, line: &[u8]) -> bool {
+        if line.trim_ascii_start().first() != Some(&b'{') {
+            return true;
+        }
+        #[derive(serde::Deserialize)]
+        struct Leveled {
+            level: String,
+        }
+        let Ok(Leveled { level }) = serde_json::from_slice(line) else { return true };
+        let level = APPLICATION_LEVELS.iter().position(|known| level.eq_ignore_ascii_case(known));
+        level.is_none_or(|level| level >= self.application)
+    }
+
+    /// What a line of the platform's becomes: no record, one, or two.
+    pub fn records(&self, at_ms: i64, line: &PlatformLine) -> Vec<Bytes> {
+        let mut records = Vec::new();
+        let mut add = |level: usize, kind: &str, record: Value| {
+            if level >= self.system {
+                let record = json!({ "time": time(at_ms), "type": format!("platform.{kind}"), "record": record });
+                records.push(Bytes::from(record.to_string()));
+            }
+        };
+        match line {
+            PlatformLine::Start { request_id, version } => {
+                add(INFO, "start", json!({ "requestId": request_id.to_string(), "version": version }));
+            }
+            // What it says is in the two records of the report.
+            PlatformLine::End { .. } => {}
+            PlatformLine::Report(report) => {
+                let failed = report.status != Status::Success;
+                let mut done = ended(&report.status, json!({ "durationMs": ms(report.duration) }));
+                done.insert("requestId".into(), report.request_id.to_string().into());
+                add(if failed { WARN } else { DEBUG }, "runtimeDone", done.into());
+                let mut record = ended(&report.status, metrics(report));
+                record.insert("requestId".into(), report.request_id.to_string().into());
+                add(if failed { WARN } else { INFO }, "report", record.into());
+            }
+            PlatformLine::TimedOut { request_id, timeout, .. } => {
+                let message = format!("Task timed out after {:.2} seconds", timeout.as_secs_f64());
+                records.push(fault(at_ms, &request_id.to_string(), "Sandbox.Timedout", &message));
+            }
+            PlatformLine::Fault { request_id, error_type, error_message } => {
+                records.push(fault(at_ms, &request_id.to_string(), error_type, error_message));
+            }
+            PlatformLine::InitStart { runtime_version, runtime_version_arn } => {
+                let record = json!({
+                    "initializationType": "on-demand",
+                    "phase": "init",
+                    "runtimeVersion": runtime_version,
+                    "runtimeVersionArn": runtime_version_arn,
+                });
+                add(INFO, "initStart", record);
+            }
+            PlatformLine::InitReport { duration, phase, status } => {
+                let mut record = ended(status, json!({ "durationMs": ms(*duration) }));
+                record.insert("initializationType".into(), "on-demand".into());
+                let phase = match phase {
+                    InitPhase::Init => "init",
+                    InitPhase::Invoke => "invoke",
+                };
+                record.insert("phase".into(), phase.into());
+                add(if *status == Status::Success { INFO } else { WARN }, "initReport", record.into());
+            }
+        }
+        records
+    }
+}
+
+/// An error of the guest's, as a runtime writes it; no level holds it back.
+fn fault(at_ms: i64, request_id: &str, error_type: &str, message: &str) -> Bytes {
+    let record = json!({
+        "timestamp": time(at_ms),
+        "level": "ERROR",
+        "requestId": request_id,
+        "errorType": error_type,
+        "errorMessage": message,
+    });
+    Bytes::from(record.to_string())
+}
+
+fn ended(status: &Status, metrics: Value) -> Map<String, Value> {
+    let mut record = Map::new();
+    let word = match status {
+        Status::Success => "success",
+        Status::Timeout => "timeout",
+        Status::Error(error_type) => {
+            record.insert("errorType".into(), error_type.as_ref().into());
+            "error"
+        }
+    };
+    record.insert("status".into(), word.into());
+    record.insert("metrics".into(), metrics);
+    record
+}
+
+fn metrics(report: &Report) -> Value {
+    let mut metrics = json!({
+        "durationMs": ms(report.duration),
+        "billedDurationMs": u64::try_from(report.billed_ms()).unwrap_or(u64::MAX),
+        "memorySizeMB": report.memory_size_mb,
+        "maxMemoryUsedMB": report.max_memory_used_mb,
+    });
+    if let (Some(init), Some(members)) = (report.init_duration, metrics.as_object_mut()) {
+        members.insert("initDurationMs".into(), ms(init).into());
+    }
+    metrics
+}
+
+/// Milliseconds with three places.
+fn ms(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
+fn time(at_ms: i64) -> String {
+    Timestamp::from_millisecond(at_ms).unwrap_or_default().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Version;
+    use uuid::Uuid;
+
+    fn report(status: Status) -> PlatformLine {
+        PlatformLine::Report(Box::new(Report {
+            request_id: Uuid::nil(),
+            duration: Duration::from_micros(1_230),
+            init_duration: Some(Duration::from_millis(2)),
+            memory_size_mb: 128,
+            max_memory_used_mb: 31,
+            status,
+            trace: None,
+        }))
+    }
+
+    fn types(log: JsonLog, line: &PlatformLine) -> Vec<String> {
+        let records = log.records(0, line);
+        let parse = |record: &Bytes| serde_json::from_slice::<Value>(record).unwrap();
+        records.iter().map(|record| parse(record)["type"].as_str().unwrap_or("-").to_owned()).collect()
+    }
+
+    #[test]
+    fn a_report_has_lambdas_members() {
+        let records = JsonLog::new("INFO", "INFO").records(1_700_000_000_123, &report(Status::Success));
+        let record: Value = serde_json::from_slice(&records[0]).unwrap();
+        assert_eq!(
+            record,
+            json!({
+                "time": "2023-11-14T22:13:20.123Z",
+                "type": "platform.report",
+                "record": {
+                    "requestId": "00000000-0000-0000-0000-000000000000",
+                    "status": "success",
+                    "metrics": {
+                        "durationMs": 1.23, "billedDurationMs": 4, "initDurationMs": 2.0, "memorySizeMB": 128, "maxMemoryUsedMB": 31
+                    },
+                },
+            })
+        );
+    }
+
+    #[test]
+    fn system_levels_let_through_what_they_should() {
+        let start = PlatformLine::Start { request_id: Uuid::nil(), version: Version::Latest };
+        let failed = report(Status::Error("Runtime.ExitError".into()));
+        let log = |level| JsonLog::new("INFO", level);
+        assert_eq!(types(log("DEBUG"), &report(Status::Success)), ["platform.runtimeDone", "platform.report"]);
+        assert_eq!(types(log("INFO"), &report(Status::Success)), ["platform.report"]);
+        assert_eq!(types(log("WARN"), &report(Status::Success)), Vec::<String>::new());
+        assert_eq!(types(log("WARN"), &failed), ["platform.runtimeDone", "platform.report"]);
+        assert_eq!(types(log("INFO"), &start), ["platform.start"]);
+        assert_eq!(types(log("WARN"), &start), Vec::<String>::new());
+    }
+
+    #[test]
+    fn only_json_lines_with_a_low_level_are_held_back() {
+        let log = JsonLog::new("WARN", "INFO");
+        for kept in ["text", "", r#"{"level":"WARN"}"#, r#"{"level":"fatal"}"#, r#"{"level":"odd"}"#, r#"{"a":1}"#, "{"]
+        {
+            assert!(log.keeps(kept.as_bytes()), "{kept}");
+        }
+        for dropped in [r#"{"level":"INFO","message":"x"}"#, r#" {"level":"debug"}"#] {
+            assert!(!log.keeps(dropped.as_bytes()), "{dropped}");
+        }
+    }
+}
