@@ -1,8 +1,10 @@
 //! Code: a function is created with it, and `$LATEST` gets new one.
 
+use super::layers::check_unpacked;
 use super::view::Records;
 use super::{Catalog, Error, FunctionConcurrency, Result, View};
 use crate::ids::{FunctionName, Version};
+use crate::sandbox::Deployed;
 use crate::storage::functions::{Change, CodeRecord, ConfigurationRecord, FunctionRecord, VersionRecord};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -61,6 +63,7 @@ impl Catalog {
         }
         let _blobs = self.blobs.read().await;
         let code = self.store_code(new.package.clone(), &new.configuration).await?;
+        self.prepare_layers(&new.configuration).await?;
         // From here on names come and go one at a time.
         let _accounts = self.accounts.lock().await;
         if self.functions.contains_key(&new.name) {
@@ -120,6 +123,7 @@ impl Catalog {
             let latest = view.records.versions.get(&Version::Latest).ok_or_else(|| self.not_found(name, None))?;
             precondition.check(latest)?;
             check_memory(&code, latest.configuration.memory_size_mb)?;
+            check_unpacked(&code, &latest.configuration)?;
             let mut updated = VersionRecord {
                 code,
                 revision_id: Self::new_revision(),
@@ -147,19 +151,22 @@ impl Catalog {
     /// Compiles a package and keeps it and its component. The caller holds `blobs` until what refers to them is stored.
     pub(super) async fn store_code(&self, package: Bytes, configuration: &ConfigurationRecord) -> Result<CodeRecord> {
         let started = std::time::Instant::now();
-        let compiled = self.parts.host.deploy(package.clone(), &configuration.handler).await?;
+        let Deployed { compiled, package_unpacked_bytes } =
+            self.parts.host.deploy(package.clone(), &configuration.handler).await?;
         self.parts.metrics.sandbox.compile_duration.observe(started.elapsed().as_secs_f64());
         let blobs = &self.parts.storage.blobs;
         let package_size_bytes = package.len() as u64;
         let code = CodeRecord {
             package_sha256: blobs.put(package).await?,
             package_size_bytes,
+            unpacked_bytes: package_unpacked_bytes,
             component_sha256: blobs.put(compiled.component.into()).await?,
             kind: compiled.report.kind,
             family: compiled.report.family,
             initial_memory_bytes: compiled.report.initial_memory_bytes,
         };
         check_memory(&code, configuration.memory_size_mb)?;
+        check_unpacked(&code, configuration)?;
         Ok(code)
     }
 }

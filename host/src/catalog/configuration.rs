@@ -1,6 +1,7 @@
 //! Configuration of `$LATEST`.
 
 use super::code::check_memory;
+use super::layers::check_unpacked;
 use super::{Catalog, Error, Precondition, Result};
 use crate::ids::{FunctionName, Version};
 use crate::storage;
@@ -39,6 +40,7 @@ impl Catalog {
                 )))?.code;
             }
             check_memory(&updated.code, updated.configuration.memory_size_mb)?;
+            check_unpacked(&updated.code, &updated.configuration)?;
             updated.revision_id = Self::new_revision();
             updated.modified_at_ms = self.now_ms();
             Ok((vec![Change::PutVersion(updated.clone())], updated))
@@ -59,6 +61,10 @@ impl Catalog {
         precondition.check(&latest.record)?;
         let mut configuration = latest.record.configuration.clone();
         edit(&mut configuration)?;
+        if configuration.layers != latest.record.configuration.layers {
+            check_unpacked(&latest.record.code, &configuration)?;
+            self.prepare_layers(&configuration).await?;
+        }
         if configuration.handler == latest.record.configuration.handler {
             return Ok(None);
         }

@@ -12,6 +12,7 @@ mod code;
 pub mod concurrency;
 mod configuration;
 mod delete;
+mod layers;
 mod live;
 mod provision;
 mod publish;
@@ -22,6 +23,7 @@ mod view;
 
 pub use aliases::AliasChange;
 pub use code::{CodeUpdate, NewFunction, Precondition};
+pub use layers::NewLayerVersion;
 pub use live::{LiveProvisioned, LiveVersion, ProvisionedStatus, Target};
 pub use provision::Provisioner;
 pub use settings::Settings;
@@ -58,6 +60,17 @@ pub enum Error {
     /// No provisioned concurrency is configured there. The caller's fault.
     #[error("No Provisioned Concurrency Config found for this function")]
     ProvisionedNotFound,
+    /// No such layer version, policy or statement. The caller's fault.
+    #[error("{0}")]
+    NotFound(String),
+    /// A policy that grew too large. The caller's fault.
+    #[error("The final policy size ({size_bytes}) is bigger than the limit ({limit_bytes}).")]
+    PolicyTooLong {
+        /// What it would be.
+        size_bytes: usize,
+        /// What it may be.
+        limit_bytes: usize,
+    },
     /// The name is taken. The caller's fault.
     #[error("{0}")]
     Exists(String),
@@ -138,6 +151,7 @@ pub struct Catalog {
     pub(crate) parts: Parts,
     account: Arc<AccountConcurrency>,
     functions: DashMap<FunctionName, Arc<Function>>,
+    layers: layers::LayerVersions,
     /// Held while concurrency is moved between functions, and while functions come and go.
     accounts: Mutex<()>,
     /// Held shared while blobs are put and referred to, exclusively while unreferenced ones are removed.
@@ -150,10 +164,12 @@ impl Catalog {
     /// Reads everything from storage. No environment is started and no code is loaded by it.
     pub async fn open(parts: Parts, config: &Config) -> Result<Arc<Self>> {
         let snapshot = parts.storage.functions.load().await?;
+        let layers = layers::LayerVersions::new(parts.storage.layers.load().await?);
         let catalog = Arc::new(Self {
             parts,
             account: AccountConcurrency::new(config.ceiling, config.unreserved_minimum),
             functions: DashMap::new(),
+            layers,
             accounts: Mutex::default(),
             blobs: RwLock::default(),
             provisioning: Arc::default(),
@@ -292,16 +308,22 @@ impl Catalog {
         self.parts.clock.now_ms()
     }
 
-    /// Removes packages, components and native code that no version refers to; answers how many.
+    /// Removes packages, components, native code and layers that nothing refers to; answers how many.
     pub async fn collect_garbage(&self) -> Result<usize> {
         let _blobs = self.blobs.write().await;
         let mut referred = std::collections::HashSet::new();
+        let mut unpacked = std::collections::HashSet::new();
         for function in &self.functions {
             for version in function.view.load().records.versions.values() {
                 referred.insert(version.code.package_sha256.clone());
                 referred.insert(version.code.component_sha256.clone());
+                referred.extend(version.configuration.layers.iter().map(|layer| layer.content.sha256.clone()));
+                if let Ok(Some(set)) = self.layer_set(&version.configuration) {
+                    unpacked.extend(set.directories().map(str::to_owned));
+                }
             }
         }
+        referred.extend(self.layers.all().iter().map(|layer| layer.content.sha256.clone()));
         let mut removed = 0;
         for blob in self.parts.storage.blobs.list().await? {
             if !referred.contains(&blob.sha256) {
@@ -309,6 +331,7 @@ impl Catalog {
             }
         }
         removed += self.parts.host.remove_native_code(&referred).await;
+        removed += self.parts.host.remove_layers(unpacked).await;
         Ok(removed)
     }
 }

@@ -18,6 +18,7 @@ pub mod engine;
 pub mod environment;
 mod failure;
 mod host;
+pub mod layers;
 pub mod limits;
 pub mod linker;
 pub mod loaded;
@@ -28,5 +29,5 @@ mod slots;
 mod state;
 
 pub use failure::{Failure, StartError};
-pub use host::{Config, DeployError, Host, HostError, SlotUse};
+pub use host::{Config, DeployError, Deployed, Host, HostError, SlotUse};
 pub use state::GuestIo;

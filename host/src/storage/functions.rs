@@ -3,6 +3,7 @@
 //! The catalog decides a change as a list of [`Change`]s; they are applied in order in one transaction, all or none.
 
 use super::Pending;
+use super::layers::LayerContent;
 use crate::ids::{AliasName, FunctionName, Qualifier, Version};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -54,6 +55,9 @@ pub struct CodeRecord {
     pub package_sha256: String,
     /// Size of the uploaded package.
     pub package_size_bytes: u64,
+    /// What the package comes to unpacked.
+    #[serde(default)]
+    pub unpacked_bytes: u64,
     /// SHA-256 of the component made from it, lower-case hex; its name in the blob store.
     pub component_sha256: String,
     /// How the component is called.
@@ -62,6 +66,15 @@ pub struct CodeRecord {
     pub family: Family,
     /// Linear memory it starts with; a function's memory size cannot be below it.
     pub initial_memory_bytes: u64,
+}
+
+/// A layer version that a function has. It names the content, so that it outlives the layer version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttachedLayer {
+    /// ARN of the layer version.
+    pub arn: String,
+    /// What it holds.
+    pub content: LayerContent,
 }
 
 /// The configuration of one version, as `UpdateFunctionConfiguration` sets it.
@@ -81,6 +94,9 @@ pub struct ConfigurationRecord {
     pub memory_size_mb: u32,
     /// Size of `/tmp`, 512 to 10,240.
     pub ephemeral_storage_mb: u32,
+    /// What `/opt` shows, later layers over earlier ones; at most five.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<AttachedLayer>,
     /// The guest's environment variables. Those named `LAMINA_*` set the sandbox (`docs/aws-parity.md`).
     pub environment: BTreeMap<String, String>,
     /// Members of the AWS API that are stored and echoed only (`Architectures`, `TracingConfig` …), by their AWS names.

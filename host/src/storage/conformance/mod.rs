@@ -3,6 +3,7 @@
 mod blobs;
 mod fifo;
 mod functions;
+mod layers;
 mod mappings;
 mod queues;
 mod schedules;

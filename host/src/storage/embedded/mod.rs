@@ -5,6 +5,7 @@
 //! A lock file keeps a second daemon out of the directory. What SQLite reports as damage becomes [`Error::Corrupt`].
 
 mod functions;
+mod layers;
 mod mappings;
 mod queues;
 mod readers;
@@ -56,6 +57,7 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<Storage> {
         functions: Arc::new(functions::FunctionTable { writer: writer.clone(), readers: readers.clone() }),
         queues: Arc::new(queues::QueueTable { writer: writer.clone(), readers: readers.clone() }),
         schedules: Arc::new(schedules::ScheduleTable { writer: writer.clone(), readers: readers.clone() }),
+        layers: Arc::new(layers::LayerTable { writer: writer.clone(), readers: readers.clone() }),
         mappings: Arc::new(mappings::MappingTable { writer: writer.clone(), readers: readers.clone() }),
         blobs: Arc::new(blobs),
         closing: Arc::new(Connections { writer, readers }),

@@ -110,6 +110,13 @@ CREATE TABLE schedule_firing (
     grp TEXT NOT NULL, name TEXT NOT NULL, fire_at_ms INTEGER NOT NULL,
     PRIMARY KEY (grp, name, fire_at_ms)
 ) WITHOUT ROWID;
+", "
+-- Layers ever published, whether versions of them are left or not.
+CREATE TABLE layer (name TEXT PRIMARY KEY, last_version INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE layer_version (
+    name TEXT NOT NULL, version INTEGER NOT NULL, record TEXT NOT NULL,
+    PRIMARY KEY (name, version)
+) WITHOUT ROWID;
 "];
 
 /// Opens the database for writing, creates it where there is none, and brings it up to date.

@@ -4,6 +4,7 @@
 //! directory, since their paths are part of the contract.
 
 mod functions;
+mod layers;
 mod mappings;
 mod queues;
 mod schedules;
@@ -20,6 +21,7 @@ pub(super) fn open() -> Result<Storage> {
         functions: Arc::new(functions::FunctionTable::new(gate.clone())),
         queues: Arc::new(queues::QueueTable::new(gate.clone())),
         schedules: Arc::new(schedules::ScheduleTable::new(gate.clone())),
+        layers: Arc::new(layers::LayerTable::new(gate.clone())),
         mappings: Arc::new(mappings::MappingTable::new(gate.clone())),
         blobs: Arc::new(FileBlobs::temporary()?),
         closing: gate,

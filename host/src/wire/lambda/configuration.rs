@@ -1,8 +1,10 @@
 //! The configuration that `CreateFunction` and `UpdateFunctionConfiguration` take, checked.
 
 use super::constraints::{failed, invalid, length, one_of, range, unsupported};
-use crate::catalog::Settings;
+use super::layers::version_arn;
 use crate::catalog::settings::RESERVED_VARIABLES;
+use crate::catalog::{self, Catalog, Settings};
+use crate::ids::{Home, LayerName};
 use crate::storage::functions::ConfigurationRecord;
 use crate::wire::error::WireError;
 use serde::Deserialize;
@@ -36,7 +38,7 @@ pub(super) struct Requested {
     dead_letter_config: Option<DeadLetterConfig>,
     vpc_config: Option<VpcConfig>,
     snap_start: Option<SnapStart>,
-    layers: Option<Vec<Value>>,
+    layers: Option<Vec<String>>,
     file_system_configs: Option<Vec<Value>>,
     image_config: Option<Map<String, Value>>,
     code_signing_config_arn: Option<String>,
@@ -101,6 +103,7 @@ pub(super) struct Checked {
     timeout_s: Option<u32>,
     memory_size_mb: Option<u32>,
     ephemeral_storage_mb: Option<u32>,
+    layers: Option<Vec<(LayerName, u64)>>,
     environment: Option<BTreeMap<String, String>>,
     /// `null` takes a member away.
     echoed: Map<String, Value>,
@@ -108,7 +111,7 @@ pub(super) struct Checked {
 
 impl Requested {
     /// Checks every member. `log_group` is the function's own, the only one it can have.
-    pub(super) fn check(self, log_group: &str) -> Result<Checked, WireError> {
+    pub(super) fn check(self, home: &Home, log_group: &str) -> Result<Checked, WireError> {
         self.refuse_unsupported(log_group)?;
         if let Some(runtime) = &self.runtime {
             check_runtime(runtime)?;
@@ -129,6 +132,8 @@ impl Requested {
         if let Some(variables) = &environment {
             check_variables(variables)?;
         }
+        let layers = self.layers.map(|arns| arns.iter().map(|arn| version_arn(home, arn, "layers")).collect());
+        let layers: Option<Vec<_>> = layers.transpose()?;
         let mut echoed = Map::new();
         if let Some(mode) = self.tracing_config.and_then(|tracing| tracing.mode) {
             one_of(&mode, "tracingConfig.mode", &["Active", "PassThrough"])?;
@@ -160,6 +165,7 @@ impl Requested {
                 .ephemeral_storage
                 .map(|storage| range(storage.size, "ephemeralStorage.size", 512, 10_240))
                 .transpose()?,
+            layers,
             environment,
             echoed,
         })
@@ -173,9 +179,6 @@ impl Requested {
         }
         if self.image_config.as_ref().is_some_and(|image| !image.is_empty()) {
             return Err(unsupported("ImageConfig", "functions are WebAssembly, not container images"));
-        }
-        if filled(&self.layers) {
-            return Err(unsupported("Layers", "put everything into the package"));
         }
         if filled(&self.file_system_configs) {
             return Err(unsupported("FileSystemConfigs", "functions have /tmp only"));
@@ -230,7 +233,7 @@ impl Requested {
 
 impl Checked {
     /// The configuration of a new function.
-    pub(super) fn create(self) -> Result<ConfigurationRecord, WireError> {
+    pub(super) fn create(self, catalog: &Catalog) -> Result<ConfigurationRecord, WireError> {
         if self.runtime.is_none() || self.handler.is_none() {
             return Err(invalid(
                 "Runtime and Handler are mandatory parameters for functions created with deployment packages.",
@@ -247,15 +250,16 @@ impl Checked {
             timeout_s: 3,
             memory_size_mb: 128,
             ephemeral_storage_mb: 512,
+            layers: Vec::new(),
             environment: BTreeMap::new(),
             echoed: Map::new(),
         };
-        self.apply(&mut record);
+        self.apply(catalog, &mut record)?;
         Ok(record)
     }
 
-    /// Changes what the request named.
-    pub(super) fn apply(self, record: &mut ConfigurationRecord) {
+    /// Changes what the request named; refuses layer versions that are not there.
+    pub(super) fn apply(self, catalog: &Catalog, record: &mut ConfigurationRecord) -> catalog::Result<()> {
         fn set<T>(place: &mut T, value: Option<T>) {
             if let Some(value) = value {
                 *place = value;
@@ -268,6 +272,7 @@ impl Checked {
         set(&mut record.timeout_s, self.timeout_s);
         set(&mut record.memory_size_mb, self.memory_size_mb);
         set(&mut record.ephemeral_storage_mb, self.ephemeral_storage_mb);
+        set(&mut record.layers, self.layers.map(|layers| catalog.attach_layers(&layers)).transpose()?);
         set(&mut record.environment, self.environment);
         for (member, value) in self.echoed {
             if value.is_null() {
@@ -276,6 +281,7 @@ impl Checked {
                 record.echoed.insert(member, value);
             }
         }
+        Ok(())
     }
 }
 

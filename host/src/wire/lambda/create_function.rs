@@ -11,6 +11,7 @@ use crate::wire::error::WireError;
 use http::StatusCode;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Tags of one function.
 const TAGS_LIMIT: usize = 50;
@@ -26,7 +27,7 @@ struct Input {
 }
 
 pub(super) async fn handle(api: &LambdaApi, request: &Request) -> Result<Answer, WireError> {
-    let home = api.catalog.home().clone();
+    let (home, catalog) = (api.catalog.home().clone(), Arc::clone(&api.catalog));
     let new = package::parse(request, move |body| {
         let input: Input = codec::parse(body)?;
         let name = input.function_name.ok_or_else(|| missing("functionName"))?;
@@ -38,7 +39,7 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request) -> Result<Answer,
         let tags = input.tags.unwrap_or_default();
         check_tags(&tags)?;
         let requested: Requested = codec::parse(body)?;
-        let configuration = requested.check(&logs::group_name(&name))?.create()?;
+        let configuration = requested.check(&home, &logs::group_name(&name))?.create(&catalog)?;
         let package = code.decode("CreateFunction")?;
         Ok(NewFunction { name, package, configuration, tags, publish: input.publish.unwrap_or(false) })
     })

@@ -38,6 +38,8 @@ impl From<catalog::Error> for WireError {
         use catalog::Error;
         match error {
             Error::FunctionNotFound { .. } | Error::AliasNotFound { .. } => not_found(error.to_string()),
+            Error::NotFound(message) => not_found(message),
+            Error::PolicyTooLong { .. } => Self::bad_request("PolicyLengthExceededException", error.to_string()),
             Error::ProvisionedNotFound => {
                 Self::new(StatusCode::NOT_FOUND, "ProvisionedConcurrencyConfigNotFoundException", error.to_string())
             }
@@ -61,7 +63,7 @@ impl From<DeployError> for WireError {
                 tracing::error!(%error, "a package could not be deployed");
                 platform("The service could not compile the function. Try again later.")
             }
-            DeployError::Package(_) | DeployError::Compile(_) => {
+            DeployError::Package(_) | DeployError::Layer(_) | DeployError::Compile(_) => {
                 Self::bad_request("InvalidParameterValueException", error.to_string())
             }
         }

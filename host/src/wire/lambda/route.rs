@@ -2,7 +2,7 @@
 
 use super::{
     LambdaApi, aliases, concurrency, create_alias, create_function, delete_function, get_account_settings,
-    get_function, invoke, list_functions, list_versions, package, provisioned_concurrency, publish_version,
+    get_function, invoke, layers, list_functions, list_versions, package, provisioned_concurrency, publish_version,
     update_alias, update_function_code, update_function_configuration,
 };
 use crate::invocation::PAYLOAD_LIMIT_BYTES;
@@ -20,7 +20,11 @@ const EVENT_SLACK_BYTES: usize = 1 << 20;
 /// How much of a request's body is to be read.
 pub fn body_limit_bytes(method: &Method, path: &str) -> usize {
     match Route::of(method, path) {
-        Some(Route::CreateFunction | Route::UpdateFunctionCode(_)) => PACKAGE_BODY_LIMIT_BYTES,
+        Some(
+            Route::CreateFunction
+            | Route::UpdateFunctionCode(_)
+            | Route::Layers(layers::Operation::PublishLayerVersion(_)),
+        ) => PACKAGE_BODY_LIMIT_BYTES,
         _ => PAYLOAD_LIMIT_BYTES.saturating_add(EVENT_SLACK_BYTES),
     }
 }
@@ -53,6 +57,8 @@ pub(super) enum Route {
     DeleteProvisionedConcurrency(Name),
     GetAccountSettings,
     Invoke(Name),
+    /// One of the operations on layers.
+    Layers(layers::Operation),
     /// Where `GetFunction` sends those who want the package.
     GetPackage(String),
     /// One of Lambda's that Lamina does not have.
@@ -94,6 +100,9 @@ impl Route {
                 Self::DeleteProvisionedConcurrency(own(name))
             }
             ("GET", ["2016-08-19", "account-settings"]) => Self::GetAccountSettings,
+            (method, ["2018-10-31", "layers", rest @ ..]) if layers::Operation::of(method, rest).is_some() => {
+                Self::Layers(layers::Operation::of(method, rest)?)
+            }
             ("GET", ["lamina", "packages", sha256]) => Self::GetPackage(own(sha256)),
             (_, [date, collection, ..]) if is_date(date) && COLLECTIONS.contains(collection) => {
                 Self::Unsupported(format!("{method} {path}"))
@@ -106,6 +115,7 @@ impl Route {
     /// Whether the operation changes anything but what the function itself does.
     pub(super) fn changes(&self) -> bool {
         match self {
+            Self::Layers(operation) => operation.changes(),
             Self::CreateFunction
             | Self::DeleteFunction(_)
             | Self::UpdateFunctionConfiguration(_)
@@ -158,6 +168,7 @@ impl Route {
             Self::DeleteProvisionedConcurrency(name) => provisioned_concurrency::delete(api, request, name).await,
             Self::GetAccountSettings => get_account_settings::handle(api),
             Self::Invoke(name) => invoke::handle(api, request, name, id).await,
+            Self::Layers(operation) => operation.run(api, request).await,
             Self::GetPackage(sha256) => package::serve(api, sha256).await,
             Self::Unsupported(what) => Err(WireError::new(
                 StatusCode::NOT_FOUND,

@@ -552,7 +552,7 @@ fn paths_belong_to_an_operation_or_to_somebody_else() {
         ("GET", "/2015-03-31/functions/f/policy"),
         ("PATCH", "/2015-03-31/functions"),
         ("POST", "/2021-11-15/functions/f/response-streaming-invocations"),
-        ("GET", "/2018-10-31/layers"),
+        ("PUT", "/2018-10-31/layers"),
     ] {
         assert_eq!(of(method, path), Some(Route::Unsupported(format!("{method} {path}"))));
     }

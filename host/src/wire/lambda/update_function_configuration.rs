@@ -20,11 +20,10 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request, name: &str) -> Re
     let name = target::function(api, name)?;
     let input: Input = request.json()?;
     let requested: Requested = request.json()?;
-    let checked = requested.check(&logs::group_name(&name))?;
+    let checked = requested.check(api.catalog.home(), &logs::group_name(&name))?;
     let precondition = Precondition { revision_id: input.revision_id.filter(|id| !id.is_empty()) };
-    let changed = api.catalog.update_configuration(&name, &precondition, |configuration| {
-        checked.clone().apply(configuration);
-        Ok(())
-    });
+    let changed = api
+        .catalog
+        .update_configuration(&name, &precondition, |configuration| checked.clone().apply(&api.catalog, configuration));
     codec::json(StatusCode::OK, &describe::configuration(api.catalog.home(), &changed.await?, None))
 }
