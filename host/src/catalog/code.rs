@@ -1,6 +1,6 @@
 //! Code: a function is created with it, and `$LATEST` gets new one.
 
-use super::layers::check_unpacked;
+use super::layers::{check_unpacked, libraries};
 use super::view::Records;
 use super::{Catalog, Error, FunctionConcurrency, Result, View};
 use crate::ids::{FunctionName, Version};
@@ -115,13 +115,17 @@ impl Catalog {
         precondition: &Precondition,
     ) -> Result<VersionRecord> {
         let function = self.function(name)?;
-        let latest = self.version(name, None)?;
-        precondition.check(&latest.record)?;
+        let live = self.version(name, None)?;
+        let started_from = &live.record;
+        precondition.check(started_from)?;
         let _blobs = self.blobs.read().await;
-        let code = self.store_code(update.package, &latest.record.configuration).await?;
+        let code = self.store_code(update.package, &started_from.configuration).await?;
         self.change(&function, |view| {
             let latest = view.records.versions.get(&Version::Latest).ok_or_else(|| self.not_found(name, None))?;
             precondition.check(latest)?;
+            if libraries(&latest.configuration) != libraries(&started_from.configuration) {
+                return Err(self.update_in_progress(name));
+            }
             check_memory(&code, latest.configuration.memory_size_mb)?;
             check_unpacked(&code, &latest.configuration)?;
             let mut updated = VersionRecord {
@@ -148,11 +152,20 @@ impl Catalog {
         .await
     }
 
+    /// Another change came first, and this one was made for what was there before.
+    pub(super) fn update_in_progress(&self, name: &FunctionName) -> Error {
+        Error::Conflict(format!(
+            "The operation cannot be performed at this time. An update is in progress for resource: {name}"
+        ))
+    }
+
     /// Compiles a package and keeps it and its component. The caller holds `blobs` until what refers to them is stored.
     pub(super) async fn store_code(&self, package: Bytes, configuration: &ConfigurationRecord) -> Result<CodeRecord> {
         let started = std::time::Instant::now();
+        let layers = self.layer_set(configuration).map_err(Error::Invalid)?;
+        let layers = layers.filter(|_| !libraries(configuration).is_empty());
         let Deployed { compiled, package_unpacked_bytes } =
-            self.parts.host.deploy(package.clone(), &configuration.handler).await?;
+            self.parts.host.deploy(package.clone(), &configuration.handler, layers.as_ref()).await?;
         self.parts.metrics.sandbox.compile_duration.observe(started.elapsed().as_secs_f64());
         let blobs = &self.parts.storage.blobs;
         let package_size_bytes = package.len() as u64;

@@ -176,6 +176,12 @@ impl Catalog {
     }
 }
 
+/// What a configuration's layers add to its guest, by the hashes of those that add anything.
+pub(super) fn libraries(configuration: &ConfigurationRecord) -> Vec<&str> {
+    let with = configuration.layers.iter().filter(|layer| layer.content.libraries > 0);
+    with.map(|layer| layer.content.sha256.as_str()).collect()
+}
+
 /// A function's code and layers have a limit together.
 pub(super) fn check_unpacked(code: &CodeRecord, configuration: &ConfigurationRecord) -> Result<()> {
     if configuration.layers.is_empty() {

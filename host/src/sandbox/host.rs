@@ -223,14 +223,24 @@ impl Host {
         self.shared.budget.left_bytes()
     }
 
-    /// Finds the guest in a package, makes it a component and compiles it.
-    pub async fn deploy(&self, package: bytes::Bytes, handler: &str) -> Result<Deployed, DeployError> {
+    /// Finds the guest in a package, makes it a component, composes it with the libraries of its layers and compiles it.
+    pub async fn deploy(
+        &self,
+        package: bytes::Bytes,
+        handler: &str,
+        layers: Option<&LayerSet>,
+    ) -> Result<Deployed, DeployError> {
         let handler = handler.to_owned();
         let found = tokio::task::spawn_blocking(move || {
             package::guest(&package, &handler).map(|wasm| (wasm, package::unpacked_bytes(&package)))
         });
         let (wasm, package_unpacked_bytes) = found.await.map_err(|error| CompileError::Host(error.to_string()))??;
-        Ok(Deployed { compiled: self.artifacts.compile(wasm).await?, package_unpacked_bytes })
+        let libraries = match layers {
+            Some(set) => self.layers.libraries(set).await?,
+            None => Vec::new(),
+        };
+        let compiled = self.artifacts.compile(wasm, &libraries).await?;
+        Ok(Deployed { compiled, package_unpacked_bytes })
     }
 
     /// Checks a layer's archive to its last byte.

@@ -14,6 +14,7 @@ pub mod calls;
 pub mod capacity;
 pub mod compile;
 pub mod component;
+pub mod compose;
 pub mod engine;
 pub mod environment;
 mod failure;

@@ -3,7 +3,7 @@
 //! Everything is bounded: paths, the directories they imply, their lengths, unpacked bytes as declared and as they come. Refused:
 //! names that leave the archive, links that do, two entries for one path, what is neither file, directory nor symbolic link.
 
-use super::UnpackError;
+use super::{UnpackError, library};
 use crate::sandbox::package::UNPACKED_LIMIT_BYTES;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -74,6 +74,7 @@ pub fn inspect(archive: &[u8]) -> Result<Inspected, LayerError> {
             Kind::Directory => {}
             Kind::Link => drop(target(&mut zip, *index, path)?),
             Kind::File => {
+                inspected.libraries = inspected.libraries.saturating_add(library::is_one(path).into());
                 inspected.unpacked_bytes = inspected.unpacked_bytes.saturating_add(copy(
                     &mut zip,
                     *index,
@@ -240,9 +241,14 @@ fn target(zip: &mut Zip<'_>, index: usize, path: &str) -> Result<String, LayerEr
 fn copy(zip: &mut Zip<'_>, index: usize, before: u64, to: &mut impl Write) -> Result<u64, LayerError> {
     let left = UNPACKED_LIMIT_BYTES.saturating_sub(before);
     let entry = zip.by_index(index).map_err(damaged)?;
+    let declared = entry.size();
     // The declared size is the archive's word; what really comes out is bounded as well.
     let copied = std::io::copy(&mut entry.take(left.saturating_add(1)), to).map_err(damaged)?;
-    if copied > left { Err(LayerError::TooLarge) } else { Ok(copied) }
+    match copied {
+        _ if copied > left => Err(LayerError::TooLarge),
+        _ if copied != declared => Err(damaged("a file is not as large as it says")),
+        _ => Ok(copied),
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! Assumptions: one daemon at a time uses a directory; blobs of layers in use are kept by the caller.
 
 mod archive;
+mod library;
 mod merge;
 
 pub use archive::{Inspected, LayerError, inspect};
@@ -118,6 +119,27 @@ impl LayerDirs {
             Ok(opened)
         });
         opened.await.map_err(io::Error::other)?
+    }
+
+    /// The components of `set` that guests are composed with, made there where it is missing, later layers first.
+    pub(super) async fn libraries(self: &Arc<Self>, set: &LayerSet) -> Result<Vec<PathBuf>, UnpackError> {
+        let held = self.get(set).await?;
+        let (dirs, set) = (Arc::clone(self), set.clone());
+        let found = tokio::task::spawn_blocking(move || {
+            let mut found = Vec::new();
+            let mut names = HashSet::new();
+            for layer in set.layers.iter().rev() {
+                for path in library::files(&dirs.dir.join(&layer.sha256))? {
+                    // Of two files of one name, guests see the later layer's.
+                    if names.insert(path.file_name().map(ToOwned::to_owned)) {
+                        found.push(path);
+                    }
+                }
+            }
+            drop(held);
+            Ok(found)
+        });
+        found.await.map_err(io::Error::other)?
     }
 
     fn held(&self, key: &str) -> Option<Dir> {
