@@ -41,7 +41,10 @@ def guest(interface=INTERFACE):
 
 def library(number, interface=INTERFACE, result="u32"):
     """A component, as text, that exports a number."""
-    core = {"u32": f"(func (export \"f\") (result i32) (i32.const {number}))", "u64": '(func (export "f") (result i64) (i64.const 1))'}
+    core = {
+        "u32": f'(func (export "f") (result i32) (i32.const {number}))',
+        "u64": '(func (export "f") (result i64) (i64.const 1))',
+    }
     return f"""(component
       (core module $m {core[result]})
       (core instance $i (instantiate $m))
@@ -152,7 +155,7 @@ def test_functions_of_the_sdk_s_kind_are_composed_too(lam, make, name):
         (func (export "f") (result i32)
           (i64.store (i32.const 8) (i64.const 1)) (i64.store (i32.const 16) (i64.const 2)) (i32.const 8)))
       (core instance $i (instantiate $m))
-      (func $f (result (tuple u64 u64)) (canon lift (core func $i "f") (memory $i "memory")))
+      (func $f (result (tuple u64 u64)) (canon lift (core func $i "f") (memory (core memory $i "memory"))))
       (instance $o (export "insecure-seed" (func $f)))
       (export "wasi:random/insecure-seed@0.2.99" (instance $o)))"""
     function = make("invoke_ops", Layers=[layer(lam, name, {"lib/seed.wat": seed})])

@@ -1,4 +1,4 @@
-"""What functions see of their layers: `/opt`, read-only, later layers over earlier ones, for as long as they have them."""
+"""What functions see of their layers: `/opt`, read-only, later layers over earlier ones."""
 
 import io
 import json
