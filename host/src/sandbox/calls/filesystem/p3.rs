@@ -470,8 +470,11 @@ struct Listing {
     done: Option<oneshot::Sender<Result<(), ErrorCode>>>,
 }
 
+/// What is listed, and the permit to hold it where it is of `/tmp`.
+type Listed = (Vec<Entry>, Option<ListingPermit>);
+
 enum ListingState {
-    Reading(wasmtime_wasi::runtime::AbortOnDropJoinHandle<Result<(Vec<Entry>, Option<ListingPermit>), Fault>>),
+    Reading(wasmtime_wasi::runtime::AbortOnDropJoinHandle<Result<Listed, Fault>>),
     Read { entries: std::vec::IntoIter<Entry>, _permit: Option<ListingPermit> },
     Done,
 }
