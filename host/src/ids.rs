@@ -71,6 +71,42 @@ impl std::borrow::Borrow<str> for FunctionName {
     }
 }
 
+/// A layer's name: 1 to 140 characters of `[a-zA-Z0-9-_]`. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct LayerName(Arc<str>);
+
+impl LayerName {
+    /// Checks `name` against the pattern.
+    pub fn new(name: &str) -> Result<Self, InvalidName> {
+        if is_word(name, 140) { Ok(Self(name.into())) } else { Err(InvalidName::new("layer name", name)) }
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for LayerName {
+    type Error = InvalidName;
+    fn try_from(value: String) -> Result<Self, InvalidName> {
+        Self::new(&value)
+    }
+}
+
+impl From<LayerName> for String {
+    fn from(value: LayerName) -> String {
+        value.as_str().to_owned()
+    }
+}
+
+impl fmt::Display for LayerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// An alias's name: 1 to 128 characters of `[a-zA-Z0-9-_]`, not all digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -334,6 +370,14 @@ impl Home {
         match qualifier {
             Some(qualifier) => format!("{base}:{qualifier}"),
             None => base,
+        }
+    }
+
+    /// `arn:aws:lambda:<region>:<account>:layer:<name>[:<version>]`.
+    pub fn layer_arn(&self, name: &LayerName, version: Option<u64>) -> String {
+        match version {
+            Some(version) => self.arn("lambda", &format!("layer:{name}:{version}")),
+            None => self.arn("lambda", &format!("layer:{name}")),
         }
     }
 

@@ -1,8 +1,10 @@
 //! Code: a function is created with it, and `$LATEST` gets new one.
 
+use super::layers::{check_unpacked, libraries};
 use super::view::Records;
 use super::{Catalog, Error, FunctionConcurrency, Result, View};
 use crate::ids::{FunctionName, Version};
+use crate::sandbox::Deployed;
 use crate::storage::functions::{
     Change, CodeRecord, ConfigurationRecord, FunctionRecord, RecursiveLoop, VersionRecord,
 };
@@ -66,6 +68,7 @@ impl Catalog {
         let _blobs = self.blobs.read().await;
         let signing = new.code_signing_config.as_deref();
         let code = self.store_code(new.package.clone(), &new.configuration, signing).await?;
+        self.prepare_layers(&new.configuration).await?;
         // From here on names come and go one at a time.
         let _accounts = self.accounts.lock().await;
         if self.functions.contains_key(&new.name) {
@@ -124,20 +127,22 @@ impl Catalog {
         precondition: &Precondition,
     ) -> Result<VersionRecord> {
         let function = self.function(name)?;
-        let latest = self.version(name, None)?;
-        precondition.check(&latest.record)?;
+        let live = self.version(name, None)?;
+        let started_from = &live.record;
+        precondition.check(started_from)?;
         let _blobs = self.blobs.read().await;
         let signing = function.view().records.function.code_signing_config.clone();
-        let code = self.store_code(update.package, &latest.record.configuration, signing.as_deref()).await?;
+        let code = self.store_code(update.package, &started_from.configuration, signing.as_deref()).await?;
         self.change(&function, |view| {
             let latest = view.records.versions.get(&Version::Latest).ok_or_else(|| self.not_found(name, None))?;
             precondition.check(latest)?;
-            if view.records.function.code_signing_config != signing {
-                return Err(Error::Conflict(format!(
-                    "The operation cannot be performed at this time. An update is in progress for resource: {name}"
-                )));
+            if view.records.function.code_signing_config != signing
+                || libraries(&latest.configuration) != libraries(&started_from.configuration)
+            {
+                return Err(self.update_in_progress(name));
             }
             check_memory(&code, latest.configuration.memory_size_mb)?;
+            check_unpacked(&code, &latest.configuration)?;
             let mut updated = VersionRecord {
                 code,
                 revision_id: Self::new_revision(),
@@ -162,7 +167,15 @@ impl Catalog {
         .await
     }
 
-    /// Checks a package's signature where there is a code signing configuration, compiles it and keeps it and its component. The caller holds `blobs` until what refers to them is stored.
+    /// Another change came first, and this one was made for what was there before.
+    pub(super) fn update_in_progress(&self, name: &FunctionName) -> Error {
+        Error::Conflict(format!(
+            "The operation cannot be performed at this time. An update is in progress for resource: {name}"
+        ))
+    }
+
+    /// Checks a package's signature where there is a code signing configuration, compiles it and keeps it and its component. The
+    /// caller holds `blobs` until what refers to them is stored.
     pub(super) async fn store_code(
         &self,
         package: Bytes,
@@ -171,13 +184,17 @@ impl Catalog {
     ) -> Result<CodeRecord> {
         let signing_profile_version_arn = self.check_signature(package.clone(), code_signing_config).await?;
         let started = std::time::Instant::now();
-        let compiled = self.parts.host.deploy(package.clone(), &configuration.handler).await?;
+        let layers = self.layer_set(configuration).map_err(Error::Invalid)?;
+        let layers = layers.filter(|_| !libraries(configuration).is_empty());
+        let Deployed { compiled, package_unpacked_bytes } =
+            self.parts.host.deploy(package.clone(), &configuration.handler, layers.as_ref()).await?;
         self.parts.metrics.sandbox.compile_duration.observe(started.elapsed().as_secs_f64());
         let blobs = &self.parts.storage.blobs;
         let package_size_bytes = package.len() as u64;
         let code = CodeRecord {
             package_sha256: blobs.put(package).await?,
             package_size_bytes,
+            unpacked_bytes: package_unpacked_bytes,
             component_sha256: blobs.put(compiled.component.into()).await?,
             kind: compiled.report.kind,
             family: compiled.report.family,
@@ -185,6 +202,7 @@ impl Catalog {
             signing_profile_version_arn,
         };
         check_memory(&code, configuration.memory_size_mb)?;
+        check_unpacked(&code, configuration)?;
         Ok(code)
     }
 }

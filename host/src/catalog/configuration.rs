@@ -1,15 +1,21 @@
 //! Configuration of `$LATEST`.
 
 use super::code::check_memory;
-use super::{Catalog, Error, Precondition, Result};
+use super::layers::{check_unpacked, libraries};
+use super::{Catalog, Precondition, Result};
 use crate::ids::{FunctionName, Version};
 use crate::storage;
 use crate::storage::functions::{Change, CodeRecord, ConfigurationRecord, VersionRecord};
 
-/// Code found in a package by a handler.
+/// Code found in a package by a handler, and composed with layers.
 struct Recompiled {
-    handler: String,
+    configuration: ConfigurationRecord,
     code: CodeRecord,
+}
+
+/// Whether one package is another guest under these two.
+fn compiles_otherwise(one: &ConfigurationRecord, other: &ConfigurationRecord) -> bool {
+    one.handler != other.handler || libraries(one) != libraries(other)
 }
 
 impl Catalog {
@@ -22,23 +28,22 @@ impl Catalog {
     ) -> Result<VersionRecord> {
         let function = self.function(name)?;
         let blobs = self.blobs.read().await;
-        let recompiled = self.code_of_new_handler(name, precondition, &edit).await?;
+        let recompiled = self.recompiled(name, precondition, &edit).await?;
         let changed = self.change(&function, |view| {
             let latest = view.records.versions.get(&Version::Latest).ok_or_else(|| self.not_found(name, None))?;
             precondition.check(latest)?;
             let mut updated = latest.clone();
             edit(&mut updated.configuration)?;
-            if updated.configuration.handler != latest.configuration.handler {
-                // Compiled from the package that is still the current one, for the handler that is now asked for.
+            if compiles_otherwise(&updated.configuration, &latest.configuration) {
+                // Compiled from the package that is still the current one, for what is now asked for.
                 let code = recompiled.filter(|recompiled| {
                     recompiled.code.package_sha256 == latest.code.package_sha256
-                        && recompiled.handler == updated.configuration.handler
+                        && !compiles_otherwise(&recompiled.configuration, &updated.configuration)
                 });
-                updated.code = code.ok_or_else(|| Error::Conflict(format!(
-                    "The operation cannot be performed at this time. An update is in progress for resource: {name}"
-                )))?.code;
+                updated.code = code.ok_or_else(|| self.update_in_progress(name))?.code;
             }
             check_memory(&updated.code, updated.configuration.memory_size_mb)?;
+            check_unpacked(&updated.code, &updated.configuration)?;
             updated.revision_id = Self::new_revision();
             updated.modified_at_ms = self.now_ms();
             Ok((vec![Change::PutVersion(updated.clone())], updated))
@@ -48,8 +53,9 @@ impl Catalog {
         changed
     }
 
-    /// `Handler` names a file of the package; where the edit changes it, the guest is looked up in the package anew.
-    async fn code_of_new_handler(
+    /// `Handler` names a file of the package, and layers may carry what it imports; where the edit changes that, the guest is
+    /// made from the package anew.
+    async fn recompiled(
         &self,
         name: &FunctionName,
         precondition: &Precondition,
@@ -59,7 +65,11 @@ impl Catalog {
         precondition.check(&latest.record)?;
         let mut configuration = latest.record.configuration.clone();
         edit(&mut configuration)?;
-        if configuration.handler == latest.record.configuration.handler {
+        if configuration.layers != latest.record.configuration.layers {
+            check_unpacked(&latest.record.code, &configuration)?;
+            self.prepare_layers(&configuration).await?;
+        }
+        if !compiles_otherwise(&configuration, &latest.record.configuration) {
             return Ok(None);
         }
         let package = self.parts.storage.blobs.get(latest.record.code.package_sha256.clone()).await?;
@@ -67,6 +77,6 @@ impl Catalog {
         // The package is the one that was let in: it is not judged anew.
         let mut code = self.store_code(package, &configuration, None).await?;
         code.signing_profile_version_arn.clone_from(&latest.record.code.signing_profile_version_arn);
-        Ok(Some(Recompiled { handler: configuration.handler, code }))
+        Ok(Some(Recompiled { configuration, code }))
     }
 }

@@ -112,6 +112,7 @@ fn spec(
         catalog.parts.storage.blobs.path(sha).ok_or_else(|| format!("{sha} is not the name of a component"))?;
     let default_idle = Duration::from_secs(catalog.parts.host.config().idle_timeout_s.into());
     Ok(Spec {
+        layers: catalog.layer_set(configuration)?,
         code: CodeKey { component_sha256: sha.as_str().into(), kind: record.code.kind, family: record.code.family },
         component_path,
         version: record.version,

@@ -15,6 +15,7 @@ pub mod concurrency;
 mod configuration;
 mod delete;
 mod event_invoke;
+mod layers;
 mod live;
 mod policy;
 mod provision;
@@ -29,6 +30,7 @@ mod view;
 pub use aliases::AliasChange;
 pub use code::{CodeUpdate, NewFunction, Precondition};
 pub use event_invoke::EventInvokeChange;
+pub use layers::NewLayerVersion;
 pub use live::{LiveProvisioned, LiveVersion, ProvisionedStatus, Target};
 pub use provision::Provisioner;
 pub use settings::Settings;
@@ -184,6 +186,7 @@ pub struct Catalog {
     functions: DashMap<FunctionName, Arc<Function>>,
     /// Function URLs by their ids.
     urls: DashMap<String, Arc<UrlRecord>>,
+    layers: layers::LayerVersions,
     /// Held while concurrency is moved between functions, and while functions come and go.
     accounts: Mutex<()>,
     /// Held shared while blobs are put and referred to, exclusively while unreferenced ones are removed.
@@ -198,12 +201,14 @@ impl Catalog {
     pub async fn open(parts: Parts, config: &Config) -> Result<Arc<Self>> {
         let snapshot = parts.storage.functions.load().await?;
         let signing = parts.storage.code_signing.load().await?;
+        let layers = layers::LayerVersions::new(parts.storage.layers.load().await?);
         let catalog = Arc::new(Self {
             code_signing: code_signing::CodeSigning::new(signing, &parts.signing_keys),
             parts,
             account: AccountConcurrency::new(config.ceiling, config.unreserved_minimum),
             functions: DashMap::new(),
             urls: DashMap::new(),
+            layers,
             accounts: Mutex::default(),
             blobs: RwLock::default(),
             provisioning: Arc::default(),
@@ -344,16 +349,22 @@ impl Catalog {
         self.parts.clock.now_ms()
     }
 
-    /// Removes packages, components and native code that no version refers to; answers how many.
+    /// Removes packages, components, native code and layers that nothing refers to; answers how many.
     pub async fn collect_garbage(&self) -> Result<usize> {
         let _blobs = self.blobs.write().await;
         let mut referred = std::collections::HashSet::new();
+        let mut unpacked = std::collections::HashSet::new();
         for function in &self.functions {
             for version in function.view.load().records.versions.values() {
                 referred.insert(version.code.package_sha256.clone());
                 referred.insert(version.code.component_sha256.clone());
+                referred.extend(version.configuration.layers.iter().map(|layer| layer.content.sha256.clone()));
+                if let Ok(Some(set)) = self.layer_set(&version.configuration) {
+                    unpacked.extend(set.directories().map(str::to_owned));
+                }
             }
         }
+        referred.extend(self.layers.all().iter().map(|layer| layer.content.sha256.clone()));
         let mut removed = 0;
         for blob in self.parts.storage.blobs.list().await? {
             if !referred.contains(&blob.sha256) {
@@ -361,6 +372,7 @@ impl Catalog {
             }
         }
         removed += self.parts.host.remove_native_code(&referred).await;
+        removed += self.parts.host.remove_layers(unpacked).await;
         Ok(removed)
     }
 }

@@ -114,7 +114,7 @@ async fn inspect(file: &Path, handler: &str) -> Result<String, String> {
     let compilation = Compilation::new(Compiler::Process { program, limits: Limits::default() });
     let (component, native) = (work.path().join("component.wasm"), work.path().join("native.cwasm"));
     let started = Instant::now();
-    let report = compilation.run(&guest, &component, &native).await.map_err(|error| error.to_string())?;
+    let report = compilation.run(&guest, &[], &component, &native).await.map_err(|error| error.to_string())?;
     drop(spinner);
     let native_bytes = std::fs::metadata(&native).map_or(0, |file| file.len());
     Ok(words(report, bytes.len(), native_bytes, started.elapsed()))

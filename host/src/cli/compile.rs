@@ -11,6 +11,9 @@ pub struct Compile {
     /// The wasm to compile
     #[arg(long)]
     guest: PathBuf,
+    /// Components to compose it with
+    #[arg(long)]
+    library: Vec<PathBuf>,
     /// Where the component goes
     #[arg(long)]
     component: PathBuf,
@@ -28,6 +31,6 @@ pub struct Compile {
 impl Compile {
     pub(super) fn run(self) -> ExitCode {
         let limits = Limits { memory_mb: self.memory_mb, timeout: Duration::from_secs(self.timeout_s) };
-        ExitCode::from(compiler_process(&self.guest, &self.component, &self.native, limits))
+        ExitCode::from(compiler_process(&self.guest, &self.library, &self.component, &self.native, limits))
     }
 }

@@ -106,6 +106,7 @@ impl FunctionDeclaration {
             timeout_s: self.timeout_s,
             memory_size_mb: self.memory_size_mb,
             ephemeral_storage_mb: self.ephemeral_storage_mb,
+            layers: Vec::new(),
             environment: self.variables(),
             echoed: serde_json::Map::new(),
         }

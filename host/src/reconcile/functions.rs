@@ -81,6 +81,7 @@ impl Run<'_> {
             runtime: current.runtime.clone(),
             role: current.role.clone(),
             echoed: current.echoed.clone(),
+            layers: current.layers.clone(),
             ..wanted.clone()
         };
         let mut changes = Vec::new();

@@ -5,6 +5,7 @@
 //! memory and time. Parent and child meet in files and one JSON [`Report`] on the child's stdout.
 
 use super::component;
+use super::compose::{self, Library};
 use super::engine::{self, Family, MEMORIES_PER_COMPONENT, TABLE_ELEMENTS};
 use super::linker;
 use crate::storage::functions::GuestKind;
@@ -99,16 +100,27 @@ impl Compilation {
         Self { compiler, permits: Semaphore::new(parallel) }
     }
 
-    /// Compiles the wasm in `guest`, writing the component and its native code to the given files (not yet synced).
-    pub async fn run(&self, guest: &Path, component: &Path, native: &Path) -> Result<Report, CompileError> {
+    /// Compiles the wasm in `guest`, composed with the components in `libraries`, writing the component and its native code to
+    /// the given files (not yet synced).
+    pub async fn run(
+        &self,
+        guest: &Path,
+        libraries: &[PathBuf],
+        component: &Path,
+        native: &Path,
+    ) -> Result<Report, CompileError> {
         let _permit = self.permits.acquire().await.map_err(|error| CompileError::Host(error.to_string()))?;
         match &self.compiler {
             Compiler::InProcess => {
                 let (guest, component, native) = (guest.to_owned(), component.to_owned(), native.to_owned());
-                let compiled = tokio::task::spawn_blocking(move || compile_files(&guest, &component, &native)).await;
+                let libraries = libraries.to_owned();
+                let compiled =
+                    tokio::task::spawn_blocking(move || compile_files(&guest, &libraries, &component, &native)).await;
                 compiled.map_err(|error| CompileError::Host(error.to_string()))?
             }
-            Compiler::Process { program, limits } => in_process(program, *limits, guest, component, native).await,
+            Compiler::Process { program, limits } => {
+                in_process(program, *limits, guest, libraries, component, native).await
+            }
         }
     }
 }
@@ -117,6 +129,7 @@ async fn in_process(
     program: &Path,
     limits: Limits,
     guest: &Path,
+    libraries: &[PathBuf],
     component: &Path,
     native: &Path,
 ) -> Result<Report, CompileError> {
@@ -138,6 +151,7 @@ async fn in_process(
         .arg(limits.memory_mb.to_string())
         .arg("--timeout-s")
         .arg(limits.timeout.as_secs().to_string())
+        .args(libraries.iter().flat_map(|library| [Path::new("--library"), library.as_path()]))
         .env_clear()
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -162,7 +176,7 @@ async fn in_process(
 }
 
 /// The child's side: limits itself, compiles, and prints its [`Report`]. Answers the process's exit code.
-pub fn compiler_process(guest: &Path, component: &Path, native: &Path, limits: Limits) -> u8 {
+pub fn compiler_process(guest: &Path, libraries: &[PathBuf], component: &Path, native: &Path, limits: Limits) -> u8 {
     let bytes = limits.memory_mb.saturating_mul(1 << 20);
     let seconds = limits.timeout.as_secs().saturating_mul(4);
     let bound = |resource, value| setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) });
@@ -173,7 +187,7 @@ pub fn compiler_process(guest: &Path, component: &Path, native: &Path, limits: L
     // A lower priority keeps invocations ahead of deployments; where it is not granted, all goes on without.
     let _ = rustix::process::nice(10);
     let result = match bounded {
-        Ok(()) => compile_files(guest, component, native).map_err(|error| match error {
+        Ok(()) => compile_files(guest, libraries, component, native).map_err(|error| match error {
             CompileError::Host(reason) => Refusal::Host(reason),
             other => Refusal::Guest(other.to_string()),
         }),
@@ -184,19 +198,25 @@ pub fn compiler_process(guest: &Path, component: &Path, native: &Path, limits: L
     if written.is_err() { 2 } else { code }
 }
 
-fn compile_files(guest: &Path, component: &Path, native: &Path) -> Result<Report, CompileError> {
+fn compile_files(guest: &Path, libraries: &[PathBuf], component: &Path, native: &Path) -> Result<Report, CompileError> {
     let host = |error: std::io::Error| CompileError::Host(error.to_string());
     let wasm = std::fs::read(guest).map_err(host)?;
-    let (report, made, code) = compile(wasm)?;
+    let libraries = libraries.iter().map(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Library { name, wasm: std::fs::read(path)? })
+    });
+    let libraries = libraries.collect::<std::io::Result<_>>().map_err(host)?;
+    let (report, made, code) = compile(wasm, libraries)?;
     std::fs::write(component, made).map_err(host)?;
     std::fs::write(native, code).map_err(host)?;
     Ok(report)
 }
 
-/// Compiles `wasm`: what it is, the component, its native code.
-fn compile(wasm: Vec<u8>) -> Result<(Report, Vec<u8>, Vec<u8>), CompileError> {
+/// Composes and compiles `wasm`: what it is, the component, its native code.
+fn compile(wasm: Vec<u8>, libraries: Vec<Library>) -> Result<(Report, Vec<u8>, Vec<u8>), CompileError> {
     let rejected = |error: &dyn std::fmt::Display| CompileError::Rejected(error.to_string());
     let made = component::componentize(wasm).map_err(|error| rejected(&error))?;
+    let made = compose::compose(made, libraries).map_err(|error| rejected(&error))?;
     let family = component::family(&made).map_err(|error| rejected(&error))?;
     let engine = engine::compiler(family).map_err(|error| CompileError::Host(format!("{error:#}")))?;
     let compiled =

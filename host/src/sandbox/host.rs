@@ -5,6 +5,7 @@ use super::calls::outbound_http::{ClientError, OutboundClient};
 use super::capacity::{Machine, PoolSize};
 use super::compile::{Compilation, CompileError, Compiler};
 use super::engine::{self, Family, MEMORY_GUARD_BYTES, MEMORY_RESERVATION_BYTES, Ticker, Tuning};
+use super::layers::{self, Inspected, LayerDirs, LayerError, LayerSet, UnpackError};
 use super::limits::GrowthBudget;
 use super::linker;
 use super::loaded::{Artifacts, CacheCounters, CodeKey, Compiled, Linked, Loaded};
@@ -19,6 +20,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+use wasmtime_wasi::filesystem::Dir;
 
 /// The `[sandbox]` section of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +97,27 @@ pub enum DeployError {
     /// The guest in it, or the platform.
     #[error(transparent)]
     Compile(#[from] CompileError),
+    /// A layer. The uploader's fault.
+    #[error(transparent)]
+    Layer(#[from] LayerError),
+}
+
+impl From<UnpackError> for DeployError {
+    fn from(error: UnpackError) -> Self {
+        match error {
+            UnpackError::Layer(error) => Self::Layer(error),
+            UnpackError::Io(error) => Self::Compile(CompileError::Host(error.to_string())),
+        }
+    }
+}
+
+/// A package that was deployed.
+#[derive(Debug)]
+pub struct Deployed {
+    /// The guest in it.
+    pub compiled: Compiled,
+    /// What all of it comes to unpacked.
+    pub package_unpacked_bytes: u64,
 }
 
 /// Environments over all functions, for the metrics.
@@ -111,6 +134,7 @@ pub struct Host {
     artifacts: Artifacts,
     plain_slots: Arc<Slots>,
     concurrent_slots: Arc<Slots>,
+    layers: Arc<LayerDirs>,
     shared: Shared,
     /// Pools that hold idle environments, for retirement and eviction.
     pools: Mutex<Vec<Weak<Pool>>>,
@@ -164,6 +188,7 @@ impl Host {
             artifacts,
             plain_slots: Slots::new(size.environments),
             concurrent_slots: Slots::new(size.concurrent_environments),
+            layers: Arc::new(LayerDirs::open(data_dir.join("layers"))?),
             shared,
             pools: Mutex::default(),
             config,
@@ -198,12 +223,45 @@ impl Host {
         self.shared.budget.left_bytes()
     }
 
-    /// Finds the guest in a package, makes it a component and compiles it.
-    pub async fn deploy(&self, package: bytes::Bytes, handler: &str) -> Result<Compiled, DeployError> {
+    /// Finds the guest in a package, makes it a component, composes it with the libraries of its layers and compiles it.
+    pub async fn deploy(
+        &self,
+        package: bytes::Bytes,
+        handler: &str,
+        layers: Option<&LayerSet>,
+    ) -> Result<Deployed, DeployError> {
         let handler = handler.to_owned();
-        let found = tokio::task::spawn_blocking(move || package::guest(&package, &handler)).await;
-        let wasm = found.map_err(|error| CompileError::Host(error.to_string()))??;
-        Ok(self.artifacts.compile(wasm).await?)
+        let found = tokio::task::spawn_blocking(move || {
+            package::guest(&package, &handler).map(|wasm| (wasm, package::unpacked_bytes(&package)))
+        });
+        let (wasm, package_unpacked_bytes) = found.await.map_err(|error| CompileError::Host(error.to_string()))??;
+        let libraries = match layers {
+            Some(set) => self.layers.libraries(set).await?,
+            None => Vec::new(),
+        };
+        let compiled = self.artifacts.compile(wasm, &libraries).await?;
+        Ok(Deployed { compiled, package_unpacked_bytes })
+    }
+
+    /// Checks a layer's archive to its last byte.
+    pub async fn inspect_layer(&self, archive: bytes::Bytes) -> Result<Inspected, DeployError> {
+        let inspected = tokio::task::spawn_blocking(move || layers::inspect(&archive)).await;
+        Ok(inspected.map_err(|error| CompileError::Host(error.to_string()))??)
+    }
+
+    /// Unpacks what environments with `set` will see at `/opt`, where that is not done.
+    pub async fn prepare_layers(&self, set: &LayerSet) -> Result<(), DeployError> {
+        Ok(self.layers.get(set).await.map(drop)?)
+    }
+
+    /// What environments with `set` see at `/opt`.
+    pub(super) async fn layer_dir(&self, set: &LayerSet) -> Result<Dir, UnpackError> {
+        self.layers.get(set).await
+    }
+
+    /// Removes unpacked layers that are not in `kept` and that no environment uses; answers how many.
+    pub async fn remove_layers(&self, kept: HashSet<String>) -> usize {
+        self.layers.remove_others(kept).await
     }
 
     /// The compiled guest, loaded where it is not.

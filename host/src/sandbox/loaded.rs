@@ -180,14 +180,14 @@ impl Artifacts {
         self.linked(family).native_dir.join(format!("{sha256}.cwasm"))
     }
 
-    /// Compiles a guest and keeps its native code.
-    pub(super) async fn compile(&self, wasm: Vec<u8>) -> Result<Compiled, CompileError> {
+    /// Compiles a guest, composed with what is in `libraries`, and keeps its native code.
+    pub(super) async fn compile(&self, wasm: Vec<u8>, libraries: &[PathBuf]) -> Result<Compiled, CompileError> {
         let host = |error: io::Error| CompileError::Host(error.to_string());
         let job = tempfile::Builder::new().prefix("job-").tempdir_in(&self.work_dir).map_err(host)?;
         let (guest, component, native) =
             (job.path().join("guest.wasm"), job.path().join("component.wasm"), job.path().join("native.cwasm"));
         tokio::fs::write(&guest, wasm).await.map_err(host)?;
-        let report = self.compilation.run(&guest, &component, &native).await?;
+        let report = self.compilation.run(&guest, libraries, &component, &native).await?;
         let made = tokio::fs::read(&component).await.map_err(host)?;
         let component_sha256 = hex(&Sha256::digest(&made));
         let path = self.native_path(report.family, &component_sha256);
@@ -238,7 +238,7 @@ impl Artifacts {
         }
         self.counters.recompilations.fetch_add(1, Ordering::Relaxed);
         let wasm = tokio::fs::read(component_path).await.map_err(|error| host(&error))?;
-        let compiled = self.compile(wasm).await?;
+        let compiled = self.compile(wasm, &[]).await?;
         if compiled.component_sha256 != *key.component_sha256 {
             return Err(CompileError::Host("a stored component is not what its name says".into()));
         }

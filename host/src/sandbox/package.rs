@@ -46,6 +46,15 @@ pub fn guest(package: &[u8], handler: &str) -> Result<Vec<u8>, PackageError> {
     }
 }
 
+/// What a package comes to unpacked, by its own word for a zip that [`guest`] let pass.
+pub fn unpacked_bytes(package: &[u8]) -> u64 {
+    let zip = package.starts_with(b"PK").then(|| zip::ZipArchive::new(Cursor::new(package)).ok()).flatten();
+    match zip.and_then(|zip| zip.decompressed_size()) {
+        Some(bytes) => u64::try_from(bytes).unwrap_or(u64::MAX),
+        None => package.len() as u64,
+    }
+}
+
 fn looks_like_text(bytes: &[u8]) -> bool {
     let start = bytes.trim_ascii_start();
     start.starts_with(b"(module") || start.starts_with(b"(component") || start.starts_with(b";;")

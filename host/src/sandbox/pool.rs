@@ -8,6 +8,7 @@ use super::calls;
 use super::engine::Family;
 use super::environment::{Context, Environment, TimeLimits};
 use super::host::Host;
+use super::layers::LayerSet;
 use super::loaded::CodeKey;
 use super::state::State;
 use super::{Failure, StartError};
@@ -27,6 +28,8 @@ const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
 /// What all environments of a version have in common.
 #[derive(Debug)]
 pub struct Spec {
+    /// What the guest sees at `/opt`.
+    pub layers: Option<LayerSet>,
     /// The compiled guest.
     pub code: CodeKey,
     /// Its component, from which it is compiled again where native code is missing.
@@ -147,8 +150,15 @@ impl Pool {
         let slot = self.host.slot(spec.code.family).ok_or(StartError::Full)?;
         let loaded = self.host.load(&spec.code, &spec.component_path).await;
         let loaded = loaded.map_err(|error| StartError::Host(error.to_string()))?;
+        let layers = match &spec.layers {
+            Some(set) => {
+                let dir = self.host.layer_dir(set).await;
+                Some(dir.map_err(|error| StartError::Host(error.to_string()))?)
+            }
+            None => None,
+        };
         let stream = self.log_stream();
-        let state = State::new(spec, &stream, self.host.shared());
+        let state = State::new(spec, &stream, self.host.shared(), layers);
         let limit = self.host.init_timeout();
         let time = TimeLimits { wall: limit, cpu: None };
         let instantiated = tokio::time::timeout(limit, Environment::instantiate(loaded, state, slot)).await;

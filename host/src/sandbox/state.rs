@@ -14,6 +14,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use wasmtime::component::ResourceTable;
+use wasmtime_wasi::filesystem::Dir;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
@@ -97,6 +98,8 @@ pub struct State {
     http: WasiHttpCtx,
     outbound: OutboundHttp,
     tmp: TmpDir,
+    /// What layers put at `/opt`.
+    opt: Option<Dir>,
     io: GuestIo,
     /// Where a streamed response of the invocation under way goes.
     pub(super) stream: StreamSink,
@@ -105,7 +108,7 @@ pub struct State {
 
 impl State {
     /// For a new environment of `spec`. Touches no disk.
-    pub(super) fn new(spec: &Spec, log_stream: &str, shared: &Shared) -> Self {
+    pub(super) fn new(spec: &Spec, log_stream: &str, shared: &Shared, layers: Option<Dir>) -> Self {
         let io = GuestIo::new(spec.code.kind, spec.log_limits, Arc::clone(&shared.clock));
         let mut wasi = WasiCtx::builder();
         wasi.envs(&spec.variables)
@@ -125,6 +128,7 @@ impl State {
                 Arc::clone(&shared.outbound_counters),
             ),
             tmp: TmpDir::new(Arc::clone(&shared.tmp_root), u64::from(spec.tmp_size_mb) << 20),
+            opt: layers,
             io,
             stream: StreamSink::default(),
             limits: MemoryLimits::new(spec.memory_size_mb, Arc::clone(&shared.budget)),
@@ -151,6 +155,6 @@ impl WasiHttpView for State {
 
 impl FilesystemAccess for State {
     fn files(&mut self) -> FilesystemView<'_> {
-        FilesystemView { table: &mut self.table, tmp: &mut self.tmp }
+        FilesystemView { table: &mut self.table, tmp: &mut self.tmp, opt: self.opt.as_ref() }
     }
 }

@@ -3,6 +3,7 @@
 //! The catalog decides a change as a list of [`Change`]s; they are applied in order in one transaction, all or none.
 
 use super::Pending;
+use super::layers::LayerContent;
 use crate::ids::{AliasName, FunctionName, Qualifier, Version};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -95,6 +96,9 @@ pub struct CodeRecord {
     pub package_sha256: String,
     /// Size of the uploaded package.
     pub package_size_bytes: u64,
+    /// What the package comes to unpacked.
+    #[serde(default)]
+    pub unpacked_bytes: u64,
     /// SHA-256 of the component made from it, lower-case hex; its name in the blob store.
     pub component_sha256: String,
     /// How the component is called.
@@ -106,6 +110,15 @@ pub struct CodeRecord {
     /// ARN of the signing profile whose key signed the package, where that was checked.
     #[serde(default)]
     pub signing_profile_version_arn: Option<String>,
+}
+
+/// A layer version that a function has. It names the content, so that it outlives the layer version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttachedLayer {
+    /// ARN of the layer version.
+    pub arn: String,
+    /// What it holds.
+    pub content: LayerContent,
 }
 
 /// The configuration of one version, as `UpdateFunctionConfiguration` sets it.
@@ -125,6 +138,9 @@ pub struct ConfigurationRecord {
     pub memory_size_mb: u32,
     /// Size of `/tmp`, 512 to 10,240.
     pub ephemeral_storage_mb: u32,
+    /// What `/opt` shows, later layers over earlier ones; at most five.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<AttachedLayer>,
     /// The guest's environment variables. Those named `LAMINA_*` set the sandbox (`docs/aws-parity.md`).
     pub environment: BTreeMap<String, String>,
     /// Members of the AWS API that are stored and echoed only (`Architectures`, `TracingConfig` …), by their AWS names.
@@ -283,6 +299,7 @@ pub struct EventInvokeRecord {
 
 /// One step of a change; a list of them is applied all or none.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a change is a few of these, on its way to a disk")]
 pub enum Change {
     /// Creates or replaces.
     PutFunction(FunctionRecord),

@@ -14,6 +14,7 @@ mod conformance;
 mod embedded;
 mod files;
 pub mod functions;
+pub mod layers;
 pub mod mappings;
 mod memory;
 pub mod queues;
@@ -71,6 +72,8 @@ pub struct Storage {
     pub queues: Arc<dyn queues::Queues>,
     /// Schedules and their groups.
     pub schedules: Arc<dyn schedules::Schedules>,
+    /// Layer versions.
+    pub layers: Arc<dyn layers::Layers>,
     /// Event source mappings.
     pub mappings: Arc<dyn mappings::Mappings>,
     /// Events of asynchronous invocations.

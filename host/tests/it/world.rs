@@ -67,6 +67,7 @@ impl World {
             timeout_s: 3,
             memory_size_mb: 128,
             ephemeral_storage_mb: 512,
+            layers: Vec::new(),
             environment: Default::default(),
             echoed: Default::default(),
         };

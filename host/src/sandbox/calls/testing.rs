@@ -23,7 +23,7 @@ impl WasiView for Data {
 
 impl FilesystemAccess for Data {
     fn files(&mut self) -> FilesystemView<'_> {
-        FilesystemView { table: &mut self.table, tmp: &mut self.tmp }
+        FilesystemView { table: &mut self.table, tmp: &mut self.tmp, opt: None }
     }
 }
 

@@ -43,6 +43,7 @@ fn version(of: &str, version: Version) -> VersionRecord {
         code: CodeRecord {
             package_sha256: "a".repeat(64),
             package_size_bytes: u64::from(u32::MAX) + 1,
+            unpacked_bytes: 11,
             component_sha256: "b".repeat(64),
             kind: GuestKind::HttpP3,
             family: Family::Concurrent,
@@ -57,6 +58,7 @@ fn version(of: &str, version: Version) -> VersionRecord {
             timeout_s: 3,
             memory_size_mb: 128,
             ephemeral_storage_mb: 512,
+            layers: Vec::new(),
             environment: BTreeMap::from([("A".to_owned(), "é".to_owned())]),
             echoed: serde_json::Map::from_iter([("Architectures".to_owned(), serde_json::json!(["x86_64"]))]),
         },

@@ -5,6 +5,7 @@ mod blobs;
 mod code_signing;
 mod fifo;
 mod functions;
+mod layers;
 mod mappings;
 mod queues;
 mod schedules;

@@ -7,6 +7,7 @@
 mod async_events;
 mod code_signing;
 mod functions;
+mod layers;
 mod mappings;
 mod queues;
 mod readers;
@@ -58,6 +59,7 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<Storage> {
         functions: Arc::new(functions::FunctionTable { writer: writer.clone(), readers: readers.clone() }),
         queues: Arc::new(queues::QueueTable { writer: writer.clone(), readers: readers.clone() }),
         schedules: Arc::new(schedules::ScheduleTable { writer: writer.clone(), readers: readers.clone() }),
+        layers: Arc::new(layers::LayerTable { writer: writer.clone(), readers: readers.clone() }),
         mappings: Arc::new(mappings::MappingTable { writer: writer.clone(), readers: readers.clone() }),
         async_events: Arc::new(async_events::AsyncEventTable { writer: writer.clone(), readers: readers.clone() }),
         code_signing: Arc::new(code_signing::CodeSigningTable { writer: writer.clone(), readers: readers.clone() }),

@@ -144,6 +144,13 @@ CREATE TABLE function_event_invoke (
 -- An empty qualifier is the function as such.
 CREATE TABLE function_policy (function TEXT NOT NULL, qualifier TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (function, qualifier));
 CREATE TABLE code_signing_config (id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
+", "
+-- Layers ever published, whether versions of them are left or not.
+CREATE TABLE layer (name TEXT PRIMARY KEY, last_version INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE layer_version (
+    name TEXT NOT NULL, version INTEGER NOT NULL, record TEXT NOT NULL,
+    PRIMARY KEY (name, version)
+) WITHOUT ROWID;
 "];
 
 /// Opens the database for writing, creates it where there is none, and brings it up to date.

@@ -6,6 +6,7 @@
 mod async_events;
 mod code_signing;
 mod functions;
+mod layers;
 mod mappings;
 mod queues;
 mod schedules;
@@ -22,6 +23,7 @@ pub(super) fn open() -> Result<Storage> {
         functions: Arc::new(functions::FunctionTable::new(gate.clone())),
         queues: Arc::new(queues::QueueTable::new(gate.clone())),
         schedules: Arc::new(schedules::ScheduleTable::new(gate.clone())),
+        layers: Arc::new(layers::LayerTable::new(gate.clone())),
         mappings: Arc::new(mappings::MappingTable::new(gate.clone())),
         async_events: Arc::new(async_events::AsyncEventTable::new(gate.clone())),
         code_signing: Arc::new(code_signing::CodeSigningTable::new(gate.clone())),

@@ -1,9 +1,10 @@
 //! The configuration that `CreateFunction` and `UpdateFunctionConfiguration` take, checked.
 
 use super::constraints::{failed, invalid, length, one_of, pattern, range, unsupported};
+use super::layers::version_arn;
 use crate::catalog::settings::RESERVED_VARIABLES;
-use crate::catalog::{Settings, runtimes};
-use crate::ids::Home;
+use crate::catalog::{self, Catalog, Settings, runtimes};
+use crate::ids::{Home, LayerName};
 use crate::storage::functions::ConfigurationRecord;
 use crate::telemetry::json_log::{APPLICATION_LEVELS, SYSTEM_LEVELS};
 use crate::triggers::asynchronous::Destination;
@@ -36,7 +37,7 @@ pub(super) struct Requested {
     dead_letter_config: Option<DeadLetterConfig>,
     vpc_config: Option<VpcConfig>,
     snap_start: Option<SnapStart>,
-    layers: Option<Vec<Value>>,
+    layers: Option<Vec<String>>,
     file_system_configs: Option<Vec<Value>>,
     image_config: Option<Map<String, Value>>,
     capacity_provider_config: Option<Value>,
@@ -100,6 +101,7 @@ pub(super) struct Checked {
     timeout_s: Option<u32>,
     memory_size_mb: Option<u32>,
     ephemeral_storage_mb: Option<u32>,
+    layers: Option<Vec<(LayerName, u64)>>,
     environment: Option<BTreeMap<String, String>>,
     logging: Option<LoggingConfig>,
     /// `null` takes a member away.
@@ -129,6 +131,8 @@ impl Requested {
         if let Some(variables) = &environment {
             check_variables(variables)?;
         }
+        let layers = self.layers.map(|arns| arns.iter().map(|arn| version_arn(home, arn, "layers")).collect());
+        let layers: Option<Vec<_>> = layers.transpose()?;
         let mut echoed = Map::new();
         if let Some(arn) = self.dead_letter_config.map(|dead| dead.target_arn.unwrap_or_default()) {
             echoed.insert("DeadLetterConfig".into(), dead_letter_config(home, &arn)?);
@@ -167,6 +171,7 @@ impl Requested {
                 .ephemeral_storage
                 .map(|storage| range(storage.size, "ephemeralStorage.size", 512, 10_240))
                 .transpose()?,
+            layers,
             environment,
             echoed,
         })
@@ -180,9 +185,6 @@ impl Requested {
         }
         if self.image_config.as_ref().is_some_and(|image| !image.is_empty()) {
             return Err(unsupported("ImageConfig", "functions are WebAssembly, not container images"));
-        }
-        if filled(&self.layers) {
-            return Err(unsupported("Layers", "put everything into the package"));
         }
         if filled(&self.file_system_configs) {
             return Err(unsupported("FileSystemConfigs", "functions have /tmp only"));
@@ -257,7 +259,7 @@ impl LoggingConfig {
 
 impl Checked {
     /// The configuration of a new function.
-    pub(super) fn create(self) -> Result<ConfigurationRecord, WireError> {
+    pub(super) fn create(self, catalog: &Catalog) -> Result<ConfigurationRecord, WireError> {
         if self.runtime.is_none() || self.handler.is_none() {
             return Err(invalid(
                 "Runtime and Handler are mandatory parameters for functions created with deployment packages.",
@@ -274,15 +276,16 @@ impl Checked {
             timeout_s: 3,
             memory_size_mb: 128,
             ephemeral_storage_mb: 512,
+            layers: Vec::new(),
             environment: BTreeMap::new(),
             echoed: Map::new(),
         };
-        self.apply(&mut record).map_err(invalid)?;
+        self.apply(catalog, &mut record)?;
         Ok(record)
     }
 
-    /// Changes what the request named; refuses what does not go together with what was set.
-    pub(super) fn apply(self, record: &mut ConfigurationRecord) -> Result<(), String> {
+    /// Changes what the request named; refuses layer versions that are not there.
+    pub(super) fn apply(self, catalog: &Catalog, record: &mut ConfigurationRecord) -> catalog::Result<()> {
         fn set<T>(place: &mut T, value: Option<T>) {
             if let Some(value) = value {
                 *place = value;
@@ -295,6 +298,7 @@ impl Checked {
         set(&mut record.timeout_s, self.timeout_s);
         set(&mut record.memory_size_mb, self.memory_size_mb);
         set(&mut record.ephemeral_storage_mb, self.ephemeral_storage_mb);
+        set(&mut record.layers, self.layers.map(|layers| catalog.attach_layers(&layers)).transpose()?);
         set(&mut record.environment, self.environment);
         for (member, value) in self.echoed {
             if value.is_null() {
@@ -304,7 +308,7 @@ impl Checked {
             }
         }
         if let Some(logging) = self.logging {
-            let logging = logging.over(record.echoed.get("LoggingConfig"))?;
+            let logging = logging.over(record.echoed.get("LoggingConfig")).map_err(catalog::Error::Invalid)?;
             record.echoed.insert("LoggingConfig".into(), logging);
         }
         Ok(())

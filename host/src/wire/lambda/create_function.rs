@@ -10,6 +10,7 @@ use crate::wire::error::WireError;
 use http::StatusCode;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -23,7 +24,7 @@ struct Input {
 }
 
 pub(super) async fn handle(api: &LambdaApi, request: &Request) -> Result<Answer, WireError> {
-    let home = api.catalog.home().clone();
+    let (home, catalog) = (api.catalog.home().clone(), Arc::clone(&api.catalog));
     let new = package::parse(request, move |body| {
         let input: Input = codec::parse(body)?;
         let name = input.function_name.ok_or_else(|| missing("functionName"))?;
@@ -37,7 +38,7 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request) -> Result<Answer,
         let signing = input.code_signing_config_arn.filter(|arn| !arn.is_empty());
         let code_signing_config = signing.map(|arn| code_signing::id_of(&home, &arn)).transpose()?;
         let requested: Requested = codec::parse(body)?;
-        let configuration = requested.check(&home)?.create()?;
+        let configuration = requested.check(&home)?.create(&catalog)?;
         let package = code.decode("CreateFunction")?;
         let publish = input.publish.unwrap_or(false);
         Ok(NewFunction { name, package, configuration, tags, publish, code_signing_config })

@@ -1,7 +1,7 @@
 //! `FunctionConfiguration`: how most operations answer.
 
 use crate::ids::{Home, Version};
-use crate::storage::functions::VersionRecord;
+use crate::storage::functions::{AttachedLayer, VersionRecord};
 use crate::telemetry::logs;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -47,6 +47,10 @@ pub(super) fn configuration(home: &Home, record: &VersionRecord, qualifier: Opti
         }
         if let Some(arn) = &record.code.signing_profile_version_arn {
             members.insert("SigningProfileVersionArn".into(), arn.clone().into());
+        }
+        if !settings.layers.is_empty() {
+            let shown = |layer: &AttachedLayer| json!({ "Arn": layer.arn, "CodeSize": layer.content.size_bytes });
+            members.insert("Layers".into(), settings.layers.iter().map(shown).collect());
         }
         for (name, value) in &settings.echoed {
             members.insert(name.clone(), value.clone());

@@ -71,7 +71,7 @@ impl From<DeployError> for WireError {
                 tracing::error!(%error, "a package could not be deployed");
                 platform("The service could not compile the function. Try again later.")
             }
-            DeployError::Package(_) | DeployError::Compile(_) => {
+            DeployError::Package(_) | DeployError::Layer(_) | DeployError::Compile(_) => {
                 Self::bad_request("InvalidParameterValueException", error.to_string())
             }
         }

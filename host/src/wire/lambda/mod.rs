@@ -4,7 +4,7 @@
 //! Shapes, constraints and statuses are those of the service model `lambda/2015-03-31`
 //! (<https://docs.aws.amazon.com/lambda/latest/api/API_Operations.html>). Where Lamina does more than AWS, it does so in AWS's
 //! shapes: `AdditionalVersionWeights` takes any number of versions, `RoutingConfig` an optional `Sticky`.
-//! What would be a lie is refused: layers, file systems, images, networks. Members without a meaning here are echoed.
+//! What would be a lie is refused: file systems, images, networks. Members without a meaning here are echoed.
 //!
 //! Assumptions: the request was read whole, up to [`body_limit_bytes`]. The listener may put a [`uuid::Uuid`] into the
 //! request's extensions: it becomes the request id, and the listener puts the same one on errors (this module puts it
@@ -28,6 +28,7 @@ mod get_account_settings;
 mod get_function;
 mod invoke;
 mod invoke_with_response_stream;
+mod layers;
 mod list_functions;
 mod list_versions;
 mod package;

@@ -23,6 +23,7 @@ pub(super) struct Code {
     s3_bucket: Option<String>,
     s3_key: Option<String>,
     s3_object_version: Option<String>,
+    s3_object_storage_mode: Option<String>,
     image_uri: Option<String>,
     #[serde(rename = "SourceKMSKeyArn")]
     source_kms_key_arn: Option<String>,
@@ -31,7 +32,8 @@ pub(super) struct Code {
 impl Code {
     /// The package in the request, decoded. Takes a while where it is large.
     pub(super) fn decode(&self, operation: &str) -> Result<Bytes, WireError> {
-        if self.s3_bucket.is_some() || self.s3_key.is_some() || self.s3_object_version.is_some() {
+        let s3 = [&self.s3_bucket, &self.s3_key, &self.s3_object_version, &self.s3_object_storage_mode];
+        if s3.iter().any(|member| member.is_some()) {
             return Err(unsupported("Code in S3 (S3Bucket, S3Key)", "send the package as ZipFile"));
         }
         if self.image_uri.is_some() {
@@ -90,8 +92,9 @@ pub(super) async fn serve(api: &LambdaApi, sha256: &str) -> Result<Answer, WireE
         api.catalog.list().iter().any(|function| {
             function.view().records.versions.values().any(|version| version.code.package_sha256 == sha256)
         });
+    let known = known || api.catalog.layer_versions().iter().any(|layer| layer.content.sha256 == sha256);
     let package = if known { api.catalog.parts.storage.blobs.get(sha256.to_owned()).await? } else { None };
-    let package = package.ok_or_else(|| not_found("No function has this package.".to_owned()))?;
+    let package = package.ok_or_else(|| not_found("No function or layer has this package.".to_owned()))?;
     let content_type = if package.starts_with(b"PK") { "application/zip" } else { "application/wasm" };
     let mut answer = Response::new(whole(package));
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));

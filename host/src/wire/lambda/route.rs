@@ -2,7 +2,7 @@
 
 use super::{
     LambdaApi, aliases, async_events, code_signing, concurrency, create_alias, create_function, delete_function,
-    event_invoke, function_urls, get_account_settings, get_function, invoke, invoke_with_response_stream,
+    event_invoke, function_urls, get_account_settings, get_function, invoke, invoke_with_response_stream, layers,
     list_functions, list_versions, package, permissions, provisioned_concurrency, publish_version, recursion,
     runtime_management, tags, unsupported, update_alias, update_function_code, update_function_configuration,
 };
@@ -21,7 +21,11 @@ const EVENT_SLACK_BYTES: usize = 1 << 20;
 /// How much of a request's body is to be read.
 pub fn body_limit_bytes(method: &Method, path: &str) -> usize {
     match Route::of(method, path) {
-        Some(Route::CreateFunction | Route::UpdateFunctionCode(_)) => PACKAGE_BODY_LIMIT_BYTES,
+        Some(
+            Route::CreateFunction
+            | Route::UpdateFunctionCode(_)
+            | Route::Layers(layers::Operation::PublishLayerVersion(_)),
+        ) => PACKAGE_BODY_LIMIT_BYTES,
         _ => PAYLOAD_LIMIT_BYTES.saturating_add(EVENT_SLACK_BYTES),
     }
 }
@@ -72,6 +76,8 @@ pub(super) enum Route {
     RedriveAsyncEvent(String),
     PurgeAsyncEvents,
     PurgeAsyncEvent(String),
+    /// One of the operations on layers.
+    Layers(layers::Operation),
     /// Where `GetFunction` sends those who want the package.
     GetPackage(String),
     AddPermission(Name),
@@ -154,6 +160,9 @@ impl Route {
             ("GET", ["lamina", "async-events", id]) => Self::GetAsyncEvent(own(id)),
             ("POST", ["lamina", "async-events", id, "redrive"]) => Self::RedriveAsyncEvent(own(id)),
             ("DELETE", ["lamina", "async-events", id]) => Self::PurgeAsyncEvent(own(id)),
+            (method, ["2018-10-31", "layers", rest @ ..]) if layers::Operation::of(method, rest).is_some() => {
+                Self::Layers(layers::Operation::of(method, rest)?)
+            }
             ("GET", ["lamina", "packages", sha256]) => Self::GetPackage(own(sha256)),
             ("POST", ["2015-03-31", "functions", name, "policy"]) => Self::AddPermission(own(name)),
             ("GET", ["2015-03-31", "functions", name, "policy"]) => Self::GetPolicy(own(name)),
@@ -198,6 +207,7 @@ impl Route {
     /// Whether the operation changes anything but what the function itself does.
     pub(super) fn changes(&self) -> bool {
         match self {
+            Self::Layers(operation) => operation.changes(),
             Self::CreateFunction
             | Self::DeleteFunction(_)
             | Self::UpdateFunctionConfiguration(_)
@@ -305,6 +315,7 @@ impl Route {
             Self::RedriveAsyncEvent(event) => async_events::redrive(api, event).await,
             Self::PurgeAsyncEvents => async_events::purge_all(api, request).await,
             Self::PurgeAsyncEvent(event) => async_events::purge(api, event).await,
+            Self::Layers(operation) => operation.run(api, request).await,
             Self::GetPackage(sha256) => package::serve(api, sha256).await,
             Self::AddPermission(name) => permissions::add(api, request, name).await,
             Self::RemovePermission(name, id) => permissions::remove(api, request, name, id).await,

@@ -2,26 +2,6 @@
 
 /// Method, path and name; `*` is any segment.
 const OPERATIONS: &[(&str, &str, &str)] = &[
-    ("POST", "2014-11-13/functions/*/invoke-async", "InvokeAsync"),
-    ("POST", "2018-10-31/layers/*/versions", "PublishLayerVersion"),
-    ("GET", "2018-10-31/layers", "ListLayers"),
-    ("GET", "2018-10-31/layers/*/versions", "ListLayerVersions"),
-    ("GET", "2018-10-31/layers/*/versions/*", "GetLayerVersion"),
-    ("DELETE", "2018-10-31/layers/*/versions/*", "DeleteLayerVersion"),
-    ("POST", "2018-10-31/layers/*/versions/*/policy", "AddLayerVersionPermission"),
-    ("GET", "2018-10-31/layers/*/versions/*/policy", "GetLayerVersionPolicy"),
-    ("DELETE", "2018-10-31/layers/*/versions/*/policy/*", "RemoveLayerVersionPermission"),
-    ("PUT", "2019-09-25/functions/*/event-invoke-config", "PutFunctionEventInvokeConfig"),
-    ("POST", "2019-09-25/functions/*/event-invoke-config", "UpdateFunctionEventInvokeConfig"),
-    ("GET", "2019-09-25/functions/*/event-invoke-config", "GetFunctionEventInvokeConfig"),
-    ("DELETE", "2019-09-25/functions/*/event-invoke-config", "DeleteFunctionEventInvokeConfig"),
-    ("GET", "2019-09-25/functions/*/event-invoke-config/list", "ListFunctionEventInvokeConfigs"),
-    ("POST", "2021-10-31/functions/*/url", "CreateFunctionUrlConfig"),
-    ("GET", "2021-10-31/functions/*/url", "GetFunctionUrlConfig"),
-    ("PUT", "2021-10-31/functions/*/url", "UpdateFunctionUrlConfig"),
-    ("DELETE", "2021-10-31/functions/*/url", "DeleteFunctionUrlConfig"),
-    ("GET", "2021-10-31/functions/*/urls", "ListFunctionUrlConfigs"),
-    ("POST", "2021-11-15/functions/*/response-streaming-invocations", "InvokeWithResponseStream"),
     ("POST", "2025-11-30/capacity-providers", "CreateCapacityProvider"),
     ("GET", "2025-11-30/capacity-providers", "ListCapacityProviders"),
     ("GET", "2025-11-30/capacity-providers/*", "GetCapacityProvider"),
@@ -63,10 +43,10 @@ mod tests {
 
     #[test]
     fn operations_are_found_by_method_and_path() {
-        assert_eq!(operation("GET", &["2018-10-31", "layers"]), Some("ListLayers"));
-        assert_eq!(operation("GET", &["2018-10-31", "layers", "x", "versions"]), Some("ListLayerVersions"));
-        assert_eq!(operation("PATCH", &["2018-10-31", "layers"]), None);
-        assert_eq!(operation("GET", &["2018-10-31", "layers", "x"]), None);
-        assert_eq!(operation("GET", &["2018-10-31"]), None);
+        assert_eq!(operation("GET", &["2025-11-30", "capacity-providers"]), Some("ListCapacityProviders"));
+        assert_eq!(operation("GET", &["2025-11-30", "capacity-providers", "x"]), Some("GetCapacityProvider"));
+        assert_eq!(operation("PATCH", &["2025-11-30", "capacity-providers"]), None);
+        assert_eq!(operation("GET", &["2025-11-30", "capacity-providers", "x", "y"]), None);
+        assert_eq!(operation("GET", &["2025-11-30"]), None);
     }
 }

@@ -3,7 +3,7 @@
 
 use super::configuration::Requested;
 use super::{LambdaApi, describe, target};
-use crate::catalog::{self, Precondition};
+use crate::catalog::Precondition;
 use crate::wire::codec::{self, Answer, Request};
 use crate::wire::error::WireError;
 use http::StatusCode;
@@ -21,8 +21,8 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request, name: &str) -> Re
     let requested: Requested = request.json()?;
     let checked = requested.check(api.catalog.home())?;
     let precondition = Precondition { revision_id: input.revision_id.filter(|id| !id.is_empty()) };
-    let changed = api.catalog.update_configuration(&name, &precondition, |configuration| {
-        checked.clone().apply(configuration).map_err(catalog::Error::Invalid)
-    });
+    let changed = api
+        .catalog
+        .update_configuration(&name, &precondition, |configuration| checked.clone().apply(&api.catalog, configuration));
     codec::json(StatusCode::OK, &describe::configuration(api.catalog.home(), &changed.await?, None))
 }

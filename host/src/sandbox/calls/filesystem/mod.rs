@@ -1,4 +1,5 @@
-//! `wasi:filesystem` 0.2 and 0.3: a private, quota-limited `/tmp` for each environment, and no other directory.
+//! `wasi:filesystem` 0.2 and 0.3: a private, quota-limited `/tmp` for each environment, the layers of its function at `/opt`,
+//! read-only and shared, and no other directory.
 //!
 //! - **Private.** Paths resolve beneath the environment's own directory: `..`, absolute paths, symbolic links and hard links
 //!   lead nowhere else.
@@ -14,8 +15,8 @@
 //!
 //! Disk access happens on blocking threads, one at a time for an environment's changes. `sync` and `sync-data` do nothing:
 //! nothing here outlives the environment, and a guest must not be able to stall the disk for everyone.
-//! Descriptors carry their preopen's permissions, and every change checks them first: a second, read-only preopen needs an
-//! entry in [`preopens`] only.
+//! Descriptors carry their preopen's permissions, and every change checks them first: beneath `/opt` each is `not-permitted`.
+//! What is open there counts among the environment's descriptors, never as a name or a byte of its `/tmp`.
 
 mod ops;
 mod p2;
@@ -32,10 +33,11 @@ pub use self::p3::add_to_linker as add_to_linker_p3;
 pub use self::tmp::{TmpDir, TmpRoot, TmpRootError};
 
 use rustix::io::Errno;
+use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use wasmtime::component::{HasData, Resource, ResourceTable};
-use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemCtxView};
+use wasmtime_wasi::filesystem::{Descriptor, Dir, FsPerms, OpenMode, WasiFilesystemCtxView};
 
 /// The quota of a `/tmp` unless the function sets another: Lambda's default `EphemeralStorage`
 /// (<https://docs.aws.amazon.com/lambda/latest/api/API_EphemeralStorage.html>).
@@ -43,6 +45,14 @@ pub const DEFAULT_QUOTA_BYTES: u64 = 512 * 1024 * 1024;
 
 /// Where the guest sees its directory.
 const GUEST_PATH: &str = "/tmp";
+
+/// Where the guest sees the layers of its function.
+const LAYERS_PATH: &str = "/opt";
+
+/// A directory to be looked at only, with all beneath it.
+pub fn read_only(dir: File) -> Dir {
+    Dir::new(dir, FsPerms::ReadOnly, OpenMode::READ, false)
+}
 
 /// How a host call reaches the file system of its store.
 pub trait FilesystemAccess: Send {
@@ -56,6 +66,8 @@ pub struct FilesystemView<'a> {
     pub table: &'a mut ResourceTable,
     /// The environment's `/tmp`.
     pub tmp: &'a mut TmpDir,
+    /// What layers put at `/opt`; read-only.
+    pub opt: Option<&'a Dir>,
 }
 
 impl FilesystemView<'_> {
@@ -67,7 +79,11 @@ impl FilesystemView<'_> {
     /// The directories of `get-directories`.
     fn preopens(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
         let tmp = self.table.push(Descriptor::Dir(self.tmp.preopen()))?;
-        Ok(vec![(tmp, GUEST_PATH.to_owned())])
+        let mut preopens = vec![(tmp, GUEST_PATH.to_owned())];
+        if let Some(opt) = self.opt {
+            preopens.push((self.table.push(Descriptor::Dir(opt.clone()))?, LAYERS_PATH.to_owned()));
+        }
+        Ok(preopens)
     }
 
     fn drop_descriptor(&mut self, descriptor: Resource<Descriptor>) -> wasmtime::Result<()> {

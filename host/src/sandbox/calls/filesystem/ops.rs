@@ -80,7 +80,9 @@ pub(super) fn open(usage: &mut Usage, dir: &Dir, path: &str, request: OpenReques
     } else {
         Descriptor::File(File::new(file, dir.perms, mode, false))
     };
-    usage.opened(shared_file(&descriptor), metadata.ino());
+    // A layer's inodes are of no concern to the account, and on another file system might be those of its own files.
+    let ino = if dir.perms.write_not_permitted() { u64::MAX } else { metadata.ino() };
+    usage.opened(shared_file(&descriptor), ino);
     if directory && matches!(descriptor, Descriptor::File(_)) {
         let at = address(shared_file(&descriptor));
         drop(descriptor);

@@ -54,7 +54,7 @@ impl From<Fault> for FilesystemError {
 }
 
 fn wasi<U: FilesystemAccess>(data: &mut U) -> WasiFilesystemCtxView<'_> {
-    let FilesystemView { table, tmp } = data.files();
+    let FilesystemView { table, tmp, .. } = data.files();
     WasiFilesystemCtxView { ctx: tmp.wasi_mut(), table }
 }
 
@@ -207,9 +207,8 @@ impl<U: FilesystemAccess + 'static> HostDescriptorWithStore<U> for GuestFilesyst
         fd: Fd,
     ) -> wasmtime::Result<(StreamReader<DirectoryEntry>, FutureReader<Result<(), ErrorCode>>)> {
         let (done, result) = oneshot::channel();
-        let FilesystemView { table, tmp } = store.get();
-        let stands_in = matches!(table.get(&fd)?, Descriptor::Dir(dir) if tmp.is_placeholder(dir));
-        let view = FilesystemView { table, tmp };
+        let view = store.get();
+        let stands_in = matches!(view.table.get(&fd)?, Descriptor::Dir(dir) if view.tmp.is_placeholder(dir));
         let listing = match (dir_of(&view, &fd), view.tmp.state()) {
             (Ok(dir), Some(state)) => {
                 let dir = if stands_in { state.dir() } else { dir };
@@ -217,11 +216,15 @@ impl<U: FilesystemAccess + 'static> HostDescriptorWithStore<U> for GuestFilesyst
                 ListingState::Reading(wasmtime_wasi::runtime::spawn(async move {
                     let permit = state.begin_listing(&dir).await?;
                     let entries = state.change(move |_| ops::list(&dir)).await?;
-                    Ok((entries, permit))
+                    Ok((entries, Some(permit)))
                 }))
             }
             // Not made yet: empty, and no reason to make it.
-            (Ok(_), None) => ListingState::Done,
+            (Ok(_), None) if stands_in => ListingState::Done,
+            // Of a layer, before anything else was opened: bounded by what a layer may hold.
+            (Ok(dir), None) => ListingState::Reading(wasmtime_wasi::runtime::spawn(async move {
+                Ok((super::blocking(move || ops::list(&dir)).await?, None))
+            })),
             (Err(error), _) => {
                 let _ = done.send(Err(error.downcast()?));
                 let stream = StreamReader::new(&mut store, std::iter::empty())?;
@@ -467,9 +470,12 @@ struct Listing {
     done: Option<oneshot::Sender<Result<(), ErrorCode>>>,
 }
 
+/// What is listed, and the permit to hold it where it is of `/tmp`.
+type Listed = (Vec<Entry>, Option<ListingPermit>);
+
 enum ListingState {
-    Reading(wasmtime_wasi::runtime::AbortOnDropJoinHandle<Result<(Vec<Entry>, ListingPermit), Fault>>),
-    Read { entries: std::vec::IntoIter<Entry>, _permit: ListingPermit },
+    Reading(wasmtime_wasi::runtime::AbortOnDropJoinHandle<Result<Listed, Fault>>),
+    Read { entries: std::vec::IntoIter<Entry>, _permit: Option<ListingPermit> },
     Done,
 }
 

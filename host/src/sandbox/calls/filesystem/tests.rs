@@ -24,7 +24,7 @@ struct Guest {
 
 impl FilesystemAccess for Guest {
     fn files(&mut self) -> FilesystemView<'_> {
-        FilesystemView { table: &mut self.table, tmp: &mut self.tmp }
+        FilesystemView { table: &mut self.table, tmp: &mut self.tmp, opt: None }
     }
 }
 

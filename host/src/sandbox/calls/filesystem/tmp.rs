@@ -315,7 +315,10 @@ impl TmpState {
     pub(super) async fn begin_listing(self: &Arc<Self>, dir: &Dir) -> Result<ListingPermit, Fault> {
         let dir = dir.clone();
         let entries = self
-            .change(move |usage| if usage.names() < FEW_NAMES { Ok(usage.names()) } else { super::ops::count(&dir) })
+            .change(move |usage| {
+                let few = usage.names() < FEW_NAMES && !dir.perms.write_not_permitted();
+                if few { Ok(usage.names()) } else { super::ops::count(&dir) }
+            })
             .await?;
         let held = self.listed_entries.fetch_add(entries, Ordering::Relaxed);
         let permit = ListingPermit { state: Arc::clone(self), entries };
