@@ -112,6 +112,9 @@ fn run_commit(criterion: &mut Criterion) -> Result<()> {
         reserved_concurrency: None,
         tags: Default::default(),
         created_at_ms: n.cast_signed(),
+        code_signing_config: None,
+        recursive_loop: Default::default(),
+        runtime_management: Default::default(),
     };
     let mut count = 0u64;
 
