@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// Keys in a file.
@@ -181,7 +181,7 @@ impl Store {
     /// Reads, changes and writes the file while no one else does.
     fn change<T>(&self, change: impl FnOnce(&mut Vec<Record>) -> Result<T, Error>) -> Result<T, Error> {
         let directory = parent(&self.path);
-        std::fs::create_dir_all(directory).map_err(|reason| io(directory, reason))?;
+        make_private_directory(directory)?;
         let mut lock_path = self.path.clone().into_os_string();
         lock_path.push(".lock");
         let lock_path = PathBuf::from(lock_path);
@@ -215,7 +215,7 @@ impl Store {
         let key = SealingKey::generate()?;
         if let Sealing::File(path) = &self.sealing {
             let directory = parent(path);
-            std::fs::create_dir_all(directory).map_err(|reason| io(directory, reason))?;
+            make_private_directory(directory)?;
             write_private(path, format!("{}\n", key.to_text()).as_bytes())?;
         }
         Ok(key)
@@ -264,6 +264,11 @@ fn io(path: &Path, reason: std::io::Error) -> Error {
 
 fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Makes a directory that only its owner may enter, where there is none.
+fn make_private_directory(path: &Path) -> Result<(), Error> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|reason| io(path, reason))
 }
 
 /// Reads a file that nobody else may read or change; `None` where there is none.

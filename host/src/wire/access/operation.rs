@@ -16,7 +16,7 @@ const ANY: &str = "*";
 
 /// What a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Operation {
+pub(in crate::wire) struct Operation {
     /// The signing name.
     pub(super) service: &'static str,
     /// Such as `lambda:InvokeFunction`.
