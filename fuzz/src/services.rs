@@ -4,6 +4,7 @@ use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
 use lamina::catalog::{self, Catalog};
 use lamina::clock::{SharedClock, SystemClock};
+use lamina::credentials::{self, Authenticator, Keys};
 use lamina::ids::{FunctionRef, Home, Version};
 use lamina::invocation::{Invocation, Invoke, InvokeError, Outcome, Response, StartKind};
 use lamina::sandbox::compile::Compiler;
@@ -14,6 +15,7 @@ use lamina::telemetry::logs::{self, LogStore};
 use lamina::telemetry::metrics::{self, Metrics};
 use lamina::triggers::queue::{self, EventSourceMappings, FunctionDirectory};
 use lamina::triggers::schedule::{self, Scheduler};
+use lamina::wire::access::Gate;
 use lamina::wire::codec::Request;
 use lamina::wire::error::Shape;
 use lamina::wire::lambda::LambdaApi;
@@ -107,7 +109,11 @@ async fn api(dir: &std::path::Path) -> anyhow::Result<Api> {
         home: home.clone(),
     };
     let mappings = EventSourceMappings::start(parts, queue::Options::default(), shutdown.clone()).await?;
+    let keys = Arc::new(Keys::open(credentials::Config::default().store(dir), false)?);
+    let authenticator = Authenticator::new(keys, Arc::clone(&clock), home.clone());
     Ok(Api {
+        gate: Gate::new(authenticator, home.clone(), Arc::new(()))?,
+        clock: Arc::clone(&clock),
         lambda: LambdaApi { catalog, invoke, shutdown },
         sqs: SqsApi::new(Arc::clone(&storage.queues), clock, home.clone(), CancellationToken::new()),
         mappings,

@@ -189,8 +189,10 @@ impl Api {
         let Some(signing) = &self.signing else { return Ok(request) };
         let (mut parts, body) = request.into_parts();
         let Signing { access_key_id, secret, region } = signing.as_ref();
-        let signed = Signer { access_key_id, secret, region, service }.sign(&mut parts, &sha256(payload), Timestamp::now());
-        signed.ok_or_else(|| Failure::usage("the request cannot be signed: AWS_ACCESS_KEY_ID or the region is none"))?;
+        let signed =
+            Signer { access_key_id, secret, region, service }.sign(&mut parts, &sha256(payload), Timestamp::now());
+        signed
+            .ok_or_else(|| Failure::usage("the request cannot be signed: AWS_ACCESS_KEY_ID or the region is none"))?;
         Ok(Request::from_parts(parts, body))
     }
 

@@ -94,8 +94,17 @@ impl May {
         }
         if self.read_only {
             let actions = [
-                "lambda:Get*", "lambda:List*", "sqs:Get*", "sqs:List*", "scheduler:Get*", "scheduler:List*", "logs:Get*",
-                "logs:List*", "logs:Describe*", "logs:FilterLogEvents", "logs:StartLiveTail",
+                "lambda:Get*",
+                "lambda:List*",
+                "sqs:Get*",
+                "sqs:List*",
+                "scheduler:Get*",
+                "scheduler:List*",
+                "logs:Get*",
+                "logs:List*",
+                "logs:Describe*",
+                "logs:FilterLogEvents",
+                "logs:StartLiveTail",
             ];
             return Ok(Policy::allowing(&actions, &["*".to_owned()]));
         }
@@ -141,7 +150,8 @@ impl Create {
         let account = self.account.as_deref().unwrap_or(&config.home.account);
         let created = store.create(&self.name, account, policy, jiff::Timestamp::now()).map_err(failed)?;
         let id = created.record.access_key_id.as_str();
-        let answer = json!({ "AccessKeyId": id, "SecretAccessKey": created.secret, "UserName": self.name, "Account": account });
+        let answer =
+            json!({ "AccessKeyId": id, "SecretAccessKey": created.secret, "UserName": self.name, "Account": account });
         self.place.output.open().show(&answer, || {
             format!(
                 "AWS_ACCESS_KEY_ID={id}\nAWS_SECRET_ACCESS_KEY={}\nAWS_REGION={}\n",
@@ -175,9 +185,11 @@ impl Delete {
     fn run(self) -> Result<(), Failure> {
         let (_, store) = self.place.open()?;
         match store.delete(&self.key).map_err(failed)? {
-            Some(record) => self.place.output.open().show(&described(&record), || {
-                format!("deleted {} ({})\n", record.access_key_id, record.name)
-            }),
+            Some(record) => self
+                .place
+                .output
+                .open()
+                .show(&described(&record), || format!("deleted {} ({})\n", record.access_key_id, record.name)),
             None => Err(Failure::usage(format!("there is no key {:?} in {}", self.key, store.path.display()))
                 .hint("lamina credentials list shows them")),
         }
