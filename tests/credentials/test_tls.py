@@ -22,7 +22,7 @@ def certificate(directory, name):
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
         + ["-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-        + ["-addext", "basicConstraints=critical,CA:TRUE", "-out", files[0], "-keyout", files[1]],
+        + ["-addext", "basicConstraints=critical,CA:FALSE", "-out", files[0], "-keyout", files[1]],
         check=True,
         capture_output=True,
     )
