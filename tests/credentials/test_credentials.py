@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shutil
 import stat
 import subprocess
 import urllib.parse
@@ -248,6 +249,10 @@ def test_a_packages_link_lets_in_and_nothing_else_does(with_function):
     assert daemon.request("GET", f"{parts.path}?{parts.query}", listener="api").body == zipped("invoke_echo.event")
     for target in (parts.path, f"{parts.path}?{parts.query[:-1]}", f"{parts.path[:-1]}?{parts.query}"):
         assert daemon.request("GET", target, listener="api").status == 403, target
+    # The link is for the package, and for no call that travels under its path.
+    target = f"{parts.path}?{parts.query}"
+    call = {"X-Amz-Target": "AmazonSQS.ListQueues", "Content-Type": "application/x-amz-json-1.0"}
+    assert daemon.request("GET", target, b"{}", call, listener="api").status == 403
 
 
 # What they may do
@@ -452,6 +457,16 @@ def test_get_caller_identity(closed, daemon):
     assert json.loads(answer.body)["GetCallerIdentityResponse"]["GetCallerIdentityResult"]["Account"] == ACCOUNT
     assert daemon.client("sts").get_caller_identity()["Arn"] == f"arn:aws:iam::{ACCOUNT}:root"
     assert own.request("POST", "/", "Action=GetCallerIdentity&Version=2011-06-15", FORM, "api").status == 403
+
+
+@pytest.mark.skipif(shutil.which("aws") is None, reason="the AWS CLI is not installed")
+def test_the_aws_cli_knows_who_it_is(closed):
+    daemon, key = closed
+    environment = dict(os.environ, AWS_ACCESS_KEY_ID=key.id, AWS_SECRET_ACCESS_KEY=key.secret, AWS_REGION=REGION)
+    command = ["aws", "--endpoint-url", daemon.api, "--output", "json", "sts", "get-caller-identity"]
+    done = subprocess.run(command, env=environment, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["Arn"] == f"arn:aws:iam::{ACCOUNT}:user/admin"
 
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}

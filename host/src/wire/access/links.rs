@@ -35,7 +35,9 @@ impl LinkKey {
     /// Whether a request follows a link that still holds.
     pub(super) fn admits(&self, parts: &Parts, now_ms: i64) -> bool {
         let path = parts.uri.path();
-        if parts.method != Method::GET || !path.starts_with(PREFIX) {
+        // A target would make another call of it.
+        let is_call = parts.headers.contains_key("x-amz-target");
+        if parts.method != Method::GET || !path.starts_with(PREFIX) || is_call {
             return false;
         }
         let read = || {
@@ -104,6 +106,8 @@ mod tests {
         assert!(!admits(&url.replace("/ab", "/ac"), 2_000));
         assert!(!admits(&url.replace("until=601000", "until=999999999"), 2_000));
         assert!(!admits("https://localhost:1/lamina/packages/ab", 2_000));
+        let request = http::Request::get(&url).header("x-amz-target", "AmazonSQS.ListQueues").body(()).unwrap();
+        assert!(!key.admits(&request.into_parts().0, 2_000));
         assert!(!admits("https://localhost:1/lamina/packages/ab?until=1&code=é", 0));
         assert_eq!(Links::new(false, None, 0).to("h", "/p"), "http://h/p");
     }
