@@ -1,7 +1,7 @@
 //! Signing, for clients.
 
 use crate::claim::amz_date;
-use crate::{ALGORITHM, Scope, Sha256, canonical, hex, signature};
+use crate::{ALGORITHM, Scope, Sha256, UNSIGNED_PAYLOAD, canonical, hex, signature};
 use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue};
@@ -40,7 +40,11 @@ impl Signer<'_> {
         signed.sort();
         let date = amz_date.get(..8)?.to_owned();
         let scope = Scope { date, region: self.region.to_owned(), service: self.service.to_owned() };
-        let request = canonical::request(parts, &signed, None, &hex(body))?;
+        let payload = match parts.headers.get("x-amz-content-sha256") {
+            Some(given) if given == UNSIGNED_PAYLOAD => UNSIGNED_PAYLOAD.to_owned(),
+            _ => hex(body),
+        };
+        let request = canonical::request(parts, &signed, None, &payload)?;
         let signature = signature(self.secret, &scope, &amz_date, &request);
         let value = format!(
             "{ALGORITHM} Credential={}/{scope}, SignedHeaders={}, Signature={signature}",

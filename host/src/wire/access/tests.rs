@@ -105,7 +105,7 @@ fn rest_requests_are_told_by_method_path_and_query() {
         ),
         ("GET", "/".to_owned(), "", None),
         ("PATCH", functions.to_owned(), "", None),
-        ("GET", format!("{functions}//"), "", None),
+        ("GET", format!("{functions}//"), "", one("lambda:GetFunction", "*")),
         ("GET", "/2015-03-31/functions/f/nothing".to_owned(), "", None),
     ] {
         assert_eq!(of(method, &target, body), expected, "{method} {target}");
