@@ -4,6 +4,7 @@ use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
 use lamina::catalog::{self, Catalog};
 use lamina::clock::{SharedClock, SystemClock};
+use lamina::credentials::{self, Authenticator, Keys};
 use lamina::ids::{FunctionName, FunctionRef, Home, Version};
 use lamina::invocation::lineage::Lineage;
 use lamina::invocation::{Invocation, Invoke, InvokeError, Outcome, Response, StartKind};
@@ -17,6 +18,7 @@ use lamina::triggers::asynchronous::{self, AsyncInvocations};
 use lamina::triggers::http::urls::{self, Addresses};
 use lamina::triggers::queue::{self, EventSourceMappings, FunctionDirectory};
 use lamina::triggers::schedule::{self, Scheduler};
+use lamina::wire::access::Gate;
 use lamina::wire::codec::Request;
 use lamina::wire::error::Shape;
 use lamina::wire::lambda::LambdaApi;
@@ -121,7 +123,11 @@ async fn api(dir: &std::path::Path) -> anyhow::Result<Api> {
         home: home.clone(),
     };
     let asynchronous = AsyncInvocations::start(parts, asynchronous::Config::default(), shutdown.clone()).await?;
+    let keys = Arc::new(Keys::open(credentials::Config::default().store(dir), false)?);
+    let authenticator = Authenticator::new(keys, Arc::clone(&clock), home.clone());
     Ok(Api {
+        gate: Gate::new(authenticator, home.clone(), Arc::new(()))?,
+        clock: Arc::clone(&clock),
         lambda: LambdaApi {
             catalog,
             invoke,

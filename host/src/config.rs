@@ -31,7 +31,7 @@ use crate::ids::Home;
 use crate::invocation::StreamingConfig;
 use crate::sandbox::signature::SigningKey;
 use crate::triggers::http::RouteConfig;
-use crate::{catalog, sandbox, shutdown, storage, telemetry, triggers};
+use crate::{catalog, credentials, sandbox, shutdown, storage, telemetry, triggers};
 use serde::{Deserialize, Serialize};
 use source::Source;
 use std::collections::BTreeMap;
@@ -46,6 +46,10 @@ use std::time::Duration;
 pub struct Config {
     /// Where the daemon listens.
     pub listen: Listen,
+    /// Certificates of its ports.
+    pub tls: TlsConfig,
+    /// Who may call its AWS APIs.
+    pub credentials: credentials::Config,
     /// What its ARNs say.
     pub home: HomeConfig,
     /// Where it keeps things.
@@ -126,7 +130,7 @@ impl Places {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Listen {
-    /// The AWS APIs. Loopback only: whoever reaches it may do anything.
+    /// The AWS APIs. Other than loopback only with access keys.
     pub api_addr: SocketAddr,
     /// Function routes.
     pub http_addr: SocketAddr,
@@ -141,6 +145,57 @@ impl Default for Listen {
             http_addr: SocketAddr::from(([127, 0, 0, 1], 8080)),
             admin_addr: SocketAddr::from(([127, 0, 0, 1], 9464)),
         }
+    }
+}
+
+/// The `[tls]` section: PEM files of a certificate chain and its key for each port; a port without them speaks plain HTTP.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsConfig {
+    /// The AWS APIs' certificate chain, the server's first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_certificate_file: Option<PathBuf>,
+    /// Its key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_key_file: Option<PathBuf>,
+    /// The function routes' certificate chain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_certificate_file: Option<PathBuf>,
+    /// Its key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_key_file: Option<PathBuf>,
+    /// The admin port's certificate chain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin_certificate_file: Option<PathBuf>,
+    /// Its key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin_key_file: Option<PathBuf>,
+}
+
+/// A certificate and its key, as configured for a port.
+pub type CertificateFiles<'a> = (Option<&'a Path>, Option<&'a Path>);
+
+impl TlsConfig {
+    /// The files by port: `api`, `http`, `admin`.
+    pub fn by_port(&self) -> [(&'static str, CertificateFiles<'_>); 3] {
+        [
+            ("api", (self.api_certificate_file.as_deref(), self.api_key_file.as_deref())),
+            ("http", (self.http_certificate_file.as_deref(), self.http_key_file.as_deref())),
+            ("admin", (self.admin_certificate_file.as_deref(), self.admin_key_file.as_deref())),
+        ]
+    }
+
+    fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        [
+            &mut self.api_certificate_file,
+            &mut self.api_key_file,
+            &mut self.http_certificate_file,
+            &mut self.http_key_file,
+            &mut self.admin_certificate_file,
+            &mut self.admin_key_file,
+        ]
+        .into_iter()
+        .flatten()
     }
 }
 
@@ -264,10 +319,12 @@ pub struct Overrides {
 impl Config {
     /// Reads and checks everything. Without a `path` there are only defaults, the environment and flags.
     pub fn load(path: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigError> {
-        let variables = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
-        Self::load_with(path, overrides, &variables)
+        Self::load_with(path, overrides, &variables())
+    }
+
+    /// As [`Config::load`], for who is about to make the keys that an address may ask for.
+    pub fn load_without_keys(path: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigError> {
+        Self::load_checking(path, overrides, &variables(), false)
     }
 
     /// As [`Config::load`], with an environment of the caller's.
@@ -275,6 +332,15 @@ impl Config {
         path: Option<&Path>,
         overrides: &Overrides,
         variables: &BTreeMap<String, String>,
+    ) -> Result<Self, ConfigError> {
+        Self::load_checking(path, overrides, variables, true)
+    }
+
+    fn load_checking(
+        path: Option<&Path>,
+        overrides: &Overrides,
+        variables: &BTreeMap<String, String>,
+        checks_keys: bool,
     ) -> Result<Self, ConfigError> {
         let text = match path {
             None => String::new(),
@@ -289,7 +355,18 @@ impl Config {
         });
         environment::apply(&mut config, variables, &mut origins, &mut problems);
         config.apply(overrides, &mut origins);
-        check::check(&config, &mut |path, message, hint| {
+        if let Some(text) = variables.get(SEALING_KEY_VARIABLE) {
+            match credentials::seal::SealingKey::parse(text) {
+                Ok(key) => config.credentials.sealing_key = Some(key),
+                Err(error) => problems.push(Problem {
+                    origin: Origin::Variable(SEALING_KEY_VARIABLE.to_owned()),
+                    key: String::new(),
+                    message: error.to_string(),
+                    hint: None,
+                }),
+            }
+        }
+        check::check(&config, checks_keys, &mut |path, message, hint| {
             let mut problem = origins.problem(path, message);
             problem.hint = problem.hint.or(hint);
             problems.push(problem);
@@ -302,6 +379,8 @@ impl Config {
     pub fn differing_sections(&self, other: &Self) -> Vec<&'static str> {
         let all = [
             ("listen", self.listen == other.listen),
+            ("tls", self.tls == other.tls),
+            ("credentials", self.credentials == other.credentials),
             ("home", self.home == other.home),
             ("storage", self.storage == other.storage),
             ("sandbox", self.sandbox == other.sandbox),
@@ -346,6 +425,8 @@ impl Config {
         };
         place(&mut self.storage.data_dir);
         self.sandbox.outbound_ca_file.iter_mut().for_each(place);
+        self.tls.paths_mut().for_each(place);
+        self.credentials.file.iter_mut().chain(&mut self.credentials.key_file).for_each(place);
         for (index, function) in self.functions.iter_mut().enumerate() {
             match environment::expand(&function.package.to_string_lossy(), variables) {
                 Ok(expanded) => function.package = PathBuf::from(expanded),
@@ -370,6 +451,15 @@ impl Config {
         set(&mut self.host_log.level, log_level.as_ref(), "host_log.level", "--log-level", origins);
         set(&mut self.host_log.format, log_format.as_ref(), "host_log.format", "--log-format", origins);
     }
+}
+
+/// Holds the key that seals access keys' secrets, in place of a file. Not a key of the configuration, which is printed and kept.
+const SEALING_KEY_VARIABLE: &str = "LAMINA_SEALING_KEY";
+
+fn variables() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 /// Where each value came from.

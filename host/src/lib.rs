@@ -4,6 +4,7 @@
 //!
 //! - [`listener`]: HTTP connections for every port: limits, time-outs, draining.
 //! - [`wire`]: AWS protocols. A request becomes a call on the catalog, a queue or the invoker; only here do AWS error codes exist.
+//! - [`credentials`]: access keys and policies: who calls, and what they may do.
 //! - [`triggers`]: HTTP routes, schedules and queues. Each turns the outside world into an invocation.
 //! - [`invocation`]: the narrow waist. Everything that runs a function enters at [`invocation::Invoker::invoke`].
 //! - [`catalog`]: functions, versions, aliases and weights, concurrency.
@@ -25,6 +26,7 @@ pub mod catalog;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod credentials;
 pub mod ids;
 pub mod invocation;
 pub mod listener;

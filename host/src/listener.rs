@@ -2,7 +2,8 @@
 //!
 //! HTTP/1.1 and HTTP/2 with prior knowledge share a port; the first bytes tell them apart. hyper does the protocols; the
 //! clocks and the counting are here, once for both, because hyper's header timer also runs on idle connections and
-//! its protocol detection has none.
+//! its protocol detection has none. Where a port has a certificate ([`Bound`]) every connection begins with a TLS handshake, which
+//! has to end within the time for a head.
 //!
 //! Bounds, all in [`Limits`]: open connections (past the limit nothing is accepted, so the kernel's backlog holds new
 //! clients back), header bytes (431), time for a request's head, time a connection may idle, time a client may leave a
@@ -17,8 +18,10 @@
 mod activity;
 mod body;
 mod io;
+mod tls;
 
 pub use body::{BodyFault, BodyStatus, GuardedBody};
+pub use tls::{Bound, Tls, TlsError};
 
 use activity::{Activity, TrackedBody, Verdict};
 use bytes::Bytes;
@@ -37,9 +40,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -86,6 +90,8 @@ pub struct Peer {
     pub remote: SocketAddr,
     /// Where it was accepted.
     pub local: SocketAddr,
+    /// Whether what passes between them is TLS.
+    pub is_private: bool,
 }
 
 /// Why a connection ended.
@@ -137,7 +143,7 @@ pub struct BodyUnread;
 ///
 /// `handler` gets each request with its peer. It always answers; for a client that goes away its future is dropped.
 pub async fn serve_connections<H, F, B>(
-    listener: TcpListener,
+    bound: impl Into<Bound>,
     limits: Limits,
     handler: H,
     observer: Arc<dyn Observer>,
@@ -149,6 +155,7 @@ where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
+    let Bound { listener, tls } = bound.into();
     let limits = Arc::new(limits);
     let slots = Arc::new(Semaphore::new(limits.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
     let tasks = TaskTracker::new();
@@ -195,6 +202,7 @@ where
             shutdown: shutdown.clone(),
             cut: cut.clone(),
         };
+        let acceptor = tls.as_ref().map(|tls| tls.acceptor());
         open.fetch_add(1, Ordering::AcqRel);
         observer.connection_opened();
         let ended =
@@ -202,7 +210,7 @@ where
         let cut_count = Arc::clone(&cut_count);
         tasks.spawn(async move {
             let mut ended = ended;
-            ended.why = connection.serve(stream, remote).await;
+            ended.why = connection.begin(stream, remote, acceptor).await;
             if ended.why == Closed::Cut {
                 cut_count.fetch_add(1, Ordering::AcqRel);
             }
@@ -283,7 +291,8 @@ struct Connection<H> {
 }
 
 impl<H> Connection<H> {
-    async fn serve<F, B>(self, stream: TcpStream, remote: SocketAddr) -> Closed
+    /// Does the handshake, where there is one, and serves.
+    async fn begin<F, B>(self, stream: TcpStream, remote: SocketAddr, acceptor: Option<TlsAcceptor>) -> Closed
     where
         H: Fn(Request<Incoming>, Peer) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<B>> + Send + 'static,
@@ -294,7 +303,30 @@ impl<H> Connection<H> {
         let Ok(local) = stream.local_addr() else { return Closed::Broken };
         // Answers are written in whole heads and chunks: waiting to fill a segment would only delay them.
         let _ = stream.set_nodelay(true);
-        let peer = Peer { remote, local };
+        let peer = Peer { remote, local, is_private: acceptor.is_some() };
+        let Some(acceptor) = acceptor else { return self.serve(tls::Stream::Plain(stream), peer, accepted).await };
+        let shaken = tokio::select! {
+            biased;
+            shaken = tokio::time::timeout_at(accepted + self.limits.header_read_timeout, acceptor.accept(stream)) => shaken,
+            () = self.shutdown.cancelled() => return Closed::Normal,
+        };
+        match shaken {
+            Ok(Ok(stream)) => self.serve(tls::Stream::Tls(Box::new(stream)), peer, accepted).await,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, %remote, "a TLS handshake failed");
+                Closed::Broken
+            }
+            Err(_) => Closed::HeaderTimeout,
+        }
+    }
+
+    async fn serve<F, B>(self, stream: tls::Stream, peer: Peer, accepted: Instant) -> Closed
+    where
+        H: Fn(Request<Incoming>, Peer) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response<B>> + Send + 'static,
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BoxError>,
+    {
         let limits = &self.limits;
         let activity = Arc::new(Activity::new(accepted));
         let mut stream = io::GuardedIo::new(stream, limits.write_timeout, Arc::clone(&activity));

@@ -5,12 +5,14 @@
 mod admin;
 mod observers;
 mod ports;
+mod reloading;
 
 use crate::catalog::{self, Catalog, Provisioner};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::{Config, ConfigError};
+use crate::credentials::{self, Authenticator, Keys};
 use crate::invocation::{Invoke, Invoker};
-use crate::listener;
+use crate::listener::{self, Bound, Tls};
 use crate::reconcile::{self, Reconciler};
 use crate::sandbox::compile::{Compiler, Limits as CompileLimits};
 use crate::sandbox::{Host, HostError};
@@ -19,10 +21,11 @@ use crate::storage::{self, Storage};
 use crate::telemetry::logs::LogStore;
 use crate::telemetry::metrics::Metrics;
 use crate::triggers::asynchronous::{self, AsyncInvocations};
-use crate::triggers::http::urls::{Addresses, FunctionUrls, NoCredentials};
+use crate::triggers::http::urls::{Addresses, FunctionUrls};
 use crate::triggers::http::{Router, Trigger};
 use crate::triggers::queue::{self, EventSourceMappings};
 use crate::triggers::schedule::{self, Scheduler};
+use crate::wire::access::Gate;
 use crate::wire::lambda::LambdaApi;
 use crate::wire::logs::LogsApi;
 use crate::wire::scheduler::SchedulerApi;
@@ -84,6 +87,12 @@ pub enum ServeError {
     /// Routes of the configuration.
     #[error(transparent)]
     Routes(#[from] crate::triggers::http::RouteError),
+    /// Access keys.
+    #[error(transparent)]
+    Credentials(#[from] credentials::Error),
+    /// A certificate.
+    #[error("tls: {0}")]
+    Tls(#[from] listener::TlsError),
     /// A declared package or resource.
     #[error(transparent)]
     Declared(#[from] ConfigError),
@@ -107,13 +116,22 @@ pub async fn run(config: Config, reload: Arc<Reload>, announce: &Announce) -> Re
     let api_listener = bind("api", config.listen.api_addr).await?;
     let http_listener = bind("http", config.listen.http_addr).await?;
     let admin_listener = bind("admin", config.listen.admin_addr).await?;
+    let [api_listener, http_listener, admin_listener] =
+        secured(&config, [api_listener, http_listener, admin_listener])?;
     let addresses =
-        [("api", &api_listener), ("http", &http_listener), ("admin", &admin_listener)].map(|(what, listener)| {
-            let address = listener.local_addr().map_or_else(|_| "unknown".to_owned(), |address| address.to_string());
-            format!("lamina: {what} http://{address}")
+        [("api", &api_listener), ("http", &http_listener), ("admin", &admin_listener)].map(|(what, bound)| {
+            let address =
+                bound.listener.local_addr().map_or_else(|_| "unknown".to_owned(), |address| address.to_string());
+            let scheme = if bound.tls.is_some() { "https" } else { "http" };
+            format!("lamina: {what} {scheme}://{address}")
         });
+    let certificates =
+        [&api_listener, &http_listener, &admin_listener].into_iter().filter_map(|bound| bound.tls.clone()).collect();
     let router = Arc::new(Router::new(&config.routes)?);
     let base = Base::open(&config).await?;
+    let keys = Arc::new(Keys::open(config.credentials.store(&config.storage.data_dir), config.credentials.required)?);
+    warn_of_what_is_open(&config, &keys);
+    let reloading = Arc::new(reloading::Reloading::new(Arc::clone(&keys), certificates));
     let shutdown = base.shutdown.clone();
 
     let invoker =
@@ -137,14 +155,16 @@ pub async fn run(config: Config, reload: Arc<Reload>, announce: &Announce) -> Re
     // Declared functions are there before their routes are served.
     reconciler.apply(&config).await?.log();
 
-    let http_port = http_listener.local_addr().map_or(config.listen.http_addr.port(), |address| address.port());
+    let http_port =
+        http_listener.listener.local_addr().map_or(config.listen.http_addr.port(), |address| address.port());
+    let authenticator = Authenticator::new(keys, Arc::clone(&base.clock), config.home());
     let url_addresses = Addresses::new(&config.function_urls, &config.home.region, http_port);
     let trigger = Trigger {
         router,
         urls: Some(FunctionUrls {
             addresses: url_addresses.clone(),
             directory: Arc::new(ports::Urls(Arc::clone(&base.catalog))),
-            authorizer: Arc::new(NoCredentials),
+            authorizer: Arc::new(ports::UrlAuthorizer { authenticator: authenticator.clone(), home: config.home() }),
         }),
         invoke: Arc::clone(&invoker),
         config: config.http.clone(),
@@ -170,10 +190,15 @@ pub async fn run(config: Config, reload: Arc<Reload>, announce: &Announce) -> Re
         mappings,
         scheduler: SchedulerApi::new(scheduler),
         logs: LogsApi::new(Arc::clone(&base.logs), config.home(), Arc::clone(&base.clock), intake.clone()),
+        gate: Gate::new(authenticator, config.home(), Arc::new(observers::Gate(Arc::clone(&base.metrics))))?,
+        clock: Arc::clone(&base.clock),
     });
     let limits = listener::Limits { drain_limit: config.shutdown.limits().drain, ..listener::Limits::default() };
     shutdown.spawn(Phase::Intake, "aws-api", api.serve(api_listener, limits, intake.clone()));
-    shutdown.spawn(Phase::Intake, "reload", reload_on_hangup(hangups, config.clone(), reconciler, reload, intake));
+    let looking = Arc::clone(&reloading).look_again_and_again(Arc::clone(&base.clock));
+    shutdown.spawn(Phase::Intake, "credentials", until(&intake, looking));
+    let hung_up = reload_on_hangup(hangups, config.clone(), reconciler, reload, reloading, intake);
+    shutdown.spawn(Phase::Intake, "reload", hung_up);
 
     admin.ready();
     addresses.iter().for_each(|line| announce(line));
@@ -316,9 +341,11 @@ async fn reload_on_hangup(
     running: Config,
     reconciler: Arc<Reconciler>,
     reload: Arc<Reload>,
+    reloading: Arc<reloading::Reloading>,
     stop: CancellationToken,
 ) {
     while let Some(Some(())) = stop.run_until_cancelled(hangups.recv()).await {
+        Arc::clone(&reloading).look(true).await;
         let applied = match reload() {
             Ok(config) => {
                 let differing = config.differing_sections(&running);
@@ -338,6 +365,32 @@ async fn reload_on_hangup(
 
 async fn bind(what: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address).await.map_err(|reason| ServeError::Bind { what, address, reason })
+}
+
+/// Gives ports the certificates that are configured for them.
+fn secured(config: &Config, listeners: [TcpListener; 3]) -> Result<[Bound; 3], ServeError> {
+    let [api, http, admin] = config.tls.by_port().map(|(_, (certificate, key))| match (certificate, key) {
+        (Some(certificate), Some(key)) => Tls::open(certificate, key).map(|tls| Some(Arc::new(tls))),
+        _ => Ok(None),
+    });
+    let [api_listener, http_listener, admin_listener] = listeners;
+    Ok([
+        Bound { listener: api_listener, tls: api? },
+        Bound { listener: http_listener, tls: http? },
+        Bound { listener: admin_listener, tls: admin? },
+    ])
+}
+
+/// Says what an operator may not have meant.
+fn warn_of_what_is_open(config: &Config, keys: &Keys) {
+    let is_private = config.tls.api_certificate_file.is_some();
+    if !keys.is_required() {
+        tracing::warn!("there are no access keys: whoever reaches the AWS APIs from this machine may use them");
+    } else if !config.listen.api_addr.ip().is_loopback() && !is_private {
+        tracing::warn!(
+            "the AWS APIs are signed but not encrypted: who listens on the network reads events and variables"
+        );
+    }
 }
 
 /// The data directory holds native code that is run: only its owner may enter it.

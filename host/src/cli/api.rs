@@ -6,12 +6,20 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use jiff::Timestamp;
+use lamina_sigv4::{Signer, sha256};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use std::convert::Infallible;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What stands for itself in a path or a query.
@@ -66,27 +74,78 @@ impl Answer {
     }
 }
 
+/// What requests are signed with.
+pub(super) struct Signing {
+    access_key_id: String,
+    secret: String,
+    region: String,
+}
+
+impl std::fmt::Debug for Signing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Signing").field(&self.access_key_id).finish()
+    }
+}
+
+impl Signing {
+    /// From the variables that AWS's clients read; `None` where they name no key.
+    pub(super) fn from_environment() -> Option<Self> {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
+        Some(Self {
+            access_key_id: variable("AWS_ACCESS_KEY_ID")?,
+            secret: variable("AWS_SECRET_ACCESS_KEY")?,
+            region: region.unwrap_or_else(|| "us-east-1".to_owned()),
+        })
+    }
+}
+
+/// What is trusted of an https endpoint.
+fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, Failure> {
+    let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    if let Some(path) = ca_file {
+        let wrong = |why: String| Failure::usage(format!("{}: {why}", path.display()));
+        for certificate in CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))? {
+            let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
+            roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Failure::local(error.to_string()))?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
 /// A client of one daemon. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Api {
-    client: Client<HttpConnector, BoxBody<Bytes, Infallible>>,
+    client: Client<HttpsConnector<HttpConnector>, BoxBody<Bytes, Infallible>>,
     endpoint: String,
+    signing: Option<Arc<Signing>>,
 }
 
 impl Api {
-    pub(super) fn new(endpoint: &str) -> Result<Self, Failure> {
+    /// A client of the daemon at `endpoint`; `ca_file` is trusted beside the public authorities.
+    pub(super) fn new(endpoint: &str, ca_file: Option<&Path>, signing: Option<Signing>) -> Result<Self, Failure> {
         let wrong = |why: &str| {
             Failure::usage(format!("the endpoint {endpoint:?} {why}")).hint("such as http://127.0.0.1:4566")
         };
         let uri: Uri = endpoint.parse().map_err(|_| wrong("is not a URL"))?;
-        if uri.scheme_str() != Some("http") || uri.authority().is_none() {
-            return Err(wrong("is not an http:// URL"));
+        if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.authority().is_none() {
+            return Err(wrong("is not an http:// or https:// URL"));
         }
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(Duration::from_secs(10)));
+        connector.enforce_http(false);
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls(ca_file)?)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector);
         let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(4096).build(connector);
-        Ok(Self { client, endpoint: endpoint.trim_end_matches('/').to_owned() })
+        Ok(Self { client, endpoint: endpoint.trim_end_matches('/').to_owned(), signing: signing.map(Arc::new) })
     }
 
     /// Sends a request and reads the answer, whatever it is.
@@ -112,11 +171,14 @@ impl Api {
         Failure::remote(format!("the connection to {} broke off: {why}", self.endpoint))
     }
 
-    pub(super) fn request(
+    /// A request to a service, signed if there is something to sign with. `payload` is what `body` will send.
+    fn request(
         &self,
+        service: &str,
         method: Method,
         path: &str,
         headers: HeaderMap,
+        payload: &[u8],
         body: BoxBody<Bytes, Infallible>,
     ) -> Result<Request<BoxBody<Bytes, Infallible>>, Failure> {
         let uri = format!("{}{path}", self.endpoint);
@@ -124,13 +186,21 @@ impl Api {
         *request.method_mut() = method;
         *request.uri_mut() = uri.parse().map_err(|_| Failure::usage(format!("{uri:?} is not a URL")))?;
         *request.headers_mut() = headers;
-        Ok(request)
+        let Some(signing) = &self.signing else { return Ok(request) };
+        let (mut parts, body) = request.into_parts();
+        let Signing { access_key_id, secret, region } = signing.as_ref();
+        let signed =
+            Signer { access_key_id, secret, region, service }.sign(&mut parts, &sha256(payload), Timestamp::now());
+        signed
+            .ok_or_else(|| Failure::usage("the request cannot be signed: AWS_ACCESS_KEY_ID or the region is none"))?;
+        Ok(Request::from_parts(parts, body))
     }
 
     /// Calls Lambda's REST API; `body` is JSON, null for none.
     pub(super) async fn lambda(&self, method: Method, path: &str, body: &Value) -> Result<Value, Failure> {
         let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
-        let request = self.request(method, path, json_headers("application/json"), Full::new(body).boxed())?;
+        let boxed = Full::new(body.clone()).boxed();
+        let request = self.request("lambda", method, path, json_headers("application/json"), &body, boxed)?;
         self.send(request).await?.accepted()?.json()
     }
 
@@ -142,9 +212,11 @@ impl Api {
         body: &Value,
         what: String,
     ) -> Result<Value, Failure> {
-        let body = Upload::new(Bytes::from(body.to_string()), what, "compiling …");
+        let payload = Bytes::from(body.to_string());
+        let body = Upload::new(payload.clone(), what, "compiling …");
         let bar = body.bar();
-        let request = self.request(method, path, json_headers("application/json"), body.boxed())?;
+        let headers = json_headers("application/json");
+        let request = self.request("lambda", method, path, headers, &payload, body.boxed())?;
         let answer = self.send(request).await;
         bar.finish_and_clear();
         answer?.accepted()?.json()
@@ -154,8 +226,10 @@ impl Api {
     pub(super) async fn target(&self, target: &'static str, body: &Value) -> Result<Value, Failure> {
         let mut headers = json_headers("application/x-amz-json-1.1");
         headers.insert("x-amz-target", HeaderValue::from_static(target));
-        let body = Full::new(Bytes::from(body.to_string())).boxed();
-        self.send(self.request(Method::POST, "/", headers, body)?).await?.accepted()?.json()
+        let payload = Bytes::from(body.to_string());
+        let body = Full::new(payload.clone()).boxed();
+        let service = if target.starts_with("Logs_") { "logs" } else { "sqs" };
+        self.send(self.request(service, Method::POST, "/", headers, &payload, body)?).await?.accepted()?.json()
     }
 
     /// Invokes a function. The answer may be a function error, which is no refusal.
@@ -170,7 +244,8 @@ impl Api {
         if let Some(qualifier) = qualifier {
             path.push_str(&format!("?Qualifier={}", escape(qualifier)));
         }
-        let request = self.request(Method::POST, &path, headers, Full::new(payload).boxed())?;
+        let body = Full::new(payload.clone()).boxed();
+        let request = self.request("lambda", Method::POST, &path, headers, &payload, body)?;
         self.send(request).await?.accepted()
     }
 
@@ -180,7 +255,7 @@ impl Api {
             url.parse().map_err(|_| Failure::remote(format!("the daemon named {url:?}, which is no URL")))?;
         // The path alone: the daemon may be reached under another address than the one it knows.
         let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-        let request = self.request(Method::GET, path, HeaderMap::new(), Full::default().boxed())?;
+        let request = self.request("lambda", Method::GET, path, HeaderMap::new(), b"", Full::default().boxed())?;
         Ok(self.send(request).await?.accepted()?.body)
     }
 

@@ -1,6 +1,6 @@
 //! The `lamina` command line: a file a subcommand.
 //!
-//! All but `serve`, `check`, `new`, `sign`, `completions` and `compile` talk to a running daemon through the AWS APIs, as any other client
+//! All but `serve`, `check`, `new`, `sign`, `completions`, `credentials` and `compile` talk to a running daemon through the AWS APIs, as any other client
 //! would: there is no second management interface. Answers go to standard output, as a table for people or (`--output json`)
 //! as JSON; progress, log tails and errors go to standard error. Exit codes: 0 done, 1 the function or the daemon
 //! failed, 2 the call, a file or a configuration is wrong. An error says, where it can, what to do next.
@@ -11,6 +11,7 @@ mod bench;
 mod check;
 mod compile;
 mod completions;
+mod credentials;
 mod deploy;
 mod events;
 mod failure;
@@ -34,6 +35,7 @@ pub use serve::Serve;
 use api::Api;
 use clap::{Args, Parser, Subcommand};
 use output::{Format, Output};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// The command line.
@@ -77,6 +79,8 @@ pub enum Command {
     Sign(sign::Sign),
     /// Write a function template in Rust
     New(new::New),
+    /// Make, list and delete access keys of the AWS APIs
+    Credentials(credentials::Credentials),
     /// Check a configuration or guests without starting anything
     Check(check::Check),
     /// Measure cold, warm, fresh and provisioned starts of a function side by side
@@ -94,6 +98,9 @@ struct Remote {
     /// URL of the daemon's AWS APIs
     #[arg(long, env = "LAMINA_ENDPOINT", default_value = "http://127.0.0.1:4566", value_name = "URL")]
     endpoint: String,
+    /// Certificate authorities (PEM) that an https endpoint's certificate may come from, beside the public ones
+    #[arg(long, env = "LAMINA_CA_FILE", value_name = "FILE")]
+    ca_file: Option<PathBuf>,
     #[command(flatten)]
     output: Answering,
 }
@@ -108,7 +115,7 @@ struct Answering {
 
 impl Remote {
     fn open(&self) -> Result<(Api, Output), Failure> {
-        Ok((Api::new(&self.endpoint)?, self.output.open()))
+        Ok((Api::new(&self.endpoint, self.ca_file.as_deref(), api::Signing::from_environment())?, self.output.open()))
     }
 }
 
@@ -131,6 +138,7 @@ pub fn run(command: Command, serve: impl FnOnce(Serve) -> ExitCode) -> ExitCode 
         Command::Completions(arguments) => arguments.run(),
         Command::New(arguments) => arguments.run(),
         Command::Sign(arguments) => arguments.run(),
+        Command::Credentials(arguments) => arguments.run(),
         Command::Deploy(arguments) => blocking(arguments.run()),
         Command::Invoke(arguments) => blocking(arguments.run()),
         Command::Events(arguments) => blocking(arguments.run()),

@@ -18,8 +18,12 @@ use std::slice;
 type Report<'a> = &'a mut dyn FnMut(&str, String, Option<String>);
 
 /// Reports everything that is wrong with `config`.
-pub(super) fn check(config: &Config, report: Report<'_>) {
+pub(super) fn check(config: &Config, checks_keys: bool, report: Report<'_>) {
     listen(config, report);
+    tls(config, report);
+    if checks_keys {
+        keys(config, report);
+    }
     home(config, report);
     sections(config, report);
     functions(config, report);
@@ -56,17 +60,6 @@ fn within(report: Report<'_>, path: &str, value: impl Into<u64>, bounds: RangeIn
 
 fn listen(config: &Config, report: Report<'_>) {
     let listen = &config.listen;
-    if !listen.api_addr.ip().is_loopback() {
-        report(
-            "listen.api_addr",
-            format!(
-                "binding the AWS APIs to {} requires credentials, which this daemon cannot check yet: whoever reaches the \
-                 port could deploy and run code",
-                listen.api_addr
-            ),
-            Some("use a loopback address, and a proxy that authenticates in front of it".to_owned()),
-        );
-    }
     let all = [
         ("listen.api_addr", listen.api_addr),
         ("listen.http_addr", listen.http_addr),
@@ -76,6 +69,42 @@ fn listen(config: &Config, report: Report<'_>) {
         let taken = |other: &&(&str, SocketAddr)| other.1 == *address && address.port() != 0;
         if let Some((other, _)) = all.iter().take(index).find(taken) {
             report(path, format!("{address} is {other} already"), None);
+        }
+    }
+}
+
+/// Whoever reaches the AWS APIs without having to sign may deploy and run code: from this machine only.
+fn keys(config: &Config, report: Report<'_>) {
+    let address = config.listen.api_addr;
+    let store = config.credentials.store(&config.storage.data_dir);
+    match store.list() {
+        Ok(keys) if keys.is_empty() && !address.ip().is_loopback() => report(
+            "listen.api_addr",
+            format!(
+                "binding the AWS APIs to {address} requires credentials, and there are no access keys in {}: whoever reaches \
+                 the port could deploy and run code",
+                store.path.display()
+            ),
+            Some("make a key first, with `lamina credentials create`, or use a loopback address".to_owned()),
+        ),
+        Ok(_) => {}
+        Err(error) => report("credentials.file", error.to_string(), None),
+    }
+}
+
+fn tls(config: &Config, report: Report<'_>) {
+    for (port, (certificate, key)) in config.tls.by_port() {
+        let keys = [format!("tls.{port}_certificate_file"), format!("tls.{port}_key_file")];
+        for (name, path) in keys.iter().zip([certificate, key]) {
+            if let Some(path) = path.filter(|path| !path.is_file()) {
+                report(name, format!("{} is not a file", path.display()), None);
+            }
+        }
+        let [certificate_key, key_key] = &keys;
+        match (certificate, key) {
+            (Some(_), None) => report(certificate_key, format!("needs {key_key}"), None),
+            (None, Some(_)) => report(key_key, format!("needs {certificate_key}"), None),
+            _ => {}
         }
     }
 }

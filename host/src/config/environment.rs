@@ -20,6 +20,8 @@ pub(super) fn apply(
 ) {
     let mut section = Section { variables, origins, problems };
     section.overlay("listen", &mut config.listen);
+    section.overlay("tls", &mut config.tls);
+    section.overlay("credentials", &mut config.credentials);
     section.overlay("home", &mut config.home);
     section.overlay("storage", &mut config.storage);
     section.overlay("sandbox", &mut config.sandbox);

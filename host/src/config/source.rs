@@ -5,9 +5,9 @@ use super::fields::fields_of;
 use super::resources::{
     AliasDeclaration, FunctionDeclaration, MappingDeclaration, QueueDeclaration, ScheduleDeclaration,
 };
-use super::{Config, EventSourceMappingsConfig, HomeConfig, Listen, ShutdownConfig, StorageConfig};
+use super::{Config, EventSourceMappingsConfig, HomeConfig, Listen, ShutdownConfig, StorageConfig, TlsConfig};
 use crate::triggers::http::RouteConfig;
-use crate::{catalog, sandbox, telemetry, triggers};
+use crate::{catalog, credentials, sandbox, telemetry, triggers};
 use serde::Deserialize;
 use std::ops::Range;
 use std::path::Path;
@@ -125,6 +125,8 @@ pub(super) fn keys_of(shape: &str) -> Option<&'static [&'static str]> {
     Some(match shape {
         "" => fields_of::<Config>(),
         "listen" => fields_of::<Listen>(),
+        "tls" => fields_of::<TlsConfig>(),
+        "credentials" => fields_of::<credentials::Config>(),
         "home" => fields_of::<HomeConfig>(),
         "storage" => fields_of::<StorageConfig>(),
         "sandbox" => fields_of::<sandbox::Config>(),

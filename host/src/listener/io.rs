@@ -1,6 +1,7 @@
 //! A connection's socket: tells the protocols apart, times out writes, and closes so that the last answer arrives.
 
 use super::activity::Activity;
+use super::tls::Stream;
 use bytes::{Buf, BytesMut};
 use std::future::Future;
 use std::io;
@@ -9,7 +10,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 /// The client connection preface (RFC 9113, section 3.4).
@@ -26,7 +26,7 @@ pub(super) enum Protocol {
 }
 
 pub(super) struct GuardedIo {
-    stream: TcpStream,
+    stream: Stream,
     /// Read while telling the protocols apart; handed out first.
     prefix: BytesMut,
     write_timeout: Duration,
@@ -43,7 +43,7 @@ struct Linger {
 }
 
 impl GuardedIo {
-    pub(super) fn new(stream: TcpStream, write_timeout: Duration, activity: Arc<Activity>) -> Self {
+    pub(super) fn new(stream: Stream, write_timeout: Duration, activity: Arc<Activity>) -> Self {
         Self {
             stream,
             prefix: BytesMut::new(),

@@ -8,6 +8,7 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use parking_lot::Mutex;
 use std::future::IntoFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 const SHORT: Duration = Duration::from_millis(60);

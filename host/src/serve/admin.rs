@@ -13,7 +13,6 @@ use hyper::body::Incoming;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 /// What the admin port tells.
@@ -33,7 +32,7 @@ impl Admin {
         self.ready.store(true, Ordering::Release);
     }
 
-    pub(super) async fn serve(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
+    pub(super) async fn serve(self: Arc<Self>, listener: impl Into<listener::Bound>, stop: CancellationToken) {
         let limits = Limits { max_connections: 256, drain_limit: Duration::from_secs(1), ..Limits::default() };
         let handler = move |request, _peer| {
             let admin = Arc::clone(&self);

@@ -16,6 +16,7 @@ use crate::triggers::asynchronous::{AsyncObserver, Dropped};
 use crate::triggers::http::{Answered, HttpMetrics};
 use crate::triggers::queue::{MappingEvent, MappingObserver};
 use crate::triggers::schedule::ScheduleObserver;
+use crate::wire::access;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -29,6 +30,15 @@ impl CommitObserver for Commits {
         if succeeded {
             self.0.storage.committed(jobs, latency);
         }
+    }
+}
+
+/// Refusals of the AWS port.
+pub(super) struct Gate(pub(super) Arc<Metrics>);
+
+impl access::Observer for Gate {
+    fn denied(&self, reason: &'static str) {
+        self.0.api_denied.with_label_values(&[reason]).inc();
     }
 }
 

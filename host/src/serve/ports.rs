@@ -2,7 +2,9 @@
 
 use crate::catalog::Catalog;
 use crate::config::MappingDeclaration;
-use crate::ids::{FunctionRef, Qualifier, Version};
+use crate::credentials::{Authenticator, Denied};
+use crate::ids::{FunctionRef, Home, Qualifier, Version};
+use crate::invocation::http_event;
 use crate::invocation::lineage::{Lineage, RUNS_LIMIT};
 use crate::reconcile::{MappingPort, SchedulePort};
 use crate::storage::functions::{RecursiveLoop, UrlRecord};
@@ -40,6 +42,36 @@ pub(super) struct Urls(pub(super) Arc<Catalog>);
 impl urls::Directory for Urls {
     fn find(&self, url_id: &str) -> Option<Arc<UrlRecord>> {
         self.0.url_by_id(url_id)
+    }
+}
+
+/// Access keys as function URLs of the kind `AWS_IAM` see them.
+pub(super) struct UrlAuthorizer {
+    pub(super) authenticator: Authenticator,
+    pub(super) home: Home,
+}
+
+impl urls::Authorizer for UrlAuthorizer {
+    fn authorize(&self, request: &urls::UrlRequest<'_>) -> Result<http_event::Caller, urls::Denied> {
+        let denied = |denied: Denied| urls::Denied { reason: denied.to_string() };
+        // Whether the connection is TLS is not known here: a body has to be signed.
+        let body = lamina_sigv4::sha256(request.body);
+        let caller = self.authenticator.verify(request.parts, "lambda", &body, false).map_err(denied)?;
+        let function = self.home.function_arn(&request.url.function, None);
+        let (arn, also) = match &request.url.alias {
+            None => (function, Vec::new()),
+            Some(alias) => {
+                let alias = Qualifier::Alias(alias.clone());
+                (self.home.function_arn(&request.url.function, Some(&alias)), vec![function])
+            }
+        };
+        caller.authorize("lambda:InvokeFunctionUrl", &arn, &also).map_err(denied)?;
+        Ok(http_event::Caller {
+            access_key: caller.access_key_id().to_owned(),
+            account_id: caller.account().to_owned(),
+            caller_id: caller.access_key_id().to_owned(),
+            user_arn: caller.arn(),
+        })
     }
 }
 

@@ -149,6 +149,14 @@ pub fn json_as(status: StatusCode, content_type: &'static str, body: &impl Seria
     Ok(answer)
 }
 
+/// An answer with a text.
+pub fn text(status: StatusCode, content_type: &'static str, text: String) -> Answer {
+    let mut answer = empty(status);
+    *answer.body_mut() = whole(text);
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+}
+
 /// An answer without a body.
 pub fn empty(status: StatusCode) -> Answer {
     let mut answer = Response::new(whole(Bytes::new()));

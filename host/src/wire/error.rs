@@ -1,5 +1,8 @@
 //! The one translation into AWS errors: code, HTTP status and message, in the shape of the service's protocol.
 
+mod cbor;
+pub(super) mod xml;
+
 use super::codec::{Answer, whole};
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Map, Value};
@@ -15,6 +18,14 @@ pub enum Shape {
         /// Put before the code, such as `com.amazonaws.sqs#`.
         namespace: &'static str,
     },
+    /// Query (STS …): XML, with the code without `Exception`.
+    Query,
+    /// EC2's own form of it.
+    Ec2,
+    /// REST with XML (S3 …).
+    RestXml,
+    /// Smithy RPC v2 with CBOR (CloudWatch …): the code in `__type`.
+    Cbor,
 }
 
 /// An error on its way to a client.
@@ -59,26 +70,38 @@ impl WireError {
     /// Writes the error as `shape` has it.
     pub fn into_response(self, shape: Shape) -> Answer {
         let mut body: Map<String, Value> = self.members.into_iter().collect();
-        match shape {
+        let content = match shape {
             Shape::RestJson => {
                 // Lambda's clients read either spelling.
                 body.insert("Message".into(), self.message.clone().into());
                 body.insert("message".into(), self.message.into());
                 let kind = if self.status.is_server_error() { "Service" } else { "User" };
                 body.entry("Type").or_insert_with(|| kind.into());
+                Value::Object(body).to_string().into_bytes()
             }
             Shape::Json { namespace } => {
                 body.insert("__type".into(), format!("{namespace}{}", self.code).into());
                 body.insert("message".into(), self.message.into());
+                Value::Object(body).to_string().into_bytes()
             }
-        }
-        let mut response = Response::new(whole(Value::Object(body).to_string()));
+            Shape::Query | Shape::Ec2 | Shape::RestXml => {
+                xml::error(shape, self.code, &self.message, self.status.is_server_error()).into_bytes()
+            }
+            Shape::Cbor => cbor::error(self.code, &self.message),
+        };
+        let mut response = Response::new(whole(content));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         let content_type = match shape {
             Shape::RestJson => "application/json",
             Shape::Json { .. } => "application/x-amz-json-1.0",
+            Shape::Query | Shape::Ec2 => "text/xml",
+            Shape::RestXml => "application/xml",
+            Shape::Cbor => "application/cbor",
         };
+        if shape == Shape::Cbor {
+            headers.insert("smithy-protocol", HeaderValue::from_static("rpc-v2-cbor"));
+        }
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert("x-amzn-errortype", HeaderValue::from_static(self.code));
         if let Some(query_code) = self.query_code {

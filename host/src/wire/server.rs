@@ -1,17 +1,17 @@
 //! The AWS APIs on one port: reading a request, finding its service, writing the answer.
 
+use super::access::{self, Gate, Passed};
 use super::codec::{Answer, Request};
 use super::error::{Shape, WireError};
-use super::{codec, event_source_mappings, lambda, logs, scheduler, sqs};
+use super::{codec, event_source_mappings, lambda, logs, scheduler, sqs, sts};
+use crate::clock::SharedClock;
 use crate::listener::{self, BodyUnread, GuardedBody, Limits, Peer};
 use crate::triggers::queue::EventSourceMappings;
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -33,11 +33,15 @@ pub struct Api {
     pub scheduler: scheduler::SchedulerApi,
     /// CloudWatch Logs.
     pub logs: logs::LogsApi,
+    /// Who may call them.
+    pub gate: Gate,
+    /// For the time of requests.
+    pub clock: SharedClock,
 }
 
 impl Api {
     /// Serves `listener` until `stop` and the drain are over.
-    pub async fn serve(self: Arc<Self>, listener: TcpListener, limits: Limits, stop: CancellationToken) {
+    pub async fn serve(self: Arc<Self>, listener: impl Into<listener::Bound>, limits: Limits, stop: CancellationToken) {
         let handler = move |request, peer| {
             let api = Arc::clone(&self);
             async move { api.handle(request, peer).await }
@@ -45,30 +49,16 @@ impl Api {
         listener::serve_connections(listener, limits, handler, Arc::new(()), stop).await;
     }
 
-    async fn handle(&self, request: http::Request<Incoming>, _peer: Peer) -> Answer {
+    async fn handle(&self, request: http::Request<Incoming>, peer: Peer) -> Answer {
         let request_id = Uuid::new_v4();
         let (mut parts, body) = request.into_parts();
         parts.extensions.insert(request_id);
         let shape = shape_of(&parts);
-        let limit_bytes = lambda::body_limit_bytes(&parts.method, parts.uri.path());
-        let announced_bytes = body.size_hint().lower();
         // The size is bounded by `read_body`, which has AWS's words for it; here only the pace.
+        let announced_bytes = body.size_hint().lower();
         let guarded = GuardedBody::new(body, u64::MAX, BODY_WINDOW, BODY_PROGRESS_BYTES);
         let status = guarded.status();
-        let read = match announced_bytes {
-            _ if is_from_a_browser(&parts) => Err(WireError::new(
-                StatusCode::FORBIDDEN,
-                "AccessDeniedException",
-                "Requests of web pages are not served: this port takes requests without credentials.",
-            )),
-            // Refused at the head, before its body.
-            bytes if bytes > limit_bytes as u64 => Err(codec::too_large(limit_bytes)),
-            _ => codec::read_body(guarded, limit_bytes).await,
-        };
-        let answered = match read {
-            Ok(body) => self.answer(&Request { parts, body }).await,
-            Err(error) => Err(error),
-        };
+        let answered = self.read_and_answer(parts, guarded, announced_bytes, peer.is_private, shape).await;
         let mut answer = answered.unwrap_or_else(|error| error.into_response(shape));
         if !status.is_read() {
             answer.extensions_mut().insert(BodyUnread);
@@ -79,9 +69,43 @@ impl Api {
         answer
     }
 
-    /// Answers a request that has been read whole.
+    async fn read_and_answer(
+        &self,
+        parts: http::request::Parts,
+        body: GuardedBody<Incoming>,
+        announced_bytes: u64,
+        is_private: bool,
+        shape: Shape,
+    ) -> Result<Answer, WireError> {
+        let denied = |denied| access::error(&denied, shape);
+        // Whoever may not call is told so before the body is read.
+        let admission = self.gate.admit(&parts, is_private, self.clock.now_ms()).map_err(denied)?;
+        if admission.is_open()
+            && let Some(refusal) = access::refusal_of_pages(&parts)
+        {
+            return Err(refusal);
+        }
+        let limit_bytes = lambda::body_limit_bytes(&parts.method, parts.uri.path());
+        if announced_bytes > limit_bytes as u64 {
+            return Err(codec::too_large(limit_bytes));
+        }
+        let body = codec::read_body(body, limit_bytes).await?;
+        let mut request = Request { parts, body };
+        let passed =
+            self.gate.settle(admission, &mut request, is_private, self.clock.now_ms()).await.map_err(denied)?;
+        self.answer_passed(&request, passed).await
+    }
+
+    /// Answers a request that has been read whole, whoever sent it.
     pub async fn answer(&self, request: &Request) -> Result<Answer, WireError> {
-        match request.header("x-amz-target") {
+        self.answer_passed(request, Passed::Serve).await
+    }
+
+    async fn answer_passed(&self, request: &Request, passed: Passed) -> Result<Answer, WireError> {
+        let target = request.header("x-amz-target");
+        match target {
+            // What policies do not know no service gets to see.
+            _ if passed == Passed::Unknown => {}
             Some(target) if target.starts_with(sqs::TARGET_PREFIX) => return sqs::handle(&self.sqs, request).await,
             Some(target) if target.starts_with(logs::TARGET_PREFIX) => return logs::handle(&self.logs, request).await,
             Some(_) => {}
@@ -97,58 +121,38 @@ impl Api {
                 }
             }
         }
-        let what = request.header("x-amz-target").unwrap_or_else(|| request.parts.uri.path());
-        Err(WireError::new(
-            StatusCode::NOT_FOUND,
-            "UnknownOperationException",
-            format!("{} {what} is not supported by Lamina.", request.parts.method),
-        ))
+        if target.is_none() && sts::is_query_protocol(&request.parts) {
+            return sts::handle(self.gate.home(), request);
+        }
+        let what = target.unwrap_or_else(|| request.parts.uri.path());
+        // JSON by target and CBOR have no other status for it.
+        let status = match shape_of(&request.parts) {
+            Shape::Json { .. } | Shape::Cbor => StatusCode::BAD_REQUEST,
+            _ => StatusCode::NOT_FOUND,
+        };
+        let message = format!("{} {what} is not supported by Lamina.", request.parts.method);
+        Err(WireError::new(status, "UnknownOperationException", message))
     }
 }
 
-/// Whether a web page may be behind a request. The port is open to whoever is on this machine, and a page of any site is, through
-/// the browser: it sends an `Origin`, or reaches the port under a name of its own (DNS rebinding). A name that a foreign site
-/// cannot have is a single label, an address of this machine, or one under `localhost` or `internal`.
-fn is_from_a_browser(parts: &http::request::Parts) -> bool {
-    let host = match parts.uri.authority() {
-        Some(authority) => Some(authority.as_str()),
-        None => parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()),
-    };
-    parts.headers.contains_key(header::ORIGIN) || !host.is_none_or(is_own_name)
-}
-
-fn is_own_name(host: &str) -> bool {
-    let Ok(authority) = host.parse::<http::uri::Authority>() else { return false };
-    let name = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-    match name.parse::<IpAddr>() {
-        Ok(address) => address.to_canonical().is_loopback(),
-        Err(_) => !name.contains('.') || name.ends_with(".localhost") || name.ends_with(".internal"),
-    }
-}
-
-/// The error shape of the protocol that a request speaks.
+/// The error shape of the protocol that a request speaks. The protocols of services that are not here are told by what only they have, and
+/// by the service that the request is signed for.
 fn shape_of(parts: &http::request::Parts) -> Shape {
-    match parts.headers.get("x-amz-target").map(HeaderValue::as_bytes) {
-        Some(target) if target.starts_with(sqs::TARGET_PREFIX.as_bytes()) => sqs::ERROR_SHAPE,
-        Some(target) if target.starts_with(logs::TARGET_PREFIX.as_bytes()) => logs::ERROR_SHAPE,
-        Some(_) => Shape::Json { namespace: "" },
-        None => Shape::RestJson,
+    let text = |name: &str| parts.headers.get(name).map(HeaderValue::as_bytes);
+    if text("smithy-protocol") == Some(b"rpc-v2-cbor") {
+        return Shape::Cbor;
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_own_name;
-
-    #[test]
-    fn only_names_that_a_foreign_site_cannot_have_are_ours() {
-        for host in
-            ["localhost", "localhost:4566", "127.0.0.1:4566", "[::1]:4566", "127.9.9.9", "q.localhost", "lamina"]
-        {
-            assert!(is_own_name(host), "{host}");
-        }
-        for host in ["evil.example", "127.0.0.1.evil.example:4566", "10.0.0.1", "localhost.evil.example", ""] {
-            assert!(!is_own_name(host), "{host}");
-        }
+    match text("x-amz-target") {
+        Some(target) if target.starts_with(sqs::TARGET_PREFIX.as_bytes()) => return sqs::ERROR_SHAPE,
+        Some(target) if target.starts_with(logs::TARGET_PREFIX.as_bytes()) => return logs::ERROR_SHAPE,
+        Some(_) => return Shape::Json { namespace: "" },
+        None => {}
+    }
+    let service = access::claimed_service(parts);
+    match service.as_deref() {
+        Some("ec2") => Shape::Ec2,
+        _ if sts::is_query_protocol(parts) => Shape::Query,
+        Some("s3" | "s3express" | "s3-outposts" | "cloudfront" | "route53") => Shape::RestXml,
+        _ => Shape::RestJson,
     }
 }

@@ -5,12 +5,13 @@ use std::path::Path;
 
 /// Each module with those it may use, beside itself.
 const ALLOWED: &[(&str, &[&str])] = &[
-    ("cli", &["bench_report", "config", "ids", "sandbox", "storage", "telemetry"]),
+    ("cli", &["bench_report", "config", "credentials", "ids", "sandbox", "storage", "telemetry"]),
     (
         "wire",
         &[
             "catalog",
             "clock",
+            "credentials",
             "ids",
             "invocation",
             "listener",
@@ -22,11 +23,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("reconcile", &["catalog", "clock", "config", "ids", "sandbox", "storage", "telemetry", "triggers"]),
-    ("config", &["catalog", "ids", "invocation", "sandbox", "shutdown", "storage", "telemetry", "triggers"]),
-    ("triggers", &["invocation", "storage", "listener", "clock", "ids", "telemetry", "shutdown"]),
+    (
+        "config",
+        &["catalog", "credentials", "ids", "invocation", "sandbox", "shutdown", "storage", "telemetry", "triggers"],
+    ),
+    ("triggers", &["credentials", "invocation", "storage", "listener", "clock", "ids", "telemetry", "shutdown"]),
     ("invocation", &["catalog", "sandbox", "storage", "telemetry", "clock", "ids", "shutdown"]),
     ("catalog", &["sandbox", "storage", "telemetry", "clock", "ids"]),
     ("sandbox", &["storage", "telemetry", "clock", "ids"]),
+    ("credentials", &["ids", "clock"]),
     ("storage", &["ids", "clock"]),
     ("telemetry", &["ids", "clock"]),
     ("listener", &[]),

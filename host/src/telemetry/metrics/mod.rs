@@ -67,6 +67,8 @@ pub struct Metrics {
     pub schedules: ScheduleMetrics,
     /// Storage.
     pub storage: StorageMetrics,
+    /// Requests that the AWS port refused for who sent them, by reason.
+    pub api_denied: IntCounterVec,
     /// The HTTP trigger.
     pub http: HttpMetrics,
     /// Function logs.
@@ -353,6 +355,11 @@ impl Metrics {
                     COMMIT_WRITES_BUCKETS,
                 )?,
             },
+            api_denied: to.counter_vec(
+                "api_denied_total",
+                "Requests that the AWS APIs refused because of their signature or their caller's policy, by reason.",
+                &["reason"],
+            )?,
             http: {
                 let requests = to.counter_vec(
                     "http_requests_total",

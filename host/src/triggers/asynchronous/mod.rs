@@ -231,8 +231,8 @@ impl AsyncInvocations {
                 this.wake(&backlog.function);
             }
         }
-        let (sweeper, stop) = (Arc::clone(&this), this.shutdown.token(Phase::Work));
-        this.shutdown.spawn(Phase::Work, "async-event-sweeper", async move {
+        let (sweeper, stop) = (Arc::clone(&this), this.shutdown.token(Phase::Intake));
+        this.shutdown.spawn(Phase::Intake, "async-event-sweeper", async move {
             stop.run_until_cancelled_owned(sweeper.sweep()).await;
         });
         Ok(this)

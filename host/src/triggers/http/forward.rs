@@ -82,9 +82,10 @@ pub(super) fn to_function(
     // The body is on its way: whoever reads it has made the client send it.
     parts.headers.remove(header::EXPECT);
 
+    let scheme = if peer.is_private { "https" } else { "http" };
     let authority = if host.is_empty() { peer.local.to_string() } else { host.to_owned() };
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    if let Ok(uri) = Uri::builder().scheme("http").authority(authority.as_str()).path_and_query(path).build() {
+    if let Ok(uri) = Uri::builder().scheme(scheme).authority(authority.as_str()).path_and_query(path).build() {
         parts.uri = uri;
     }
     let host_value = HeaderValue::try_from(authority).ok();
@@ -113,7 +114,7 @@ pub(super) fn to_function(
         }
     };
     forwarded(X_FORWARDED_FOR, HeaderValue::try_from(chain).ok());
-    forwarded(X_FORWARDED_PROTO, Some(HeaderValue::from_static("http")));
+    forwarded(X_FORWARDED_PROTO, Some(HeaderValue::from_static(scheme)));
     forwarded(X_FORWARDED_HOST, host_value);
     forwarded(X_FORWARDED_PORT, Some(HeaderValue::from(peer.local.port())));
 
@@ -205,7 +206,7 @@ mod tests {
     }
 
     fn peer() -> Peer {
-        Peer { remote: "192.0.2.1:5000".parse().unwrap(), local: "127.0.0.1:8080".parse().unwrap() }
+        Peer { remote: "192.0.2.1:5000".parse().unwrap(), local: "127.0.0.1:8080".parse().unwrap(), is_private: false }
     }
 
     #[test]

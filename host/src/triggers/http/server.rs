@@ -26,7 +26,6 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -82,7 +81,7 @@ pub struct DrainReport {
 
 impl Trigger {
     /// Serves `listener` until `shutdown` is cancelled, then drains within [`Config::drain_limit_ms`].
-    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) -> DrainReport {
+    pub async fn serve(self, listener: impl Into<listener::Bound>, shutdown: CancellationToken) -> DrainReport {
         let limits = self.config.limits();
         let drain_limit = limits.drain_limit;
         let metrics = Arc::clone(&self.metrics);

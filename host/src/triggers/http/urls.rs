@@ -4,8 +4,7 @@
 //! path of its own, `<path_prefix>/<url-id>/…`, on the port of the function routes. Under either the function sees the same request, but
 //! for its `host` header. URLs come before routes.
 //!
-//! Refused: a host name of this form without a URL behind it (403, as AWS has it). `AWS_IAM` is decided by an [`Authorizer`];
-//! [`NoCredentials`] refuses everybody.
+//! Refused: a host name of this form without a URL behind it (403, as AWS has it). `AWS_IAM` is decided by an [`Authorizer`].
 
 use crate::invocation::http_event::Caller;
 use crate::storage::functions::UrlRecord;
@@ -151,16 +150,6 @@ pub struct Denied {
 pub trait Authorizer: Send + Sync + 'static {
     /// The caller of `request`, if it is signed by one who may invoke the function through its URL.
     fn authorize(&self, request: &UrlRequest<'_>) -> Result<Caller, Denied>;
-}
-
-/// No credentials are configured: nobody can sign.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoCredentials;
-
-impl Authorizer for NoCredentials {
-    fn authorize(&self, _: &UrlRequest<'_>) -> Result<Caller, Denied> {
-        Err(Denied { reason: "no credentials are configured".to_owned() })
-    }
 }
 
 /// Whether a request carries a signature at all: the body of one that does not is left unread.

@@ -84,6 +84,17 @@ pub struct LambdaApi {
     pub shutdown: Shutdown,
 }
 
+/// The function that a name or ARN in a request means, read as the operations read it.
+pub(super) fn function_of(home: &crate::ids::Home, text: &str) -> Result<crate::ids::FunctionRef, WireError> {
+    target::parse(home, text)
+}
+
+/// Whether a method and path lead to an operation that is there.
+#[cfg(test)]
+pub(super) fn offers(method: &http::Method, path: &str) -> bool {
+    Route::of(method, path).is_some_and(|route| !matches!(route, Route::Unsupported(_)))
+}
+
 /// Answers a request; `None` where its path is not one of Lambda's functions.
 pub async fn handle(api: &LambdaApi, request: &Request) -> Option<Result<Answer, WireError>> {
     let route = Route::of(&request.parts.method, request.parts.uri.path())?;

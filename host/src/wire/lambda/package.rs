@@ -4,6 +4,7 @@ use super::LambdaApi;
 use super::constraints::{invalid, unsupported};
 use super::error::not_found;
 use super::route::PACKAGE_BODY_LIMIT_BYTES;
+use crate::wire::access::Links;
 use crate::wire::codec::{Answer, Request, whole};
 use crate::wire::error::WireError;
 use base64::Engine;
@@ -82,7 +83,11 @@ pub(super) fn location(request: &Request, sha256: &str) -> Option<String> {
         Some(authority) => authority.as_str(),
         None => request.header(header::HOST.as_str())?,
     };
-    Some(format!("http://{authority}/lamina/packages/{sha256}"))
+    let path = format!("/lamina/packages/{sha256}");
+    Some(match request.parts.extensions.get::<Links>() {
+        Some(links) => links.to(authority, &path),
+        None => format!("http://{authority}{path}"),
+    })
 }
 
 /// Gives the package of a version.

@@ -99,6 +99,11 @@ impl SqsApi {
     }
 }
 
+/// The queue that a URL names, read as the operations read it.
+pub(super) fn queue_of(home: &Home, url: &str) -> Option<QueueName> {
+    queue_url::parse(home, url).ok()
+}
+
 /// Answers one call. The caller has made sure that the target begins with [`TARGET_PREFIX`], or lets this refuse it.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! Queue URLs: `http://<host>/<account>/<name>`, with the host that the client spoke to.
 
+use super::super::access::Links;
 use super::super::codec::{Request, percent_decode};
 use super::super::error::WireError;
 use super::fault;
@@ -22,6 +23,7 @@ pub(super) fn build(home: &Home, request: &Request, name: &QueueName) -> String 
     let uri = &request.parts.uri;
     let host = request.header("host").or_else(|| uri.authority().map(|authority| authority.as_str()));
     let scheme = request.header("x-forwarded-proto").filter(|scheme| matches!(*scheme, "http" | "https"));
-    let scheme = scheme.or_else(|| uri.scheme_str()).unwrap_or("http");
+    let links = request.parts.extensions.get::<Links>();
+    let scheme = scheme.or_else(|| links.map(Links::scheme)).or_else(|| uri.scheme_str()).unwrap_or("http");
     format!("{scheme}://{}/{}/{name}", host.unwrap_or("localhost"), home.account)
 }
