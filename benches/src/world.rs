@@ -116,6 +116,7 @@ pub async fn create(
         timeout_s: 3,
         memory_size_mb: 128,
         ephemeral_storage_mb: 512,
+        layers: Vec::new(),
         environment: Default::default(),
         echoed: Default::default(),
     };

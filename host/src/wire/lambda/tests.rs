@@ -286,7 +286,7 @@ async fn what_the_model_or_lamina_does_not_allow_is_refused() {
         (json!({ "Environment": { "Variables": { "AB": "x".repeat(4096) } } }), invalid, "4KB"),
         (json!({ "Environment": { "Variables": { "LAMINA_SANDBOX": "x" } } }), invalid, "LAMINA_SANDBOX"),
         (json!({ "PackageType": "Image" }), invalid, "PackageType"),
-        (json!({ "Layers": ["l"] }), invalid, "Layers"),
+        (json!({ "Layers": ["l"] }), validation, "'layers'"),
         (json!({ "FileSystemConfigs": [{}] }), invalid, "FileSystemConfigs"),
         (json!({ "VpcConfig": { "SubnetIds": ["s"] } }), invalid, "VpcConfig"),
         (json!({ "SnapStart": { "ApplyOn": "PublishedVersions" } }), invalid, "SnapStart"),
