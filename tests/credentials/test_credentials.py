@@ -62,9 +62,10 @@ def client(daemon, service, key, secret=None, region=REGION, **more):
     return session.client(service, endpoint_url=daemon.api, config=config, **more)
 
 
-def signed(daemon, key, method, path, body=b"", headers=None, service="lambda", signer=None):
+def signed(daemon, key, method, path, body=b"", headers=None, service="lambda", signer=None, base=None):
     """A signed request that has not been sent: `(method, path with query, body, headers)`."""
-    request = botocore.awsrequest.AWSRequest(method=method, url=daemon.api + path, data=body, headers=headers or {})
+    url = (base or daemon.api) + path
+    request = botocore.awsrequest.AWSRequest(method=method, url=url, data=body, headers=headers or {})
     credentials = botocore.credentials.Credentials(key.id, key.secret)
     (signer or botocore.auth.SigV4Auth)(credentials, service, REGION).add_auth(request)
     prepared = request.prepare()
@@ -335,6 +336,32 @@ def test_an_invoke_only_key_invokes_only(with_function):
     ):
         with refused("AccessDeniedException", 403):
             call()
+
+
+def test_a_url_of_the_kind_aws_iam_takes_signed_requests_only(with_function, tmp_path):
+    daemon, admin = with_function
+    lam = client(daemon, "lambda", admin)
+    shown = lam.create_function_url_config(FunctionName="f", AuthType="AWS_IAM")["FunctionUrl"]
+    path = f"/lambda-url/{urllib.parse.urlsplit(shown).hostname.partition('.')[0]}/a"
+    policy = policy_file(tmp_path, ("Allow", "lambda:InvokeFunctionUrl", f"{FUNCTION}:g"))
+    stranger = make_key(daemon, "stranger", "--policy", policy)
+    wait.until("the key is known", lambda: _works(client(daemon, "sts", stranger).get_caller_identity), 10)
+
+    def status(key, body=b'{"a": 1}', sent=None, **more):
+        headers = {"Content-Type": "application/json"}
+        method, target, body, headers = signed(daemon, key, "POST", path, body, headers, base=daemon.http, **more)
+        return daemon.request(method, target, sent or body, headers)
+
+    answer = status(admin)
+    assert answer.status == 200, answer
+    caller = json.loads(answer.body)["requestContext"]["authorizer"]["iam"]
+    assert (caller["accessKey"], caller["accountId"]) == (admin.id, ACCOUNT)
+    assert caller["userArn"] == f"arn:aws:iam::{ACCOUNT}:user/admin"
+    assert daemon.request("POST", path, b"{}").status == 403
+    assert status(stranger).status == 403
+    assert status(admin, sent=b'{"a": 2}').status == 403
+    assert status(admin, service="sqs").status == 403
+    assert status(Key({"AccessKeyId": admin.id, "SecretAccessKey": "x" * 40})).status == 403
 
 
 def test_keys_of_another_account_can_only_ask_who_they_are(with_function):

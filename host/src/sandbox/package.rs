@@ -8,6 +8,9 @@ use std::io::{Cursor, Read};
 /// Unpacked size of a package (Lambda quota: 250 MB).
 pub const UNPACKED_LIMIT_BYTES: u64 = 262_144_000;
 
+/// What wasm begins with, modules and components alike.
+const MAGIC: &[u8] = b"\0asm";
+
 /// Entries a zip may hold.
 const ENTRY_LIMIT: usize = 65_535;
 
@@ -28,6 +31,12 @@ pub enum PackageError {
     NoGuest {
         /// The names looked for.
         expected: String,
+    },
+    /// A file that is named as wasm and is not.
+    #[error("{name} in the package is not WebAssembly")]
+    NotWasm {
+        /// The file.
+        name: String,
     },
     /// The text format does not parse.
     #[error("{0}")]
@@ -98,7 +107,11 @@ fn from_zip(package: &[u8], handler: &str) -> Result<Vec<u8>, PackageError> {
         if bytes.len() as u64 > UNPACKED_LIMIT_BYTES {
             return Err(PackageError::TooLarge);
         }
-        return if name.ends_with(".wat") { from_text(&bytes) } else { Ok(bytes) };
+        return match name {
+            _ if name.ends_with(".wat") => from_text(&bytes),
+            _ if bytes.starts_with(MAGIC) => Ok(bytes),
+            _ => Err(PackageError::NotWasm { name: name.clone() }),
+        };
     }
     Err(PackageError::NoGuest { expected: names.join(", ") })
 }
