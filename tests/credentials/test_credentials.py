@@ -6,9 +6,9 @@ import json
 import os
 import random
 import re
-import shutil
 import stat
 import subprocess
+import sys
 import urllib.parse
 
 import boto3
@@ -486,11 +486,12 @@ def test_get_caller_identity(closed, daemon):
     assert own.request("POST", "/", "Action=GetCallerIdentity&Version=2011-06-15", FORM, "api").status == 403
 
 
-@pytest.mark.skipif(shutil.which("aws") is None, reason="the AWS CLI is not installed")
 def test_the_aws_cli_knows_who_it_is(closed):
     daemon, key = closed
-    environment = dict(os.environ, AWS_ACCESS_KEY_ID=key.id, AWS_SECRET_ACCESS_KEY=key.secret, AWS_REGION=REGION)
-    command = ["aws", "--endpoint-url", daemon.api, "--output", "json", "sts", "get-caller-identity"]
+    keys = {"AWS_ACCESS_KEY_ID": key.id, "AWS_SECRET_ACCESS_KEY": key.secret}
+    environment = os.environ | keys | {"AWS_DEFAULT_REGION": REGION}
+    asked = ["--endpoint-url", daemon.api, "--output", "json", "sts", "get-caller-identity"]
+    command = [sys.executable, "-m", "awscli", *asked]
     done = subprocess.run(command, env=environment, capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["Arn"] == f"arn:aws:iam::{ACCOUNT}:user/admin"

@@ -54,8 +54,12 @@ def test_pieces_arrive_while_the_function_runs(daemon, lam, make):
     # Nobody cut it off: it heard that nobody reads, and the same environment serves again.
     chunks, complete = read(stream(lam, name, steps({"write": "again"})))
     assert chunks == [b"again"] and complete == {}
-    reports = [line for line in daemon.logs(name) if "REPORT" in line]
-    assert len(reports) == 2 and not any("Status:" in line for line in reports), reports
+
+    def reports():
+        return [line for line in daemon.logs(name) if "REPORT" in line]
+
+    wait.until("both reports are in the log", lambda: len(reports()) == 2)
+    assert not any("Status:" in line for line in reports()), reports()
 
 
 def test_a_slow_reader_slows_the_function_down(daemon, lam, make):
