@@ -49,11 +49,14 @@ class Neighbour:
         self.daemon.invoke(self.name).ok()
         self.quiet = self.measure(100)
 
-    def measure(self, calls=None, until=lambda: False):
-        """The calls' median, in seconds: so many calls, or as long as it takes."""
+    def measure(self, calls, until=lambda: True):
+        """The calls' median, in seconds: so many calls at least, and on until `until` is true.
+
+        The first, which connects, does not count.
+        """
         times = []
         connection = self.daemon.connection("api")
-        while len(times) < calls if calls is not None else not until() or not times:
+        while len(times) <= calls or not until():
             start = time.perf_counter()
             connection.request("POST", f"/2015-03-31/functions/{self.name}/invocations", b"{}")
             response = connection.getresponse()
@@ -62,15 +65,22 @@ class Neighbour:
             if response.status != 200 or "X-Amz-Function-Error" in response.headers:
                 self.failures.append(response.status)
         connection.close()
-        return statistics.median(times)
+        return statistics.median(times[1:])
 
 
 def hostile(daemon, work, neighbour, full, what):
-    """Does `work` on a thread while the neighbour is called; answers what `work` answered."""
-    answers = []
-    thread = threading.Thread(target=lambda: answers.append(work()))
+    """Does `work` on a thread, again and again while the neighbour is called; answers what `work` answered first."""
+    answers, enough = [], threading.Event()
+
+    def again_and_again():
+        answers.append(work())
+        while not enough.wait(0.01):
+            answers.append(work())
+
+    thread = threading.Thread(target=again_and_again)
     thread.start()
-    during = neighbour.measure(until=lambda: not thread.is_alive())
+    during = neighbour.measure(100, until=lambda: answers or not thread.is_alive())
+    enough.set()
     thread.join(60)
     print(
         f"{what}: a neighbour's median call {during * 1e6:.0f} µs, {neighbour.quiet * 1e6:.0f} µs when quiet"

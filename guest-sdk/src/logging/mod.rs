@@ -36,6 +36,10 @@ pub(crate) fn set_request_id(id: &str) {
 
 /// Lambda's log levels, least severe first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(
+    not(any(feature = "log", feature = "tracing")),
+    allow(dead_code, reason = "without records there are failures only, which are errors")
+)]
 pub(crate) enum Level {
     Trace,
     Debug,
