@@ -212,7 +212,8 @@ fn print_regions() -> Result<()> {
             mb(region.rss_bytes),
             mb(region.anonymous_bytes),
             region.mappings,
-            region.name
+            // Where a file lies says nothing.
+            region.name.rsplit('/').next().unwrap_or_default()
         );
     }
     Ok(())
