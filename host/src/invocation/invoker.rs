@@ -17,7 +17,7 @@ use crate::catalog::{self, Catalog, Function, Target};
 use crate::clock::SharedClock;
 use crate::sandbox::calls::response_stream::{Gathered, PIECES, StreamSink};
 use crate::sandbox::environment::HttpResponse;
-use crate::sandbox::pool::{Lease, StartFailure};
+use crate::sandbox::pool::{Lease, StartFailure, Worker};
 use crate::sandbox::{Failure, StartError};
 use crate::shutdown::{Phase, Shutdown};
 use crate::storage::functions::{GuestKind, RecursiveLoop};
@@ -325,24 +325,9 @@ impl Invoker {
             _ => Ok(response),
         });
         let keep = answered.as_ref().map_or_else(Failure::keeps_environment, |_| true);
-        let error = answered
-            .as_ref()
-            .err()
-            .map(|failure| failure::function_error(failure.clone(), call.request_id, self::limits(&target)));
-        let record = Record {
-            target: &target,
-            request_id: call.request_id,
-            source: call.source,
-            start,
-            log_stream: Arc::clone(&worker.log_stream),
-            started_ms,
-            ended_ms: self.clock.now_ms(),
-            duration,
-            init_duration,
-            peak_memory_bytes: worker.environment.peak_memory_bytes(),
-            lines: worker.environment.io().take_log(),
-            error: error.as_ref(),
-        };
+        let error = answered.as_ref().err().map(|failure| worded(failure, call, &target));
+        let times = Times { start, started_ms, ended_ms: self.clock.now_ms(), duration, init_duration };
+        let record = record_of(&target, call, worker, times, error.as_ref());
         let log_tail = record.write(&self.logs, call.tail_log);
         self.give_back(lease, start, keep);
         drop(permit);
@@ -397,24 +382,10 @@ impl Invoker {
                 () = cancelled.cancelled() => Err(Failure::Host("the caller went away".into())),
                 served = serving => served,
             };
-            let error = served
-                .as_ref()
-                .err()
-                .map(|f| failure::function_error(f.clone(), call.request_id, self::limits(&target)));
-            let record = Record {
-                target: &target,
-                request_id: call.request_id,
-                source: call.source,
-                start,
-                log_stream: Arc::clone(&worker.log_stream),
-                started_ms,
-                ended_ms: clock.now_ms(),
-                duration: started.elapsed(),
-                init_duration,
-                peak_memory_bytes: worker.environment.peak_memory_bytes(),
-                lines: worker.environment.io().take_log(),
-                error: error.as_ref(),
-            };
+            let error = served.as_ref().err().map(|failure| worded(failure, &call, &target));
+            let times =
+                Times { start, started_ms, ended_ms: clock.now_ms(), duration: started.elapsed(), init_duration };
+            let record = record_of(&target, &call, worker, times, error.as_ref());
             let log_tail = record.write(&logs, call.tail_log);
             if served.is_err() {
                 failed.note();
@@ -503,24 +474,10 @@ impl Invoker {
                 _ => Ok(response),
             });
             let keep = answered.as_ref().map_or_else(Failure::keeps_environment, |_| true);
-            let error = answered
-                .as_ref()
-                .err()
-                .map(|f| failure::function_error(f.clone(), call.request_id, self::limits(&target)));
-            let record = Record {
-                target: &target,
-                request_id: call.request_id,
-                source: call.source,
-                start,
-                log_stream: Arc::clone(&worker.log_stream),
-                started_ms,
-                ended_ms: clock.now_ms(),
-                duration: started.elapsed(),
-                init_duration,
-                peak_memory_bytes: worker.environment.peak_memory_bytes(),
-                lines: worker.environment.io().take_log(),
-                error: error.as_ref(),
-            };
+            let error = answered.as_ref().err().map(|failure| worded(failure, &call, &target));
+            let times =
+                Times { start, started_ms, ended_ms: clock.now_ms(), duration: started.elapsed(), init_duration };
+            let record = record_of(&target, &call, worker, times, error.as_ref());
             let log_tail = record.write(&logs, call.tail_log);
             if let Ok(response) = answered {
                 failed.disarm();
@@ -605,6 +562,44 @@ fn set_context(context: &mut crate::sandbox::environment::Context, target: &Targ
 pub(super) fn deadline_ms(target: &Target, started_ms: i64) -> u64 {
     let timeout_ms = u64::try_from(target.version.limits.wall.as_millis()).unwrap_or(u64::MAX);
     u64::try_from(started_ms).unwrap_or(0).saturating_add(timeout_ms)
+}
+
+/// When an invocation ran, for how long, and how its environment came about.
+struct Times {
+    start: StartKind,
+    started_ms: i64,
+    ended_ms: i64,
+    duration: Duration,
+    init_duration: Option<Duration>,
+}
+
+/// What is to be counted and logged of an invocation that ran; takes what the guest printed.
+fn record_of<'a>(
+    target: &'a Target,
+    call: &Call,
+    worker: &mut Worker,
+    times: Times,
+    error: Option<&'a FunctionError>,
+) -> Record<'a> {
+    Record {
+        target,
+        request_id: call.request_id,
+        source: call.source,
+        start: times.start,
+        log_stream: Arc::clone(&worker.log_stream),
+        started_ms: times.started_ms,
+        ended_ms: times.ended_ms,
+        duration: times.duration,
+        init_duration: times.init_duration,
+        peak_memory_bytes: worker.environment.peak_memory_bytes(),
+        lines: worker.environment.io().take_log(),
+        error,
+    }
+}
+
+/// A failure in Lambda's words.
+fn worded(failure: &Failure, call: &Call, target: &Target) -> FunctionError {
+    failure::function_error(failure.clone(), call.request_id, limits(target))
 }
 
 /// A request's body as the sandbox takes it.
