@@ -301,5 +301,11 @@ def test_sigterm_loses_nothing(own_daemon):
     assert daemon.stop() == 0
     daemon.start()
     wait.until("all delivered", lambda: not events(daemon, "f"), seconds=30)
-    reports = {line.split()[line.split().index("RequestId:") + 1] for line in daemon.logs("f") if "REPORT" in line}
-    assert sent <= reports
+    # Logs are written behind the invocations.
+    wait.until("a report of each", lambda: sent <= reported(daemon, "f"))
+
+
+def reported(daemon, function):
+    """The request ids of the runs that the function's log reports."""
+    lines = (line.split() for line in daemon.logs(function) if "REPORT" in line)
+    return {words[words.index("RequestId:") + 1] for words in lines}
