@@ -138,6 +138,9 @@ pub async fn run(config: Config, reload: Arc<Reload>, announce: &Announce) -> Re
         Invoker::new(Arc::clone(&base.catalog), Arc::clone(&base.logs), Arc::clone(&base.clock), shutdown.clone());
     let invoker: Arc<dyn Invoke> = Arc::new(invoker.with_streaming(config.response_streaming));
     base.spawn_housekeeping();
+    for rest in base.catalog.unfinished_deployments().await {
+        shutdown.spawn_resumable("deployment", rest);
+    }
     let admin = admin::Admin::new(Arc::clone(&base.metrics), shutdown.clone());
     shutdown.spawn(Phase::Flush, "admin", Arc::clone(&admin).serve(admin_listener, shutdown.token(Phase::Flush)));
 

@@ -141,6 +141,17 @@ impl Shutdown {
         });
     }
 
+    /// Spawns what goes on after a restart: it is dropped where it waits as soon as [`Phase::Work`] is to end.
+    pub fn spawn_resumable<F>(&self, name: &'static str, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let stop = self.token(Phase::Work);
+        self.spawn(Phase::Work, name, async move {
+            stop.run_until_cancelled_owned(task).await;
+        });
+    }
+
     /// Ends all phases in order, within `limits`.
     pub async fn drain(&self, limits: Limits) -> Ending {
         let deadline = tokio::time::Instant::now() + limits.drain;

@@ -53,6 +53,8 @@ class Daemon:
         self.starts += 1
         self.log = self.directory / f"stderr-{self.starts}.log"
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("LAMINA_", "AWS_"))}
+        # Deployments are waited for, however slow the machine is, unless a test is about that.
+        environment["LAMINA_SANDBOX_PENDING_AFTER_MS"] = "60000"
         environment.update(self.environment)
         listeners = [word for name in ("api", "http", "admin") for word in (f"--{name}-addr", "127.0.0.1:0")]
         self.process = subprocess.Popen(

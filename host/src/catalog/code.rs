@@ -1,12 +1,13 @@
 //! Code: a function is created with it, and `$LATEST` gets new one.
 
+use super::deployment::{Build, Deployment, forget_failure};
 use super::layers::{check_unpacked, libraries};
 use super::view::Records;
-use super::{Catalog, Error, FunctionConcurrency, Result, View};
+use super::{Catalog, Error, Function, FunctionConcurrency, Result, View};
 use crate::ids::{FunctionName, Version};
 use crate::sandbox::Deployed;
 use crate::storage::functions::{
-    Change, CodeRecord, ConfigurationRecord, FunctionRecord, RecursiveLoop, VersionRecord,
+    Change, CodeRecord, ConfigurationRecord, DeploymentRecord, FunctionRecord, RecursiveLoop, VersionRecord,
 };
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -42,6 +43,17 @@ pub struct CodeUpdate {
     pub dry_run: bool,
 }
 
+impl CodeUpdate {
+    /// The configuration that goes with the code.
+    fn configuration(&self, before: &ConfigurationRecord) -> ConfigurationRecord {
+        let mut configuration = before.clone();
+        if let Some(architectures) = &self.architectures {
+            configuration.echoed.insert("Architectures".into(), architectures.clone().into());
+        }
+        configuration
+    }
+}
+
 /// What an update expects to find.
 #[derive(Debug, Clone, Default)]
 pub struct Precondition {
@@ -50,47 +62,72 @@ pub struct Precondition {
 }
 
 impl Precondition {
-    pub(super) fn check(&self, version: &VersionRecord) -> Result<()> {
+    pub(super) fn check(&self, revision_id: &str) -> Result<()> {
         match &self.revision_id {
-            Some(wanted) if *wanted != version.revision_id => Err(Error::RevisionMismatch),
+            Some(wanted) if wanted != revision_id => Err(Error::RevisionMismatch),
             _ => Ok(()),
         }
     }
 }
 
+/// A function as it was when new code for it was begun.
+struct Started {
+    function: Arc<Function>,
+    view: Arc<View>,
+}
+
+/// New code on its way.
+struct UpdateFrom {
+    started: Started,
+    build: Build,
+}
+
+/// What new code for `$LATEST` starts from.
+struct Base<'a> {
+    /// `$LATEST`, where there is one.
+    latest: Option<&'a VersionRecord>,
+    configuration: &'a ConfigurationRecord,
+    revision_id: &'a str,
+}
+
 impl Catalog {
     /// Creates a function. Its code is compiled and everything is durable before the answer.
-    pub async fn create_function(&self, new: NewFunction) -> Result<VersionRecord> {
-        let exists = || Error::Exists(format!("Function already exist: {}", new.name));
-        if self.functions.contains_key(&new.name) {
-            return Err(exists());
+    pub async fn create_function(self: &Arc<Self>, new: NewFunction) -> Result<VersionRecord> {
+        let build = self.build_new(&new).await?;
+        let (code, _blobs) = build.finish().await;
+        self.insert_function(new, code?).await
+    }
+
+    /// The same, answered before the code is compiled where that takes long. Everything else is durable, and compiling goes on
+    /// after a restart.
+    pub async fn create_function_soon(self: &Arc<Self>, new: NewFunction) -> Result<Deployment> {
+        let mut build = self.build_new(&new).await?;
+        match self.soon(&mut build).await {
+            Some(code) => self.insert_function(new, code?).await.map(Deployment::done),
+            None => self.insert_unfinished(new, build).await,
         }
-        let _blobs = self.blobs.read().await;
+    }
+
+    async fn build_new(self: &Arc<Self>, new: &NewFunction) -> Result<Build> {
+        self.check_free(&new.name)?;
         let signing = new.code_signing_config.as_deref();
-        let code = self.store_code(new.package.clone(), &new.configuration, signing).await?;
-        self.prepare_layers(&new.configuration).await?;
+        self.build(new.package.clone(), new.configuration.clone(), signing).await
+    }
+
+    fn check_free(&self, name: &FunctionName) -> Result<()> {
+        match self.functions.contains_key(name) {
+            true => Err(Error::Exists(format!("Function already exist: {name}"))),
+            false => Ok(()),
+        }
+    }
+
+    async fn insert_function(&self, new: NewFunction, code: CodeRecord) -> Result<VersionRecord> {
         // From here on names come and go one at a time.
         let _accounts = self.accounts.lock().await;
-        if self.functions.contains_key(&new.name) {
-            return Err(exists());
-        }
         let _signing = self.hold_code_signing().await;
-        if let Some(id) = &new.code_signing_config {
-            self.check_code_signing_config(id)?;
-        }
-        let next_version = self.parts.storage.functions.retired_next_version(new.name.clone()).await?.unwrap_or(1);
-        let mut function = FunctionRecord {
-            name: new.name.clone(),
-            next_version,
-            reserved_concurrency: None,
-            tags: new.tags,
-            created_at_ms: self.now_ms(),
-            recursive_loop: RecursiveLoop::default(),
-            code_signing_config: new.code_signing_config,
-            runtime_management: BTreeMap::new(),
-        };
+        let mut function = self.function_record(&new).await?;
         let latest = VersionRecord {
-            function: new.name.clone(),
+            function: new.name,
             version: Version::Latest,
             code,
             configuration: new.configuration,
@@ -100,71 +137,224 @@ impl Catalog {
         let mut changes = vec![Change::PutVersion(latest.clone())];
         let mut answer = latest.clone();
         if new.publish {
-            answer = VersionRecord {
-                version: Version::Number(function.next_version),
-                revision_id: Self::new_revision(),
-                ..latest
-            };
-            function.next_version = function.next_version.saturating_add(1);
+            let number = function.next_version;
+            function.next_version = number.saturating_add(1);
+            answer = self.published(latest, number);
             changes.push(Change::PutVersion(answer.clone()));
         }
+        self.insert(function, changes).await?;
+        Ok(answer)
+    }
+
+    async fn insert_unfinished(self: &Arc<Self>, new: NewFunction, build: Build) -> Result<Deployment> {
+        let package_sha256 = self.parts.storage.blobs.put(new.package.clone()).await?;
+        let _accounts = self.accounts.lock().await;
+        let _signing = self.hold_code_signing().await;
+        let mut function = self.function_record(&new).await?;
+        let publish = new.publish.then_some(function.next_version);
+        function.next_version = function.next_version.saturating_add(u64::from(new.publish));
+        let deployment = DeploymentRecord {
+            package_sha256,
+            package_size_bytes: new.package.len() as u64,
+            signing_profile_version_arn: build.signed_by.clone(),
+            configuration: new.configuration,
+            publish,
+            revision_id: Self::new_revision(),
+            modified_at_ms: self.now_ms(),
+            failure: None,
+        };
+        function.deployment = Some(deployment);
+        self.insert(function.clone(), Vec::new()).await?;
+        Ok(self.under_way(function, build))
+    }
+
+    /// A new function's record, checked once more against what is there. The caller holds `accounts` and code signing.
+    async fn function_record(&self, new: &NewFunction) -> Result<FunctionRecord> {
+        self.check_free(&new.name)?;
+        if let Some(id) = &new.code_signing_config {
+            self.check_code_signing_config(id)?;
+        }
+        let next_version = self.parts.storage.functions.retired_next_version(new.name.clone()).await?.unwrap_or(1);
+        Ok(FunctionRecord {
+            name: new.name.clone(),
+            next_version,
+            reserved_concurrency: None,
+            tags: new.tags.clone(),
+            created_at_ms: self.now_ms(),
+            recursive_loop: RecursiveLoop::default(),
+            code_signing_config: new.code_signing_config.clone(),
+            runtime_management: BTreeMap::new(),
+            deployment: None,
+        })
+    }
+
+    async fn insert(&self, function: FunctionRecord, mut changes: Vec<Change>) -> Result<()> {
+        let name = function.name.clone();
         changes.insert(0, Change::PutFunction(function.clone()));
         let mut records = Records::new(function);
         changes.iter().for_each(|change| records.apply(change));
         let view = View::build(self, records, None)?;
         self.parts.storage.functions.commit(changes).await?;
         let concurrency = FunctionConcurrency::new(Arc::clone(&self.account));
-        let function = self.insertable(new.name.clone(), concurrency, view);
-        self.functions.insert(new.name, function);
-        Ok(answer)
+        let function = self.insertable(name.clone(), concurrency, view);
+        self.functions.insert(name, function);
+        Ok(())
     }
 
-    /// Gives `$LATEST` new code.
+    /// Gives `$LATEST` new code, compiled and durable before the answer.
     pub async fn update_code(
-        &self,
+        self: &Arc<Self>,
         name: &FunctionName,
         update: CodeUpdate,
         precondition: &Precondition,
     ) -> Result<VersionRecord> {
-        let function = self.function(name)?;
-        let live = self.version(name, None)?;
-        let started_from = &live.record;
-        precondition.check(started_from)?;
-        let _blobs = self.blobs.read().await;
-        let signing = function.view().records.function.code_signing_config.clone();
-        let code = self.store_code(update.package, &started_from.configuration, signing.as_deref()).await?;
-        self.change(&function, |view| {
-            let latest = view.records.versions.get(&Version::Latest).ok_or_else(|| self.not_found(name, None))?;
-            precondition.check(latest)?;
-            if view.records.function.code_signing_config != signing
-                || libraries(&latest.configuration) != libraries(&started_from.configuration)
-            {
-                return Err(self.update_in_progress(name));
+        let from = self.update_from(name, &update, precondition).await?;
+        let (code, _blobs) = from.build.finish().await;
+        self.replace_code(&from.started, update, precondition, code?).await
+    }
+
+    /// The same, answered before the code is compiled where that takes long; until then the old code runs.
+    pub async fn update_code_soon(
+        self: &Arc<Self>,
+        name: &FunctionName,
+        update: CodeUpdate,
+        precondition: &Precondition,
+    ) -> Result<Deployment> {
+        let mut from = self.update_from(name, &update, precondition).await?;
+        // A dry run leaves nothing that could be finished later.
+        let code = match update.dry_run {
+            true => {
+                let (code, _blobs) = from.build.finish().await;
+                return self.replace_code(&from.started, update, precondition, code?).await.map(Deployment::done);
             }
-            check_memory(&code, latest.configuration.memory_size_mb)?;
-            check_unpacked(&code, &latest.configuration)?;
-            let mut updated = VersionRecord {
+            false => self.soon(&mut from.build).await,
+        };
+        match code {
+            Some(code) => self.replace_code(&from.started, update, precondition, code?).await.map(Deployment::done),
+            None => self.accept_code(from, update, precondition).await,
+        }
+    }
+
+    async fn update_from(
+        self: &Arc<Self>,
+        name: &FunctionName,
+        update: &CodeUpdate,
+        precondition: &Precondition,
+    ) -> Result<UpdateFrom> {
+        let function = self.function(name)?;
+        let view = function.view();
+        let base = self.base(&view, name)?;
+        precondition.check(base.revision_id)?;
+        let signing = view.records.function.code_signing_config.as_deref();
+        let build = self.build(update.package.clone(), base.configuration.clone(), signing).await?;
+        Ok(UpdateFrom { started: Started { function, view }, build })
+    }
+
+    /// Checks that code made for `started` still fits what is there now.
+    fn check_still<'a>(&self, started: &Started, view: &'a View, precondition: &Precondition) -> Result<Base<'a>> {
+        let name = &started.function.name;
+        let base = self.base(view, name)?;
+        precondition.check(base.revision_id)?;
+        let before = self.base(&started.view, name)?;
+        if view.records.function.code_signing_config != started.view.records.function.code_signing_config
+            || libraries(base.configuration) != libraries(before.configuration)
+        {
+            return Err(self.update_in_progress(name));
+        }
+        Ok(base)
+    }
+
+    async fn replace_code(
+        &self,
+        started: &Started,
+        update: CodeUpdate,
+        precondition: &Precondition,
+        code: CodeRecord,
+    ) -> Result<VersionRecord> {
+        self.change(&started.function, |view| {
+            let base = self.check_still(started, view, precondition)?;
+            check_memory(&code, base.configuration.memory_size_mb)?;
+            check_unpacked(&code, base.configuration)?;
+            let updated = VersionRecord {
+                function: started.function.name.clone(),
+                version: Version::Latest,
                 code,
+                configuration: update.configuration(base.configuration),
                 revision_id: Self::new_revision(),
                 modified_at_ms: self.now_ms(),
-                ..latest.clone()
             };
-            if let Some(architectures) = update.architectures {
-                updated.configuration.echoed.insert("Architectures".into(), architectures.into());
-            }
             if update.dry_run {
                 return Ok((Vec::new(), updated));
             }
             let mut changes = vec![Change::PutVersion(updated.clone())];
             let mut answer = updated;
+            changes.extend(forget_failure(view));
             if update.publish {
-                let (more, published) = self.publish_changes(view, &answer, None);
+                let (mut more, published) = self.publish_changes(view, &answer, None);
+                for change in &mut more {
+                    if let Change::PutFunction(function) = change {
+                        function.deployment = None;
+                    }
+                }
                 changes.extend(more);
                 answer = published;
             }
             Ok((changes, answer))
         })
         .await
+    }
+
+    async fn accept_code(
+        self: &Arc<Self>,
+        from: UpdateFrom,
+        update: CodeUpdate,
+        precondition: &Precondition,
+    ) -> Result<Deployment> {
+        let UpdateFrom { started, build } = from;
+        let package_sha256 = self.parts.storage.blobs.put(update.package.clone()).await?;
+        let accepted = self.change(&started.function, |view| {
+            let base = self.check_still(&started, view, precondition)?;
+            let mut function = view.records.function.clone();
+            // The same package under the same configuration is the version that was published last.
+            let last = view.records.last_published().filter(|last| {
+                last.code.package_sha256 == package_sha256
+                    && base.latest.is_some_and(|latest| latest.configuration == last.configuration)
+            });
+            let publish = (update.publish && last.is_none()).then_some(function.next_version);
+            function.next_version = function.next_version.saturating_add(u64::from(publish.is_some()));
+            function.deployment = Some(DeploymentRecord {
+                package_sha256,
+                package_size_bytes: update.package.len() as u64,
+                signing_profile_version_arn: build.signed_by.clone(),
+                configuration: update.configuration(base.configuration),
+                publish,
+                revision_id: Self::new_revision(),
+                modified_at_ms: self.now_ms(),
+                failure: None,
+            });
+            Ok((vec![Change::PutFunction(function.clone())], function))
+        });
+        let function = accepted.await?;
+        Ok(self.under_way(function, build))
+    }
+
+    /// What new code starts from: `$LATEST`, or a creation that failed. Not while a deployment is under way.
+    fn base<'a>(&self, view: &'a View, name: &FunctionName) -> Result<Base<'a>> {
+        let deployment = view.deployment();
+        if deployment.is_some_and(|deployment| deployment.is_under_way()) {
+            return Err(self.deploying(view, name));
+        }
+        match (view.records.versions.get(&Version::Latest), deployment) {
+            (Some(latest), _) => Ok(Base {
+                latest: Some(latest),
+                configuration: &latest.configuration,
+                revision_id: &latest.revision_id,
+            }),
+            (None, Some(failed)) => {
+                Ok(Base { latest: None, configuration: &failed.configuration, revision_id: &failed.revision_id })
+            }
+            (None, None) => Err(self.not_found(name, None)),
+        }
     }
 
     /// Another change came first, and this one was made for what was there before.
@@ -174,15 +364,13 @@ impl Catalog {
         ))
     }
 
-    /// Checks a package's signature where there is a code signing configuration, compiles it and keeps it and its component. The
-    /// caller holds `blobs` until what refers to them is stored.
+    /// Compiles a package and keeps it and its component. The caller holds `blobs` until what refers to them is stored.
     pub(super) async fn store_code(
         &self,
         package: Bytes,
         configuration: &ConfigurationRecord,
-        code_signing_config: Option<&str>,
+        signing_profile_version_arn: Option<String>,
     ) -> Result<CodeRecord> {
-        let signing_profile_version_arn = self.check_signature(package.clone(), code_signing_config).await?;
         let started = std::time::Instant::now();
         let layers = self.layer_set(configuration).map_err(Error::Invalid)?;
         let layers = layers.filter(|_| !libraries(configuration).is_empty());

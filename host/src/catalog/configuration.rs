@@ -1,9 +1,10 @@
 //! Configuration of `$LATEST`.
 
 use super::code::check_memory;
+use super::deployment::forget_failure;
 use super::layers::{check_unpacked, libraries};
 use super::{Catalog, Precondition, Result};
-use crate::ids::{FunctionName, Version};
+use crate::ids::FunctionName;
 use crate::storage;
 use crate::storage::functions::{Change, CodeRecord, ConfigurationRecord, VersionRecord};
 
@@ -30,8 +31,8 @@ impl Catalog {
         let blobs = self.blobs.read().await;
         let recompiled = self.recompiled(name, precondition, &edit).await?;
         let changed = self.change(&function, |view| {
-            let latest = view.records.versions.get(&Version::Latest).ok_or_else(|| self.not_found(name, None))?;
-            precondition.check(latest)?;
+            let latest = self.settled(view, name)?;
+            precondition.check(&latest.revision_id)?;
             let mut updated = latest.clone();
             edit(&mut updated.configuration)?;
             if compiles_otherwise(&updated.configuration, &latest.configuration) {
@@ -46,7 +47,9 @@ impl Catalog {
             check_unpacked(&updated.code, &updated.configuration)?;
             updated.revision_id = Self::new_revision();
             updated.modified_at_ms = self.now_ms();
-            Ok((vec![Change::PutVersion(updated.clone())], updated))
+            let mut changes = vec![Change::PutVersion(updated.clone())];
+            changes.extend(forget_failure(view));
+            Ok((changes, updated))
         });
         let changed = changed.await;
         drop(blobs);
@@ -62,7 +65,7 @@ impl Catalog {
         edit: &impl Fn(&mut ConfigurationRecord) -> Result<()>,
     ) -> Result<Option<Recompiled>> {
         let latest = self.version(name, None)?;
-        precondition.check(&latest.record)?;
+        precondition.check(&latest.record.revision_id)?;
         let mut configuration = latest.record.configuration.clone();
         edit(&mut configuration)?;
         if configuration.layers != latest.record.configuration.layers {
@@ -75,8 +78,8 @@ impl Catalog {
         let package = self.parts.storage.blobs.get(latest.record.code.package_sha256.clone()).await?;
         let package = package.ok_or_else(|| storage::Error::Backend(format!("the package of {name} is gone")))?;
         // The package is the one that was let in: it is not judged anew.
-        let mut code = self.store_code(package, &configuration, None).await?;
-        code.signing_profile_version_arn.clone_from(&latest.record.code.signing_profile_version_arn);
+        let signed_by = latest.record.code.signing_profile_version_arn.clone();
+        let code = self.store_code(package, &configuration, signed_by).await?;
         Ok(Some(Recompiled { configuration, code }))
     }
 }

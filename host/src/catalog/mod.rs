@@ -14,6 +14,7 @@ mod code_signing;
 pub mod concurrency;
 mod configuration;
 mod delete;
+mod deployment;
 mod event_invoke;
 mod layers;
 mod live;
@@ -29,6 +30,7 @@ mod view;
 
 pub use aliases::AliasChange;
 pub use code::{CodeUpdate, NewFunction, Precondition};
+pub use deployment::{Deployment, Rest, Unfinished};
 pub use event_invoke::EventInvokeChange;
 pub use layers::NewLayerVersion;
 pub use live::{LiveProvisioned, LiveVersion, ProvisionedStatus, Target};
@@ -41,7 +43,7 @@ use crate::clock::SharedClock;
 use crate::ids::{FunctionName, FunctionRef, Home, Qualifier, Version};
 use crate::sandbox::{DeployError, Host};
 use crate::storage::Storage;
-use crate::storage::functions::{Change, FunctionRecord, UrlRecord, VersionRecord};
+use crate::storage::functions::{Change, UrlRecord};
 use crate::telemetry::metrics::Metrics;
 use arc_swap::ArcSwap;
 use concurrency::{AccountConcurrency, FunctionConcurrency};
@@ -86,6 +88,9 @@ pub enum Error {
     /// The request contradicts the state of things. The caller's fault.
     #[error("{0}")]
     Conflict(String),
+    /// The code is not there yet, or could not be made. The caller's fault; retry while it is pending.
+    #[error("The operation cannot be performed at this time. The function is currently in the following state: {0}")]
+    NotReady(Unfinished),
     /// A value the API does not allow. The caller's fault.
     #[error("{0}")]
     Invalid(String),
@@ -190,10 +195,12 @@ pub struct Catalog {
     /// Held while concurrency is moved between functions, and while functions come and go.
     accounts: Mutex<()>,
     /// Held shared while blobs are put and referred to, exclusively while unreferenced ones are removed.
-    blobs: RwLock<()>,
+    blobs: Arc<RwLock<()>>,
     /// Woken when provisioned environments may be missing.
     provisioning: Arc<Notify>,
     code_signing: code_signing::CodeSigning,
+    /// Woken when a deployment that was under way has ended.
+    deployed: Notify,
 }
 
 impl Catalog {
@@ -210,8 +217,9 @@ impl Catalog {
             urls: DashMap::new(),
             layers,
             accounts: Mutex::default(),
-            blobs: RwLock::default(),
+            blobs: Arc::default(),
             provisioning: Arc::default(),
+            deployed: Notify::new(),
         });
         for records in Records::group(snapshot) {
             let name = records.function.name.clone();
@@ -268,9 +276,9 @@ impl Catalog {
         functions
     }
 
-    /// Whether a reference names something that could be invoked.
+    /// Whether a reference names something that could be invoked, now or once its code is compiled.
     pub fn exists(&self, target: &FunctionRef) -> bool {
-        self.resolve(target, None).is_ok()
+        matches!(self.resolve(target, None), Ok(_) | Err(Error::NotReady(_)))
     }
 
     /// What an invocation of `target` runs on: one version, picked by weight where an alias has several.
@@ -282,10 +290,12 @@ impl Catalog {
         let function = self.function(&target.name)?;
         let view = function.view.load();
         let found = view.target(target.qualifier.as_ref(), headers).cloned();
-        drop(view);
         match found {
-            Some(found) => Ok((function, found)),
-            None => Err(self.not_found(&target.name, target.qualifier.as_ref())),
+            Some(found) => {
+                drop(view);
+                Ok((function, found))
+            }
+            None => Err(self.missing(&view, &target.name, target.qualifier.as_ref())),
         }
     }
 
@@ -298,7 +308,20 @@ impl Catalog {
             Some(Qualifier::Alias(alias)) => view.records.aliases.get(alias).map(|alias| alias.version),
         };
         let found = version.and_then(|version| view.versions.get(&version).cloned());
-        found.ok_or_else(|| self.not_found(name, qualifier))
+        found.ok_or_else(|| self.missing(&view, name, qualifier))
+    }
+
+    /// Why there is nothing to invoke behind a qualifier.
+    fn missing(&self, view: &View, name: &FunctionName, qualifier: Option<&Qualifier>) -> Error {
+        let version = match qualifier {
+            None => Some(Version::Latest),
+            Some(Qualifier::Version(version)) => Some(*version),
+            Some(Qualifier::Alias(_)) => None,
+        };
+        match version.and_then(|version| view.unfinished(version)) {
+            Some(unfinished) => Error::NotReady(unfinished),
+            None => self.not_found(name, qualifier),
+        }
     }
 
     fn not_found(&self, name: &FunctionName, qualifier: Option<&Qualifier>) -> Error {
@@ -355,7 +378,12 @@ impl Catalog {
         let mut referred = std::collections::HashSet::new();
         let mut unpacked = std::collections::HashSet::new();
         for function in &self.functions {
-            for version in function.view.load().records.versions.values() {
+            let view = function.view.load();
+            if let Some(deployment) = view.deployment() {
+                referred.insert(deployment.package_sha256.clone());
+                referred.extend(deployment.configuration.layers.iter().map(|layer| layer.content.sha256.clone()));
+            }
+            for version in view.records.versions.values() {
                 referred.insert(version.code.package_sha256.clone());
                 referred.insert(version.code.component_sha256.clone());
                 referred.extend(version.configuration.layers.iter().map(|layer| layer.content.sha256.clone()));
@@ -381,13 +409,4 @@ impl std::fmt::Debug for Catalog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Catalog").field("functions", &self.functions.len()).finish_non_exhaustive()
     }
-}
-
-/// A version together with its function, as most answers need them.
-#[derive(Debug, Clone)]
-pub struct Described {
-    /// The function.
-    pub function: FunctionRecord,
-    /// The version.
-    pub version: VersionRecord,
 }

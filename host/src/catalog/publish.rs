@@ -18,8 +18,8 @@ impl Catalog {
     ) -> Result<VersionRecord> {
         let function = self.function(name)?;
         self.change(&function, |view| {
-            let latest = view.records.versions.get(&Version::Latest).ok_or_else(|| self.not_found(name, None))?;
-            precondition.check(latest)?;
+            let latest = self.settled(view, name)?;
+            precondition.check(&latest.revision_id)?;
             if code_sha256.is_some_and(|wanted| wanted != latest.code.package_sha256) {
                 return Err(Error::Invalid(
                     "CodeSHA256 is different from current CodeSHA256 in $LATEST. Please try again with the CodeSHA256 in $LATEST."
@@ -46,16 +46,21 @@ impl Catalog {
             }
         }
         let number = view.records.function.next_version;
-        let mut published = VersionRecord {
-            version: Version::Number(number),
-            revision_id: Self::new_revision(),
-            modified_at_ms: self.now_ms(),
-            ..latest.clone()
-        };
+        let mut published = self.published(latest.clone(), number);
         if let Some(description) = description {
             published.configuration.description = description;
         }
         let function = FunctionRecord { next_version: number.saturating_add(1), ..view.records.function.clone() };
         (vec![Change::PutFunction(function), Change::PutVersion(published.clone())], published)
+    }
+
+    /// `latest` as the version of this number.
+    pub(super) fn published(&self, latest: VersionRecord, number: u64) -> VersionRecord {
+        VersionRecord {
+            version: Version::Number(number),
+            revision_id: Self::new_revision(),
+            modified_at_ms: self.now_ms(),
+            ..latest
+        }
     }
 }

@@ -3,11 +3,11 @@
 use super::concurrency::FunctionConcurrency;
 use super::live::{LiveProvisioned, LiveVersion, Target};
 use super::split::Split;
-use super::{Catalog, Error, Result};
+use super::{Catalog, Error, Result, Unfinished};
 use crate::ids::{AliasName, FunctionName, Qualifier, Version};
 use crate::storage::functions::{
-    AliasRecord, Change, EventInvokeRecord, FunctionRecord, PolicyRecord, ProvisionedRecord, Snapshot, UrlRecord,
-    VersionRecord,
+    AliasRecord, Change, DeploymentRecord, EventInvokeRecord, FunctionRecord, PolicyRecord, ProvisionedRecord,
+    Snapshot, UrlRecord, VersionRecord,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -119,7 +119,8 @@ pub struct View {
     pub versions: BTreeMap<Version, Arc<LiveVersion>>,
     /// Provisioned environments.
     pub provisioned: BTreeMap<Qualifier, Arc<LiveProvisioned>>,
-    unqualified: Arc<Target>,
+    /// None before the first code of a function is compiled.
+    unqualified: Option<Arc<Target>>,
     by_version: BTreeMap<Version, Arc<Target>>,
     by_alias: BTreeMap<AliasName, Split<Arc<Target>>>,
 }
@@ -150,10 +151,10 @@ impl View {
             let pool = qualifier.and_then(|q| provisioned.get(q)).and_then(|p| p.pool_of(version));
             Arc::new(Target::new(catalog, function, Arc::clone(version), qualifier, pool))
         };
-        let latest = versions
-            .get(&Version::Latest)
-            .ok_or_else(|| Error::Invalid(format!("the function {} has no $LATEST", function.name)))?;
-        let unqualified = target(latest, None);
+        let unqualified = versions.get(&Version::Latest).map(|latest| target(latest, None));
+        if unqualified.is_none() && function.deployment.is_none() {
+            return Err(Error::Invalid(format!("the function {} has no $LATEST", function.name)));
+        }
         let by_version = versions
             .iter()
             .map(|(number, version)| (*number, target(version, Some(&Qualifier::Version(*number)))))
@@ -177,10 +178,43 @@ impl View {
         headers: Option<&http::HeaderMap>,
     ) -> Option<&Arc<Target>> {
         match qualifier {
-            None => Some(&self.unqualified),
+            None => self.unqualified.as_ref(),
             Some(Qualifier::Version(version)) => self.by_version.get(version),
             Some(Qualifier::Alias(alias)) => self.by_alias.get(alias)?.pick(headers, rand::random::<f64>),
         }
+    }
+
+    /// What `$LATEST` is to become, where that is under way or failed.
+    pub fn deployment(&self) -> Option<&DeploymentRecord> {
+        self.records.function.deployment.as_ref()
+    }
+
+    /// The state of a version that is not there but was accepted.
+    pub(super) fn unfinished(&self, version: Version) -> Option<Unfinished> {
+        let deployment = self.deployment()?;
+        let meant = version == Version::Latest || deployment.publish.map(Version::Number) == Some(version);
+        if !meant || self.records.versions.contains_key(&version) {
+            return None;
+        }
+        Some(if deployment.is_under_way() { Unfinished::Pending } else { Unfinished::Failed })
+    }
+
+    /// All versions that were accepted, `$LATEST` first, whether they can be invoked or not.
+    pub fn accepted_versions(&self) -> Vec<Version> {
+        let mut all: Vec<_> = self.records.versions.keys().copied().collect();
+        let published = self.deployment().and_then(|deployment| deployment.publish).map(Version::Number);
+        all.extend([Version::Latest].into_iter().chain(published).filter(|v| self.unfinished(*v).is_some()));
+        all.sort_unstable();
+        all
+    }
+
+    /// The package that a version has or is to have.
+    pub fn package_sha256(&self, version: Version) -> Option<&str> {
+        if let Some(record) = self.records.versions.get(&version) {
+            return Some(&record.code.package_sha256);
+        }
+        self.unfinished(version)?;
+        self.deployment().map(|deployment| deployment.package_sha256.as_str())
     }
 
     /// All provisioned environments asked for.

@@ -2,6 +2,7 @@
 
 use super::api::{Api, escape, function_path};
 use super::output::{size, text};
+use super::progress::Spinner;
 use super::{Failure, Remote, package};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -10,6 +11,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Arguments of `deploy`. What is not given stays as it is, or is Lambda's default for a new function.
 #[derive(Debug, clap::Args)]
@@ -57,6 +59,14 @@ enum Sandbox {
     Fresh,
 }
 
+/// How often a function that is being compiled is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Whether the daemon still compiles what was deployed.
+fn is_under_way(function: &Value) -> bool {
+    text(function, "/State") == "Pending" || text(function, "/LastUpdateStatus") == "InProgress"
+}
+
 fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
@@ -77,6 +87,9 @@ impl Deploy {
             None => ("created", self.create(&api, &package).await?),
             Some(before) => self.update(&api, before, &package).await?,
         };
+        if is_under_way(&function) {
+            function = self.compiled(&api).await?;
+        }
         if self.publish || self.alias.is_some() {
             function = api.lambda(Method::POST, &function_path(&self.name, "/versions"), &json!({})).await?;
         }
@@ -100,6 +113,25 @@ impl Deploy {
             }
             format!("{lines}\nNext: {next}")
         })
+    }
+
+    /// The function once its code is compiled.
+    async fn compiled(&self, api: &Api) -> Result<Value, Failure> {
+        let _spinner = Spinner::new(format!("compiling {} …", self.name));
+        loop {
+            let path = function_path(&self.name, "/configuration");
+            let function = api.lambda(Method::GET, &path, &Value::Null).await?;
+            if is_under_way(&function) {
+                tokio::time::sleep(LOOK_EVERY).await;
+                continue;
+            }
+            for (member, reason) in [("/State", "/StateReason"), ("/LastUpdateStatus", "/LastUpdateStatusReason")] {
+                if text(&function, member) == "Failed" {
+                    return Err(Failure::remote(text(&function, reason)));
+                }
+            }
+            return Ok(function);
+        }
     }
 
     async fn create(&self, api: &Api, package: &[u8]) -> Result<Value, Failure> {

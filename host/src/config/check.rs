@@ -136,6 +136,7 @@ fn sections(config: &Config, report: Report<'_>) {
     within(report, "sandbox.code_cache_mb", sandbox.code_cache_mb, 1..=1 << 24);
     within(report, "sandbox.compile_memory_mb", sandbox.compile_memory_mb, 64..=1 << 20);
     within(report, "sandbox.compile_timeout_s", sandbox.compile_timeout_s, 1..=3_600);
+    within(report, "sandbox.pending_after_ms", sandbox.pending_after_ms, 0..=60_000);
     if sandbox.max_outbound_connections == 0 {
         report("sandbox.max_outbound_connections", "must be at least 1".to_owned(), None);
     }

@@ -150,6 +150,7 @@ impl Invoker {
         };
         let (function, target) = self.catalog.resolve(&target, headers).map_err(|error| match error {
             catalog::Error::FunctionNotFound { arn } => InvokeError::FunctionNotFound { arn },
+            catalog::Error::NotReady(state) => InvokeError::NotReady(state),
             other => InvokeError::Platform(other.to_string()),
         })?;
         let start = || lineage::new_root(self.clock.now_ms());

@@ -13,6 +13,7 @@ mod record;
 mod streamed;
 mod streaming;
 
+pub use crate::catalog::Unfinished;
 pub use crate::catalog::concurrency::ThrottleReason;
 pub use invoker::Invoker;
 pub use streaming::{
@@ -145,6 +146,9 @@ pub enum InvokeError {
         /// The ARN asked for, qualifier included.
         arn: String,
     },
+    /// The code is not there yet; retry while it is pending. The caller's fault.
+    #[error("The operation cannot be performed at this time. The function is currently in the following state: {0}")]
+    NotReady(Unfinished),
     /// Nobody's fault; retry later.
     #[error("Rate Exceeded.")]
     Throttled(ThrottleReason),

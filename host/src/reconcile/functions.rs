@@ -37,6 +37,7 @@ impl Run<'_> {
         let catalog = &self.parts.catalog;
         let name = &declared.name;
         let wanted = declared.configuration(catalog.home());
+        catalog.until_deployed(name).await;
         let function = match catalog.function(name) {
             Ok(function) => function,
             Err(Error::FunctionNotFound { .. }) => {

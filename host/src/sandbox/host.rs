@@ -38,6 +38,8 @@ pub struct Config {
     pub compile_memory_mb: u64,
     /// Time of one compilation.
     pub compile_timeout_s: u64,
+    /// How long an answer to a deployment waits for its compilation; one that takes longer is answered as pending.
+    pub pending_after_ms: u64,
     /// Bytes of a returned linear memory that are zeroed by hand instead of given back to the kernel.
     pub memory_keep_resident_kb: u32,
     /// Free slots whose last image stays mapped.
@@ -58,6 +60,7 @@ impl Default for Config {
             code_cache_mb: 512,
             compile_memory_mb: limits.memory_mb,
             compile_timeout_s: limits.timeout.as_secs(),
+            pending_after_ms: 2_000,
             memory_keep_resident_kb: u32::try_from(tuning.memory_keep_resident_bytes / 1024).unwrap_or(0),
             warm_slots: tuning.warm_slots,
             max_outbound_connections: 1024,

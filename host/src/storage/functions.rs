@@ -31,6 +31,46 @@ pub struct FunctionRecord {
     /// When versions take up a new runtime, where that was set.
     #[serde(default)]
     pub runtime_management: BTreeMap<Version, RuntimeManagement>,
+    /// What `$LATEST` is to become, where that takes long or failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<DeploymentRecord>,
+}
+
+/// Code and configuration that were accepted for `$LATEST` and are not there yet, since they are compiled, or could not be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeploymentRecord {
+    /// SHA-256 of the package, lower-case hex; its name in the blob store.
+    pub package_sha256: String,
+    /// Size of the package.
+    pub package_size_bytes: u64,
+    /// ARN of the signing profile whose key signed the package, where that was checked.
+    pub signing_profile_version_arn: Option<String>,
+    /// The configuration that goes with it.
+    pub configuration: ConfigurationRecord,
+    /// The number of the version to be published with it, given out already.
+    pub publish: Option<u64>,
+    /// What `$LATEST` will have.
+    pub revision_id: String,
+    /// Milliseconds since the Unix epoch.
+    pub modified_at_ms: i64,
+    /// Why it failed; `None` while it is under way.
+    pub failure: Option<DeploymentFailure>,
+}
+
+/// Why a deployment failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeploymentFailure {
+    /// One of AWS's codes: `FunctionError`, `InternalError` …
+    pub code: String,
+    /// In words.
+    pub reason: String,
+}
+
+impl DeploymentRecord {
+    /// Whether it may still come to an end.
+    pub fn is_under_way(&self) -> bool {
+        self.failure.is_none()
+    }
 }
 
 /// What becomes of a chain of invocations that comes back to a function again and again.

@@ -3,9 +3,9 @@
 use super::*;
 use crate::ids::{AliasName, FunctionName, Qualifier, Version};
 use crate::storage::functions::{
-    AliasRecord, Change, CodeRecord, ConfigurationRecord, Cors, EventInvokeRecord, Family, FunctionRecord, GuestKind,
-    InvokeMode, PolicyRecord, ProvisionedRecord, RecursiveLoop, RuntimeManagement, Snapshot, Sticky, UrlAuthType,
-    UrlRecord, VersionRecord,
+    AliasRecord, Change, CodeRecord, ConfigurationRecord, Cors, DeploymentFailure, DeploymentRecord, EventInvokeRecord,
+    Family, FunctionRecord, GuestKind, InvokeMode, PolicyRecord, ProvisionedRecord, RecursiveLoop, RuntimeManagement,
+    Snapshot, Sticky, UrlAuthType, UrlRecord, VersionRecord,
 };
 use std::collections::BTreeMap;
 
@@ -33,6 +33,16 @@ fn function(of: &str, next_version: u64) -> FunctionRecord {
         recursive_loop: RecursiveLoop::Allow,
         code_signing_config: Some("csc-0".into()),
         runtime_management: BTreeMap::from([(Version::Latest, management.clone()), (Version::Number(2), management)]),
+        deployment: Some(DeploymentRecord {
+            package_sha256: "c".repeat(64),
+            package_size_bytes: 7,
+            signing_profile_version_arn: Some("arn".into()),
+            configuration: version(of, Version::Latest).configuration,
+            publish: Some(next_version),
+            revision_id: "d".into(),
+            modified_at_ms: 8,
+            failure: Some(DeploymentFailure { code: "FunctionError".into(), reason: "r".into() }),
+        }),
     }
 }
 

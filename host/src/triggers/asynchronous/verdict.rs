@@ -125,6 +125,7 @@ fn not_invoked(error: &InvokeError) -> Verdict {
     match error {
         InvokeError::ShuttingDown => Verdict::Left,
         InvokeError::Throttled(_) => Verdict::Throttled(Failure::of_platform(429, "TooManyRequestsException", error)),
+        InvokeError::NotReady(_) => Verdict::Throttled(Failure::of_platform(409, "ResourceConflictException", error)),
         InvokeError::Platform(_) => Verdict::Throttled(Failure::of_platform(500, "ServiceException", error)),
         InvokeError::FunctionNotFound { .. } => give_up(Dropped::FunctionNotFound, 404, "ResourceNotFoundException"),
         InvokeError::InvalidPayload(_) => give_up(Dropped::RetriesExhausted, 400, "InvalidRequestContentException"),

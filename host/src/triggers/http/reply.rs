@@ -90,7 +90,9 @@ pub(super) fn invoke_error(error: &InvokeError) -> Response<ReplyBody> {
         InvokeError::InvalidPayload(_) => message(StatusCode::BAD_REQUEST, "Bad Request"),
         InvokeError::PayloadTooLarge { .. } => message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large"),
         InvokeError::RecursiveLoop => message(StatusCode::LOOP_DETECTED, "Loop Detected"),
-        InvokeError::ShuttingDown => message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
+        InvokeError::ShuttingDown | InvokeError::NotReady(_) => {
+            message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
+        }
         // A route to a function that is not there is the operator's mistake, not the client's.
         InvokeError::FunctionNotFound { .. } | InvokeError::Platform(_) => {
             message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")

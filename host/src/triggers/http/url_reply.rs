@@ -58,7 +58,9 @@ fn invoke_error(error: &InvokeError, request_id: Uuid) -> Response<ReplyBody> {
         // Deleted while the request was on its way.
         InvokeError::FunctionNotFound { .. } => forbidden(),
         InvokeError::RecursiveLoop => message(StatusCode::LOOP_DETECTED, "Loop Detected"),
-        InvokeError::ShuttingDown => message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
+        InvokeError::ShuttingDown | InvokeError::NotReady(_) => {
+            message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
+        }
         InvokeError::Platform(_) => {
             tracing::error!(%request_id, %error, "an invocation failed");
             message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")

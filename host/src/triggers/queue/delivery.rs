@@ -135,7 +135,10 @@ impl Delivery {
                 Err(error) => error,
             };
             match error {
-                InvokeError::Throttled(_) | InvokeError::ShuttingDown | InvokeError::FunctionNotFound { .. } => {
+                InvokeError::Throttled(_)
+                | InvokeError::NotReady(_)
+                | InvokeError::ShuttingDown
+                | InvokeError::FunctionNotFound { .. } => {
                     held.get_or_insert_with(|| self.hold.take());
                     self.parts.observer.observed(&self.plan.record, MappingEvent::Throttled);
                 }

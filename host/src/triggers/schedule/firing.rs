@@ -256,6 +256,7 @@ async fn finished(result: Result<Response, FunctionError>) -> Attempt {
 fn not_invoked(error: &InvokeError) -> Attempt {
     match error {
         InvokeError::Throttled(_) => Attempt::Throttled(Fault::new("TooManyRequestsException", error)),
+        InvokeError::NotReady(_) => Attempt::Throttled(Fault::new("ResourceConflictException", error)),
         InvokeError::ShuttingDown => Attempt::Stopping,
         InvokeError::Platform(_) => Attempt::Failed(Fault::new("ServiceException", error)),
         InvokeError::FunctionNotFound { .. } => Attempt::Refused(Fault::new("ResourceNotFoundException", error)),

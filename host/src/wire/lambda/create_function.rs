@@ -44,6 +44,8 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request) -> Result<Answer,
         Ok(NewFunction { name, package, configuration, tags, publish, code_signing_config })
     })
     .await?;
-    let record = api.catalog.create_function(new).await?;
-    codec::json(StatusCode::CREATED, &describe::configuration(api.catalog.home(), &record, None))
+    let deployment = api.catalog.create_function_soon(new).await?;
+    let answer = codec::json(StatusCode::CREATED, &describe::deployed(api.catalog.home(), &deployment));
+    api.finish(deployment);
+    answer
 }

@@ -1,66 +1,187 @@
 //! `FunctionConfiguration`: how most operations answer.
 
-use crate::ids::{Home, Version};
-use crate::storage::functions::{AttachedLayer, VersionRecord};
+use crate::catalog::{Deployment, View};
+use crate::ids::{FunctionName, Home, Version};
+use crate::storage::functions::{AttachedLayer, ConfigurationRecord, DeploymentRecord, VersionRecord};
 use crate::telemetry::logs;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use std::fmt::Display;
 
-/// A version under the qualifier that it was asked for with; a published one is always qualified.
-pub(super) fn configuration(home: &Home, record: &VersionRecord, qualifier: Option<&dyn Display>) -> Value {
-    let own: Option<&dyn Display> = match &record.version {
-        Version::Latest => None,
-        number @ Version::Number(_) => Some(number),
-    };
-    let settings = &record.configuration;
-    let mut shape = json!({
-        "FunctionName": record.function,
-        "FunctionArn": home.function_arn(&record.function, qualifier.or(own)),
-        "Runtime": settings.runtime,
-        "Role": settings.role,
-        "Handler": settings.handler,
-        "CodeSize": record.code.package_size_bytes,
-        "Description": settings.description,
-        "Timeout": settings.timeout_s,
-        "MemorySize": settings.memory_size_mb,
-        "LastModified": time(record.modified_at_ms, "%Y-%m-%dT%H:%M:%S%.3f+0000"),
-        "CodeSha256": hex_to_base64(&record.code.package_sha256),
-        "Version": record.version,
-        "TracingConfig": { "Mode": "PassThrough" },
-        "RevisionId": record.revision_id,
-        "State": "Active",
-        "LastUpdateStatus": "Successful",
-        "PackageType": "Zip",
-        "Architectures": ["x86_64"],
-        "EphemeralStorage": { "Size": settings.ephemeral_storage_mb },
-        "SnapStart": { "ApplyOn": "None", "OptimizationStatus": "Off" },
-        "RuntimeVersionConfig": {
-            "RuntimeVersionArn": runtime_version_arn(home),
+/// How most operations answer about a deployment.
+pub(super) fn deployed(home: &Home, deployment: &Deployment) -> Value {
+    match deployment {
+        Deployment::Done(record) => configuration(home, record, None),
+        Deployment::UnderWay { function, .. } => match &function.deployment {
+            Some(record) => accepted(home, &function.name, record, record.publish.map(Version::Number), None),
+            None => Value::Null,
         },
-        "LoggingConfig": { "LogFormat": "Text", "LogGroup": *logs::group_name(&record.function) },
-    });
-    if let Some(members) = shape.as_object_mut() {
-        if !settings.environment.is_empty() {
-            members.insert("Environment".into(), json!({ "Variables": settings.environment }));
+    }
+}
+
+/// A version as a function has it now, with what is under way or failed; `None` where there is no such version.
+pub(super) fn version(home: &Home, view: &View, version: Version, qualifier: Option<&dyn Display>) -> Option<Value> {
+    let record = view.records.versions.get(&version);
+    let deployment = view.deployment();
+    match (record, deployment) {
+        (Some(record), Some(deployment)) if version == Version::Latest => Some(match &deployment.failure {
+            None => {
+                let mut shape = accepted(home, &record.function, deployment, None, qualifier);
+                set(&mut shape, [("State", "Active"), ("LastUpdateStatus", "InProgress")]);
+                unset(&mut shape, ["StateReason", "StateReasonCode"]);
+                set(&mut shape, [("LastUpdateStatusReason", CREATING), ("LastUpdateStatusReasonCode", "Creating")]);
+                shape
+            }
+            Some(failure) => {
+                let mut shape = configuration(home, record, qualifier);
+                set(&mut shape, [("LastUpdateStatus", "Failed"), ("LastUpdateStatusReason", &failure.reason)]);
+                set(&mut shape, [("LastUpdateStatusReasonCode", &failure.code)]);
+                shape
+            }
+        }),
+        (Some(record), _) => Some(configuration(home, record, qualifier)),
+        (None, Some(deployment)) => {
+            let published = deployment.publish.map(Version::Number);
+            let number = Some(version).filter(|version| published == Some(*version));
+            let meant = version == Version::Latest || number.is_some();
+            meant.then(|| accepted(home, &view.records.function.name, deployment, number, qualifier))
         }
-        if let Some(arn) = &record.code.signing_profile_version_arn {
-            members.insert("SigningProfileVersionArn".into(), arn.clone().into());
+        (None, None) => None,
+    }
+}
+
+/// What AWS says while code is made ready.
+const CREATING: &str = "The function is being created.";
+
+fn set<const N: usize>(shape: &mut Value, members: [(&str, &str); N]) {
+    if let Some(shape) = shape.as_object_mut() {
+        shape.extend(members.map(|(name, value)| (name.to_owned(), Value::from(value))));
+    }
+}
+
+fn unset<const N: usize>(shape: &mut Value, members: [&str; N]) {
+    if let Some(shape) = shape.as_object_mut() {
+        members.into_iter().for_each(|name| drop(shape.remove(name)));
+    }
+}
+
+/// A version that was accepted and is not there: it is compiled, or could not be.
+fn accepted(
+    home: &Home,
+    function: &FunctionName,
+    deployment: &DeploymentRecord,
+    number: Option<Version>,
+    qualifier: Option<&dyn Display>,
+) -> Value {
+    let facts = Facts {
+        function,
+        version: number.unwrap_or(Version::Latest),
+        package_sha256: &deployment.package_sha256,
+        package_size_bytes: deployment.package_size_bytes,
+        signed_by: deployment.signing_profile_version_arn.as_ref(),
+        configuration: &deployment.configuration,
+        revision_id: &deployment.revision_id,
+        modified_at_ms: deployment.modified_at_ms,
+    };
+    let mut shape = facts.shape(home, qualifier);
+    unset(&mut shape, ["LastUpdateStatus"]);
+    match &deployment.failure {
+        None => {
+            set(&mut shape, [("State", "Pending"), ("StateReason", CREATING), ("StateReasonCode", "Creating")]);
         }
-        if !settings.layers.is_empty() {
-            let shown = |layer: &AttachedLayer| json!({ "Arn": layer.arn, "CodeSize": layer.content.size_bytes });
-            members.insert("Layers".into(), settings.layers.iter().map(shown).collect());
-        }
-        for (name, value) in &settings.echoed {
-            members.insert(name.clone(), value.clone());
-        }
-        let logging = members.get_mut("LoggingConfig").and_then(Value::as_object_mut);
-        if let Some(logging) = logging {
-            logging.entry("LogGroup").or_insert_with(|| Value::from(&*logs::group_name(&record.function)));
+        Some(failure) => {
+            set(
+                &mut shape,
+                [("State", "Failed"), ("StateReason", &failure.reason), ("StateReasonCode", &failure.code)],
+            );
         }
     }
     shape
+}
+
+/// A version that can be invoked, under the qualifier that it was asked for with; a published one is always qualified.
+pub(super) fn configuration(home: &Home, record: &VersionRecord, qualifier: Option<&dyn Display>) -> Value {
+    let facts = Facts {
+        function: &record.function,
+        version: record.version,
+        package_sha256: &record.code.package_sha256,
+        package_size_bytes: record.code.package_size_bytes,
+        signed_by: record.code.signing_profile_version_arn.as_ref(),
+        configuration: &record.configuration,
+        revision_id: &record.revision_id,
+        modified_at_ms: record.modified_at_ms,
+    };
+    facts.shape(home, qualifier)
+}
+
+/// What is known of a version before its code is compiled.
+struct Facts<'a> {
+    function: &'a FunctionName,
+    version: Version,
+    package_sha256: &'a str,
+    package_size_bytes: u64,
+    signed_by: Option<&'a String>,
+    configuration: &'a ConfigurationRecord,
+    revision_id: &'a str,
+    modified_at_ms: i64,
+}
+
+impl Facts<'_> {
+    fn shape(&self, home: &Home, qualifier: Option<&dyn Display>) -> Value {
+        let facts = self;
+        let own: Option<&dyn Display> = match &facts.version {
+            Version::Latest => None,
+            number @ Version::Number(_) => Some(number),
+        };
+        let settings = facts.configuration;
+        let mut shape = json!({
+            "FunctionName": facts.function,
+            "FunctionArn": home.function_arn(facts.function, qualifier.or(own)),
+            "Runtime": settings.runtime,
+            "Role": settings.role,
+            "Handler": settings.handler,
+            "CodeSize": facts.package_size_bytes,
+            "Description": settings.description,
+            "Timeout": settings.timeout_s,
+            "MemorySize": settings.memory_size_mb,
+            "LastModified": time(facts.modified_at_ms, "%Y-%m-%dT%H:%M:%S%.3f+0000"),
+            "CodeSha256": hex_to_base64(facts.package_sha256),
+            "Version": facts.version,
+            "TracingConfig": { "Mode": "PassThrough" },
+            "RevisionId": facts.revision_id,
+            "State": "Active",
+            "LastUpdateStatus": "Successful",
+            "PackageType": "Zip",
+            "Architectures": ["x86_64"],
+            "EphemeralStorage": { "Size": settings.ephemeral_storage_mb },
+            "SnapStart": { "ApplyOn": "None", "OptimizationStatus": "Off" },
+            "RuntimeVersionConfig": {
+                "RuntimeVersionArn": runtime_version_arn(home),
+            },
+            "LoggingConfig": { "LogFormat": "Text", "LogGroup": *logs::group_name(facts.function) },
+        });
+        if let Some(members) = shape.as_object_mut() {
+            if !settings.environment.is_empty() {
+                members.insert("Environment".into(), json!({ "Variables": settings.environment }));
+            }
+            if let Some(arn) = facts.signed_by {
+                members.insert("SigningProfileVersionArn".into(), arn.clone().into());
+            }
+            if !settings.layers.is_empty() {
+                let shown = |layer: &AttachedLayer| json!({ "Arn": layer.arn, "CodeSize": layer.content.size_bytes });
+                members.insert("Layers".into(), settings.layers.iter().map(shown).collect());
+            }
+            for (name, value) in &settings.echoed {
+                members.insert(name.clone(), value.clone());
+            }
+            let logging = members.get_mut("LoggingConfig").and_then(Value::as_object_mut);
+            if let Some(logging) = logging {
+                logging.entry("LogGroup").or_insert_with(|| Value::from(&*logs::group_name(facts.function)));
+            }
+        }
+        shape
+    }
 }
 
 /// The runtime that there is: this daemon.

@@ -48,6 +48,7 @@ impl From<catalog::Error> for WireError {
             Error::Exists(message) | Error::Conflict(message) => {
                 Self::new(StatusCode::CONFLICT, "ResourceConflictException", message)
             }
+            Error::NotReady(_) => Self::new(StatusCode::CONFLICT, "ResourceConflictException", error.to_string()),
             Error::Invalid(message) => Self::bad_request("InvalidParameterValueException", message),
             Error::RevisionMismatch => {
                 Self::new(StatusCode::PRECONDITION_FAILED, "PreconditionFailedException", error.to_string())
@@ -82,6 +83,7 @@ impl From<InvokeError> for WireError {
     fn from(error: InvokeError) -> Self {
         match error {
             InvokeError::FunctionNotFound { .. } => not_found(error.to_string()),
+            InvokeError::NotReady(_) => Self::new(StatusCode::CONFLICT, "ResourceConflictException", error.to_string()),
             InvokeError::Throttled(reason) => throttled(reason),
             InvokeError::InvalidPayload(message) => Self::bad_request("InvalidRequestContentException", message),
             InvokeError::PayloadTooLarge { .. } => {

@@ -2,21 +2,18 @@
 //! (<https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html>).
 
 use super::{LambdaApi, describe, package, target};
-use crate::catalog::LiveVersion;
-use crate::ids::{FunctionRef, Qualifier};
+use crate::ids::{FunctionRef, Qualifier, Version};
 use crate::wire::codec::{self, Answer, Request};
 use crate::wire::error::WireError;
 use http::StatusCode;
 use serde_json::{Value, json};
-use std::sync::Arc;
 
 pub(super) fn handle(api: &LambdaApi, request: &Request, name: &str) -> Result<Answer, WireError> {
     let target = target::qualified(api, name, request)?;
-    let (version, configuration) = described(api, &target)?;
+    let (sha256, configuration) = described(api, &target)?;
     let mut code = json!({ "RepositoryType": "S3" });
-    if let (Some(url), Some(code)) =
-        (package::location(request, &version.record.code.package_sha256), code.as_object_mut())
-    {
+    let url = sha256.and_then(|sha256| package::location(request, &sha256));
+    if let (Some(url), Some(code)) = (url, code.as_object_mut()) {
         code.insert("Location".into(), url.into());
     }
     let function = api.catalog.function(&target.name)?.view();
@@ -38,9 +35,25 @@ pub(super) fn configuration(api: &LambdaApi, request: &Request, name: &str) -> R
     codec::json(StatusCode::OK, &described(api, &target)?.1)
 }
 
-fn described(api: &LambdaApi, target: &FunctionRef) -> Result<(Arc<LiveVersion>, Value), WireError> {
-    let version = api.catalog.version(&target.name, target.qualifier.as_ref())?;
+/// A version as it is now, and the hash of its package.
+fn described(api: &LambdaApi, target: &FunctionRef) -> Result<(Option<String>, Value), WireError> {
+    let view = api.catalog.function(&target.name)?.view();
     let qualifier = target.qualifier.as_ref().map(|qualifier: &Qualifier| qualifier as &dyn std::fmt::Display);
-    let shape = describe::configuration(api.catalog.home(), &version.record, qualifier);
-    Ok((version, shape))
+    let number = match &target.qualifier {
+        None => Version::Latest,
+        Some(Qualifier::Version(version)) => *version,
+        Some(Qualifier::Alias(_)) => api.catalog.version(&target.name, target.qualifier.as_ref())?.record.version,
+    };
+    let sha256 = view.package_sha256(number).map(str::to_owned);
+    match describe::version(api.catalog.home(), &view, number, qualifier) {
+        Some(shape) => Ok((sha256, shape)),
+        None => Err(match api.catalog.version(&target.name, target.qualifier.as_ref()) {
+            Err(error) => error.into(),
+            // It came a moment ago.
+            Ok(live) => {
+                let shape = describe::configuration(api.catalog.home(), &live.record, qualifier);
+                return Ok((Some(live.record.code.package_sha256.clone()), shape));
+            }
+        }),
+    }
 }

@@ -3,7 +3,7 @@
 use super::constraints::{one_of, pattern};
 use super::page::{self, Page};
 use super::{LambdaApi, describe};
-use crate::catalog::Error;
+use crate::catalog::View;
 use crate::ids::{FunctionName, Version};
 use crate::wire::codec::{Answer, Request};
 use crate::wire::error::WireError;
@@ -28,15 +28,8 @@ pub(super) fn handle(api: &LambdaApi, request: &Request) -> Result<Answer, WireE
         None => {
             let page = Page::<FunctionName>::of(request, 10_000)?;
             let (functions, next) = page.cut(functions.iter(), |function| function.name.clone())?;
-            let mut shapes = Vec::with_capacity(functions.len());
-            for function in functions {
-                match api.catalog.version(&function.name, None) {
-                    Ok(latest) => shapes.push(describe::configuration(home, &latest.record, None)),
-                    // Deleted since the list was made.
-                    Err(Error::FunctionNotFound { .. }) => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
+            let shapes = functions.iter().filter_map(|f| describe::version(home, &f.view(), Version::Latest, None));
+            let shapes = shapes.collect();
             page::answer("Functions", shapes, next)
         }
         Some(which) => {
@@ -44,15 +37,13 @@ pub(super) fn handle(api: &LambdaApi, request: &Request) -> Result<Answer, WireE
             let page = Page::<(FunctionName, Version)>::of(request, 10_000)?;
             let versions = functions.iter().flat_map(|function| {
                 let view = function.view();
-                view.versions.values().map(Arc::clone).collect::<Vec<_>>()
+                let versions = view.accepted_versions();
+                versions.into_iter().map(move |version| (Arc::clone(&view), version))
             });
-            let key =
-                |version: &Arc<crate::catalog::LiveVersion>| (version.record.function.clone(), version.record.version);
+            let key = |(view, version): &(Arc<View>, Version)| (view.records.function.name.clone(), *version);
             let (versions, next) = page.cut(versions, key)?;
-            let shapes = versions
-                .iter()
-                .map(|version| describe::configuration(home, &version.record, Some(&version.record.version)))
-                .collect();
+            let shape = |(view, version): &(Arc<View>, Version)| describe::version(home, view, *version, Some(version));
+            let shapes = versions.iter().filter_map(shape).collect();
             page::answer("Functions", shapes, next)
         }
     }

@@ -51,7 +51,7 @@ mod update_function_configuration;
 
 use super::codec::{Answer, Request};
 use super::error::WireError;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Deployment};
 use crate::invocation::Invoke;
 use crate::shutdown::{Phase, Shutdown};
 use crate::triggers::asynchronous::AsyncInvocations;
@@ -82,6 +82,15 @@ pub struct LambdaApi {
     pub mappings: Arc<EventSourceMappings>,
     /// Where changes run, so that the end of the daemon waits for them.
     pub shutdown: Shutdown,
+}
+
+impl LambdaApi {
+    /// Sees to it that a deployment comes to its end.
+    fn finish(&self, deployment: Deployment) {
+        if let Deployment::UnderWay { rest, .. } = deployment {
+            self.shutdown.spawn_resumable("deployment", rest);
+        }
+    }
 }
 
 /// The function that a name or ARN in a request means, read as the operations read it.

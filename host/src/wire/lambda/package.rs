@@ -93,10 +93,10 @@ pub(super) fn location(request: &Request, sha256: &str) -> Option<String> {
 /// Gives the package of a version.
 pub(super) async fn serve(api: &LambdaApi, sha256: &str) -> Result<Answer, WireError> {
     // Blobs hold compiled components as well, and for a while what was deleted.
-    let known =
-        api.catalog.list().iter().any(|function| {
-            function.view().records.versions.values().any(|version| version.code.package_sha256 == sha256)
-        });
+    let known = api.catalog.list().iter().any(|function| {
+        let view = function.view();
+        view.accepted_versions().into_iter().any(|version| view.package_sha256(version) == Some(sha256))
+    });
     let known = known || api.catalog.layer_versions().iter().any(|layer| layer.content.sha256 == sha256);
     let package = if known { api.catalog.parts.storage.blobs.get(sha256.to_owned()).await? } else { None };
     let package = package.ok_or_else(|| not_found("No function or layer has this package.".to_owned()))?;

@@ -24,7 +24,7 @@ struct Input {
 pub(super) async fn handle(api: &LambdaApi, request: &Request, name: &str) -> Result<Answer, WireError> {
     let name = target::function(api, name)?;
     // Who names a function that is not there need not wait for the package to be read.
-    api.catalog.version(&name, None)?;
+    api.catalog.function(&name)?;
     let (input, package) = package::parse(request, read).await?;
     let precondition = Precondition { revision_id: input.revision_id.filter(|id| !id.is_empty()) };
     let update = CodeUpdate {
@@ -33,8 +33,10 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request, name: &str) -> Re
         publish: input.publish.unwrap_or(false),
         dry_run: input.dry_run.unwrap_or(false),
     };
-    let record = api.catalog.update_code(&name, update, &precondition).await?;
-    codec::json(StatusCode::OK, &describe::configuration(api.catalog.home(), &record, None))
+    let deployment = api.catalog.update_code_soon(&name, update, &precondition).await?;
+    let answer = codec::json(StatusCode::OK, &describe::deployed(api.catalog.home(), &deployment));
+    api.finish(deployment);
+    answer
 }
 
 fn read(body: &[u8]) -> Result<(Input, Bytes), WireError> {
