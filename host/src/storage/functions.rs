@@ -339,7 +339,6 @@ pub struct EventInvokeRecord {
 
 /// One step of a change; a list of them is applied all or none.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "a change is a few of these, on its way to a disk")]
 pub enum Change {
     /// Creates or replaces.
     PutFunction(FunctionRecord),
