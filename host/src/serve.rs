@@ -167,7 +167,10 @@ pub async fn run(config: Config, reload: Arc<Reload>, announce: &Announce) -> Re
         urls: Some(FunctionUrls {
             addresses: url_addresses.clone(),
             directory: Arc::new(ports::Urls(Arc::clone(&base.catalog))),
-            authorizer: Arc::new(ports::UrlAuthorizer { authenticator: authenticator.clone(), home: config.home() }),
+            authorizer: Arc::new(ports::UrlAuthorizer {
+                authenticator: authenticator.clone(),
+                catalog: Arc::clone(&base.catalog),
+            }),
         }),
         invoke: Arc::clone(&invoker),
         config: config.http.clone(),
@@ -193,7 +196,7 @@ pub async fn run(config: Config, reload: Arc<Reload>, announce: &Announce) -> Re
         mappings,
         scheduler: SchedulerApi::new(scheduler),
         logs: LogsApi::new(Arc::clone(&base.logs), config.home(), Arc::clone(&base.clock), intake.clone()),
-        gate: Gate::new(authenticator, config.home(), Arc::new(observers::Gate(Arc::clone(&base.metrics))))?,
+        gate: Gate::new(authenticator, Arc::clone(&base.catalog), Arc::new(observers::Gate(Arc::clone(&base.metrics))))?,
         clock: Arc::clone(&base.clock),
     });
     let limits = listener::Limits { drain_limit: config.shutdown.limits().drain, ..listener::Limits::default() };

@@ -16,9 +16,10 @@ import botocore.auth
 import botocore.awsrequest
 import botocore.config
 import botocore.credentials
+import botocore.exceptions
 import pytest
 
-from harness import clients, wait
+from harness import clients, functions, packages, wait
 from harness.clients import ACCOUNT, REGION, refused
 from harness.daemon import NotReady, binary
 from harness.functions import create, zipped
@@ -364,14 +365,192 @@ def test_a_url_of_the_kind_aws_iam_takes_signed_requests_only(with_function, tmp
     assert status(Key({"AccessKeyId": admin.id, "SecretAccessKey": "x" * 40})).status == 403
 
 
-def test_keys_of_another_account_can_only_ask_who_they_are(with_function):
-    daemon, _ = with_function
-    key = make_key(daemon, "guest", "--admin", "--account", "111111111111")
+GUEST = "111111111111"
+
+
+def known(daemon, key):
+    """The key, once the daemon has it."""
     sts = client(daemon, "sts", key)
     wait.until("the key is known", lambda: _works(sts.get_caller_identity), 10)
-    assert sts.get_caller_identity()["Account"] == "111111111111"
-    with refused("AccessDeniedException", 403, says=f"resources here belong to account {ACCOUNT}"):
-        client(daemon, "lambda", key).invoke(FunctionName="f", Payload=b"{}")
+    return key
+
+
+def permit(lam, name, sid="s", **more):
+    settings = {"Action": "lambda:InvokeFunction", "Principal": GUEST} | more
+    lam.add_permission(FunctionName=name, StatementId=sid, **settings)
+
+
+def may(call):
+    """Whether a call is let through: refused by nothing but what it asks for."""
+    try:
+        call()
+    except botocore.exceptions.ClientError as error:
+        assert error.response["Error"]["Code"] == "AccessDeniedException", error
+        return False
+    return True
+
+
+def test_keys_of_another_account_can_only_ask_who_they_are(with_function):
+    daemon, _ = with_function
+    key = known(daemon, make_key(daemon, "guest", "--admin", "--account", GUEST))
+    assert client(daemon, "sts", key).get_caller_identity()["Account"] == GUEST
+    user, lam = f"User: arn:aws:iam::{GUEST}:user/guest is not authorized to perform", client(daemon, "lambda", key)
+    because = "because no resource-based policy allows the lambda:InvokeFunction action"
+    for name in ("f", f"{FUNCTION}:f"):
+        with refused("AccessDeniedException", 403, says=f"{user}: lambda:InvokeFunction on resource: {FUNCTION}:f {because}"):
+            lam.invoke(FunctionName=name, Payload=b"{}")
+    with refused("AccessDeniedException", 403, says="no resource-based policy"):
+        lam.list_functions()
+    for service, call in (("sqs", "list_queues"), ("scheduler", "list_schedules"), ("logs", "describe_log_groups")):
+        with refused(("AccessDeniedException", "AccessDenied"), says="no resource-based policy"):
+            getattr(client(daemon, service, key), call)()
+
+
+def test_a_policy_lets_another_account_in_for_what_it_says(with_function, tmp_path):
+    daemon, admin = with_function
+    lam = client(daemon, "lambda", admin)
+    version = lam.publish_version(FunctionName="f")["Version"]
+    lam.create_alias(FunctionName="f", Name="live", FunctionVersion=version)
+    invokes = policy_file(tmp_path, ("Allow", "lambda:InvokeFunction", f"{FUNCTION}:*"))
+    guest = known(daemon, make_key(daemon, "guest", "--policy", invokes, "--account", GUEST))
+    other = known(daemon, make_key(daemon, "other", "--policy", invokes, "--account", "222222222222"))
+    mute = policy_file(tmp_path, ("Allow", "sqs:*", "*"))
+    mute = known(daemon, make_key(daemon, "mute", "--policy", mute, "--account", GUEST))
+
+    def invoke(key, qualifier=None, name="f"):
+        arn = f"{FUNCTION}:{name}" + (f":{qualifier}" if qualifier else "")
+        return may(lambda: client(daemon, "lambda", key).invoke(FunctionName=arn, Payload=b"{}"))
+
+    for principal in (GUEST, f"arn:aws:iam::{GUEST}:root", f"arn:aws:iam::{GUEST}:user/guest", "*"):
+        assert not invoke(guest), principal
+        permit(lam, "f", Principal=principal)
+        assert invoke(guest), principal
+        # Of the function as such, not of its alias, its version, or another function.
+        assert not invoke(guest, "live") and not invoke(guest, version) and not invoke(guest, name="g")
+        assert not invoke(guest, "$LATEST")
+        assert invoke(other) == (principal == "*")
+        # The key's own policy has to allow it too.
+        assert not invoke(mute)
+        lam.remove_permission(FunctionName="f", StatementId="s")
+    permit(lam, "f", Qualifier="live")
+    assert invoke(guest, "live") and not invoke(guest) and not invoke(guest, version)
+    permit(lam, "f", Qualifier=version)
+    assert invoke(guest, version)
+    # Conditions that a direct call does not meet.
+    for condition in (
+        {"SourceArn": "arn:aws:s3:::bucket"},
+        {"SourceAccount": GUEST},
+        {"EventSourceToken": "token"},
+        {"PrincipalOrgID": "o-a1b2c3d4e5", "Principal": "*"},
+        {"InvokedViaFunctionUrl": True},
+        {"Principal": "s3.amazonaws.com"},
+        {"Principal": f"arn:aws:iam::{GUEST}:user/somebody-else"},
+        {"Action": "lambda:GetFunction"},
+    ):
+        permit(lam, "g", **condition)
+        assert not invoke(guest, name="g"), condition
+        lam.remove_permission(FunctionName="g", StatementId="s")
+
+
+def test_a_policy_lets_a_key_of_the_account_do_what_its_own_does_not_say(with_function, tmp_path):
+    daemon, admin = with_function
+    lam = client(daemon, "lambda", admin)
+    mute = policy_file(tmp_path, ("Allow", "sqs:*", "*"))
+    mute = known(daemon, make_key(daemon, "mute", "--policy", mute))
+    barred = policy_file(tmp_path, ("Deny", "lambda:Invoke*", "*"), ("Allow", "sqs:*", "*"))
+    barred = known(daemon, make_key(daemon, "barred", "--policy", barred))
+    invoke = lambda key: may(lambda: client(daemon, "lambda", key).invoke(FunctionName="f", Payload=b"{}"))  # noqa: E731
+    assert not invoke(mute)
+    # An account's number leaves it to the account's own policies.
+    permit(lam, "f", Principal=ACCOUNT)
+    assert not invoke(mute)
+    for name in ("mute", "barred"):
+        permit(lam, "f", name, Principal=f"arn:aws:iam::{ACCOUNT}:user/{name}")
+    assert invoke(mute) and not invoke(barred)
+    with refused("AccessDeniedException", 403, says="with an explicit deny in an identity-based policy"):
+        client(daemon, "lambda", barred).invoke(FunctionName="f", Payload=b"{}")
+    # Only for what it says.
+    with refused("AccessDeniedException", 403, says="no identity-based policy allows the lambda:GetFunction action"):
+        client(daemon, "lambda", mute).get_function(FunctionName="f")
+
+
+def test_a_url_of_the_kind_aws_iam_lets_another_account_in(with_function, tmp_path):
+    daemon, admin = with_function
+    lam = client(daemon, "lambda", admin)
+    shown = lam.create_function_url_config(FunctionName="f", AuthType="AWS_IAM")["FunctionUrl"]
+    path = f"/lambda-url/{urllib.parse.urlsplit(shown).hostname.partition('.')[0]}/a"
+    policy = policy_file(tmp_path, ("Allow", "lambda:InvokeFunctionUrl", f"{FUNCTION}:f"))
+    guest = known(daemon, make_key(daemon, "guest", "--policy", policy, "--account", GUEST))
+    mute = policy_file(tmp_path, ("Allow", "sqs:*", "*"))
+    mute = known(daemon, make_key(daemon, "mute", "--policy", mute, "--account", GUEST))
+
+    def status(key):
+        method, target, body, headers = signed(daemon, key, "POST", path, b"{}", base=daemon.http)
+        return daemon.request(method, target, body, headers).status
+
+    url = {"Action": "lambda:InvokeFunctionUrl"}
+    assert (status(admin), status(guest)) == (200, 403)
+    for settings, expected in (
+        ({"FunctionUrlAuthType": "AWS_IAM"}, 200),
+        ({"FunctionUrlAuthType": "NONE"}, 403),
+        ({"InvokedViaFunctionUrl": True}, 200),
+        ({"Action": "lambda:InvokeFunction"}, 403),
+        ({"Principal": "*"}, 200),
+    ):
+        permit(lam, "f", **(url | settings))
+        assert (status(guest), status(mute)) == (expected, 403), settings
+        lam.remove_permission(FunctionName="f", StatementId="s")
+
+
+def test_a_layer_is_lent_to_another_account(with_function, tmp_path):
+    daemon, admin = with_function
+    lam = client(daemon, "lambda", admin)
+    archive = packages.archive({"a.txt": b"x"})
+    layer = [lam.publish_layer_version(LayerName=name, Content={"ZipFile": archive}) for name in ("lent", "kept")]
+    lent, kept = (made["LayerVersionArn"] for made in layer)
+    policy = policy_file(tmp_path, ("Allow", "lambda:*", "*"))
+    guest = client(daemon, "lambda", known(daemon, make_key(daemon, "guest", "--policy", policy, "--account", GUEST)))
+    permit(lam, "f", Action="lambda:UpdateFunctionConfiguration")
+    attach = lambda arn: guest.update_function_configuration(FunctionName=f"{FUNCTION}:f", Layers=[arn])  # noqa: E731
+    for arn in (lent, kept):
+        with refused("AccessDeniedException", 403, says=f"lambda:GetLayerVersion on resource: {arn}"):
+            attach(arn)
+        with refused("AccessDeniedException", 403, says="no resource-based policy allows the lambda:GetLayerVersion"):
+            guest.get_layer_version_by_arn(Arn=arn)
+    for principal in (GUEST, "*"):
+        lam.add_layer_version_permission(
+            LayerName="lent", VersionNumber=1, StatementId="s", Action="lambda:GetLayerVersion", Principal=principal
+        )
+        assert guest.get_layer_version_by_arn(Arn=lent)["Version"] == 1
+        assert guest.get_layer_version(LayerName=lent.rpartition(":")[0], VersionNumber=1)["LayerVersionArn"] == lent
+        assert [one["Arn"] for one in attach(lent)["Layers"]] == [lent]
+        with refused("AccessDeniedException", 403, says=f"lambda:GetLayerVersion on resource: {kept}"):
+            attach(kept)
+        lam.remove_layer_version_permission(LayerName="lent", VersionNumber=1, StatementId="s")
+        functions.active(lam, "f")
+    with refused("AccessDeniedException", 403):
+        attach(lent)
+
+
+def test_who_attaches_a_layer_must_be_allowed_to_get_it(with_function, tmp_path):
+    daemon, admin = with_function
+    lam = client(daemon, "lambda", admin)
+    archive = packages.archive({"a.txt": b"x"})
+    arn = lam.publish_layer_version(LayerName="l", Content={"ZipFile": archive})["LayerVersionArn"]
+    path = policy_file(tmp_path, ("Allow", "lambda:*", "*"), ("Deny", "lambda:GetLayerVersion", f"{arn}"))
+    key = client(daemon, "lambda", known(daemon, make_key(daemon, "some", "--policy", path)))
+    for named in (arn, arn.replace("arn:aws:", "arn:aws-cn:")):
+        with refused("AccessDeniedException", 403, says=f"lambda:GetLayerVersion on resource: {arn}"):
+            key.update_function_configuration(FunctionName="f", Layers=[named])
+        with refused("AccessDeniedException", 403, says=f"lambda:GetLayerVersion on resource: {arn}"):
+            key.create_function(
+                FunctionName="h",
+                Runtime="provided.al2023",
+                Handler="bootstrap",
+                Role=clients.ROLE,
+                Code={"ZipFile": zipped("invoke_echo.event")},
+                Layers=[named],
+            )
 
 
 # Keys

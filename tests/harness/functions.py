@@ -20,6 +20,19 @@ def create(lam, name, zipped, environment=None, **more):
     return answer
 
 
+def public(lam, name, qualifier=None):
+    """Lets everybody call the function's URL of the kind NONE, as SAM and the console do."""
+    settings = {"Qualifier": qualifier} if qualifier else {}
+    return lam.add_permission(
+        FunctionName=name,
+        StatementId="FunctionURLAllowPublicAccess",
+        Action="lambda:InvokeFunctionUrl",
+        Principal="*",
+        FunctionUrlAuthType="NONE",
+        **settings,
+    )
+
+
 def active(lam, name):
     """Waits until the function can be invoked and its last update is done."""
 

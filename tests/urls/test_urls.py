@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from harness import clients, config, wait
-from harness.functions import create, zipped
+from harness.functions import create, public, zipped
 
 CORS = {
     "AllowCredentials": True,
@@ -56,6 +56,8 @@ def site(daemon, lam, make):
         name = make(package, **more)
         settings = {"AuthType": auth, "InvokeMode": mode} | ({"Cors": cors} if cors else {})
         made = Site(daemon, lam.create_function_url_config(FunctionName=name, **settings))
+        if auth == "NONE":
+            public(lam, name)
         made.name = name
         return made
 
@@ -94,6 +96,10 @@ def test_aliases_have_urls_of_their_own(daemon, lam, make):
     live = lam.create_function_url_config(FunctionName=name, Qualifier="live", AuthType="NONE")
     assert live["FunctionArn"] == clients.function_arn(name, "live")
     body = json.dumps({"op": "context"})
+    public(lam, name)
+    # What holds for the function does not for its aliases.
+    assert (Site(daemon, plain)("/").status, Site(daemon, live)("/").status) == (200, 403)
+    public(lam, name, "live")
     for shown, ran, qualifier in ((plain, "$LATEST", None), (live, version, "live")):
         context = json.loads(Site(daemon, shown)("/", "POST", body).body)
         assert (context["function_version"], context["qualifier"]) == (ran, qualifier)
@@ -168,6 +174,8 @@ def test_urls_outlive_a_kill(own_daemon):
     create(daemon.lam, "gone", zipped("invoke_echo.event"))
     made = daemon.lam.create_function_url_config(FunctionName="f", AuthType="NONE", Cors=CORS)
     gone = daemon.lam.create_function_url_config(FunctionName="gone", AuthType="NONE")
+    for name in ("f", "gone"):
+        public(daemon.lam, name)
     daemon.lam.delete_function(FunctionName="gone")
     assert Site(daemon, gone)("/").status == 403
     daemon.kill()
@@ -182,6 +190,7 @@ def test_the_names_are_configured(own_daemon):
     daemon = own_daemon(config.render({"function_urls": settings})).start()
     create(daemon.lam, "f", zipped("invoke_echo.event"))
     url = daemon.lam.create_function_url_config(FunctionName="f", AuthType="NONE")["FunctionUrl"]
+    public(daemon.lam, "f")
     found = re.fullmatch(r"https://(([0-9a-z]+)\.lambda-url\.us-east-1\.fn\.example\.com)/", url)
     assert daemon.request("GET", "/x", headers={"Host": found[1]}).status == 200
     assert daemon.request("GET", f"/urls/of/{found[2]}/x").status == 200
@@ -400,6 +409,48 @@ def test_a_star_allows_everybody(site):
 
 
 # Who may call
+
+
+def test_an_open_url_needs_a_policy_that_opens_it(daemon, lam, make):
+    name = make()
+    at = Site(daemon, lam.create_function_url_config(FunctionName=name, AuthType="NONE", Cors=CORS))
+
+    def permit(**more):
+        whole = {"Action": "lambda:InvokeFunctionUrl", "Principal": "*", "FunctionUrlAuthType": "NONE"} | more
+        lam.add_permission(FunctionName=name, StatementId="s", **whole)
+
+    def statuses():
+        return [ask("/", "POST", b"{}").status for ask in (at, at.by_path)]
+
+    def forbidden():
+        answer = at("/", "POST", b"{}", {"Origin": "https://a.example"})
+        assert json.loads(answer.body) == {"Message": "Forbidden"}
+        assert answer.headers["access-control-allow-origin"] == "https://a.example"
+        return statuses() == [403, 403]
+
+    assert forbidden()
+    # Neither somebody else's permission nor one for something else opens it.
+    for other in (
+        {"Principal": clients.ACCOUNT},
+        {"Principal": "111122223333"},
+        {"Principal": "s3.amazonaws.com"},
+        {"FunctionUrlAuthType": "AWS_IAM"},
+        {"Action": "lambda:InvokeFunction", "FunctionUrlAuthType": None},
+        {"SourceAccount": clients.ACCOUNT},
+        {"PrincipalOrgID": "o-a1b2c3d4e5"},
+    ):
+        permit(**other)
+        assert forbidden(), other
+        lam.remove_permission(FunctionName=name, StatementId="s")
+    for enough in ({}, {"FunctionUrlAuthType": None}, {"Action": "lambda:*", "FunctionUrlAuthType": None}):
+        permit(**enough)
+        assert statuses() == [200, 200], enough
+        lam.remove_permission(FunctionName=name, StatementId="s")
+        assert forbidden()
+    permit()
+    lam.update_function_url_config(FunctionName=name, AuthType="AWS_IAM")
+    assert statuses() == [403, 403]
+    assert preflight(at, "https://a.example").status == 200
 
 
 def test_without_a_valid_signature_iam_urls_are_forbidden(daemon, site):

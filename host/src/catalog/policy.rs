@@ -1,11 +1,15 @@
 //! Resource policies of functions, versions and aliases
 //! (<https://docs.aws.amazon.com/lambda/latest/dg/access-control-resource-based.html>).
 //!
-//! Statements are kept as the policy document has them; who makes them answers for their form. A policy goes with what it is about.
+//! Statements are kept as the policy document has them; who makes them answers for their form. A policy goes with what it is about: what is
+//! allowed for a function is not allowed for its versions and aliases, nor the other way around, and `$LATEST` by that name has none.
+//! [`evaluation`] says what statements mean; here are the questions of those who have no key: services, and callers of open URLs.
 
 use super::{Catalog, Error, Result, View};
-use crate::ids::{FunctionRef, Qualifier, Version};
-use crate::storage::functions::{Change, PolicyRecord};
+use crate::credentials::evaluation::{self, Verdict};
+use crate::credentials::{Ask, Context, Principal};
+use crate::ids::{FunctionRef, LayerName, Qualifier, Version};
+use crate::storage::functions::{Change, PolicyRecord, UrlAuthType, UrlRecord};
 use serde_json::{Value, json};
 
 /// A policy document at most (Lambda quota: 20 kB).
@@ -78,6 +82,52 @@ impl Catalog {
     pub fn policy(&self, target: &FunctionRef) -> Result<PolicyRecord> {
         let view = self.function(&target.name)?.view();
         self.policy_of(&view, target)?.cloned().ok_or_else(no_policy)
+    }
+
+    /// Gives `look` the statements about a function, a version or an alias: none where there is no such thing.
+    pub fn with_statements<R>(&self, target: &FunctionRef, look: impl FnOnce(&[Value]) -> R) -> R {
+        match self.function(&target.name) {
+            Ok(function) => {
+                let view = function.view();
+                look(view.records.policies.get(&target.qualifier).map_or(&[], |policy| policy.statements.as_slice()))
+            }
+            Err(_) => look(&[]),
+        }
+    }
+
+    /// The statements about a layer version: none where there is no such thing.
+    pub fn layer_statements(&self, name: &LayerName, version: u64) -> Vec<Value> {
+        self.layer_version(name, version).map_or_else(|_| Vec::new(), |record| record.policy.values().cloned().collect())
+    }
+
+    /// Whether a service of AWS's name (`logs.amazonaws.com`) may invoke a function, a version or an alias on behalf of what `source_arn`
+    /// names, which belongs to the account here.
+    pub fn may_service_invoke(&self, service: &str, source_arn: &str, target: &FunctionRef) -> bool {
+        let home = self.home();
+        let context =
+            Context { source_arn: Some(source_arn), source_account: Some(&home.account), ..Context::default() };
+        let principal = Principal::Service { name: service, region: &home.region };
+        self.decide(principal, "lambda:InvokeFunction", target, context) == Verdict::Allowed
+    }
+
+    /// Whether everybody may call a URL of the kind `NONE`.
+    pub fn is_url_public(&self, url: &UrlRecord) -> bool {
+        let target = FunctionRef { name: url.function.clone(), qualifier: url.alias.clone().map(Qualifier::Alias) };
+        let context = Context {
+            function_url_auth_type: Some(UrlAuthType::None.as_str()),
+            invoked_via_function_url: true,
+            ..Context::default()
+        };
+        self.decide(Principal::Anonymous, "lambda:InvokeFunctionUrl", &target, context) == Verdict::Allowed
+    }
+
+    fn decide(&self, principal: Principal<'_>, action: &str, target: &FunctionRef, context: Context<'_>) -> Verdict {
+        let qualifier = target.qualifier.as_ref().map(|qualifier| qualifier as &dyn std::fmt::Display);
+        let resource = self.home().function_arn(&target.name, qualifier);
+        self.with_statements(target, |statements| {
+            let owner = &self.home().account;
+            evaluation::decide(principal, &Ask { action, resource: &resource, also: &[], owner, statements, context })
+        })
     }
 
     /// The policy of what is there; `None` where it has none.

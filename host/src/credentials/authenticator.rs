@@ -1,7 +1,7 @@
 //! From a signed request to its caller.
 
+use super::evaluation::{self, Ask, Principal, Verdict};
 use super::keys::{Key, Keys};
-use super::policy::Decision;
 use crate::clock::SharedClock;
 use crate::ids::Home;
 use http::request::Parts;
@@ -73,7 +73,6 @@ pub struct Authenticator {
 pub struct Signed {
     claim: Claim,
     key: Arc<Key>,
-    home: Home,
 }
 
 impl Signed {
@@ -88,7 +87,7 @@ impl Signed {
     /// [`Denied::Mismatch`].
     pub fn verify(self, parts: &Parts, body: &Sha256) -> Result<Caller, Denied> {
         self.claim.verify(parts, &self.key.secret, body)?;
-        Ok(Caller { key: self.key, home: self.home })
+        Ok(Caller { key: self.key })
     }
 }
 
@@ -125,7 +124,7 @@ impl Authenticator {
         if claim.leaves_body_unsigned() && !is_private {
             return Err(Denied::UnsignedBody);
         }
-        Ok(Signed { claim, key, home: self.home.clone() })
+        Ok(Signed { claim, key })
     }
 
     /// Who sent a request whose body is there: [`Authenticator::read`] and [`Signed::verify`] in one.
@@ -141,7 +140,6 @@ impl Authenticator {
 #[derive(Clone)]
 pub struct Caller {
     key: Arc<Key>,
-    home: Home,
 }
 
 impl Caller {
@@ -160,24 +158,22 @@ impl Caller {
         format!("arn:aws:iam::{}:user/{}", self.key.record.account, self.key.record.name)
     }
 
-    /// Whether the caller's policy allows an action on a resource. `also` are further names of the resource, by which it can be denied.
-    ///
-    /// What Lamina keeps belongs to one account: keys of others may do nothing with it.
+    /// Whether the caller may do what `ask` says, by its policy and the resource's.
     ///
     /// # Errors
     /// [`Denied::NotAuthorized`].
-    pub fn authorize(&self, action: &str, resource: &str, also: &[String]) -> Result<(), Denied> {
-        let because = if *self.account() == *self.home.account {
-            match self.key.record.policy.decide(action, resource, also) {
-                Decision::Allowed => return Ok(()),
-                Decision::NotAllowed => format!(" because no identity-based policy allows the {action} action"),
-                Decision::Denied => " with an explicit deny in an identity-based policy".to_owned(),
+    pub fn authorize(&self, ask: &Ask<'_>) -> Result<(), Denied> {
+        let arn = self.arn();
+        let principal = Principal::Key { arn: &arn, account: self.account(), policy: &self.key.record.policy };
+        let because = match evaluation::decide(principal, ask) {
+            Verdict::Allowed => return Ok(()),
+            Verdict::NotAllowed(kind) => {
+                format!(" because no {} policy allows the {} action", kind.name(), ask.action)
             }
-        } else {
-            format!(" because resources here belong to account {}", self.home.account)
+            Verdict::Denied(kind) => format!(" with an explicit deny in {} policy", kind.with_article()),
         };
-        let (action, resource) = (action.to_owned(), resource.to_owned());
-        Err(Denied::NotAuthorized { user: self.arn(), action, resource, because })
+        let (action, resource) = (ask.action.to_owned(), ask.resource.to_owned());
+        Err(Denied::NotAuthorized { user: arn, action, resource, because })
     }
 }
 

@@ -154,7 +154,7 @@ impl Policy {
     }
 }
 
-fn matches_any_case(pattern: &str, text: &str) -> bool {
+pub(super) fn matches_any_case(pattern: &str, text: &str) -> bool {
     matches(&pattern.to_ascii_lowercase(), &text.to_ascii_lowercase())
 }
 

@@ -242,10 +242,18 @@ fn keys_of_another_account_may_do_nothing() {
     let keys = Arc::new(Keys::open(store, false).unwrap());
     let parts = signed(&made.record.access_key_id, &made.secret, "sqs");
     let caller = authenticator(&keys, now()).verify(&parts, "sqs", &sha256(b"{}"), false).unwrap();
-    let denied = caller.authorize("sqs:ListQueues", "*", &[]).unwrap_err();
+    let ask = Ask {
+        action: "sqs:ListQueues",
+        resource: "*",
+        also: &[],
+        owner: ACCOUNT,
+        statements: &[],
+        context: Context::default(),
+    };
+    let denied = caller.authorize(&ask).unwrap_err();
     assert_eq!(
         denied.to_string(),
         "User: arn:aws:iam::111111111111:user/guest is not authorized to perform: sqs:ListQueues on resource: * because \
-         resources here belong to account 000000000000"
+         no resource-based policy allows the sqs:ListQueues action"
     );
 }

@@ -3,7 +3,7 @@
 //!
 //! The trace header of an invocation carries the chain's lineage: `Lineage=a87bd80c:1|68fd508a:5`, a hash of each function's ARN and
 //! how often it ran. The function gets the header with itself counted; its calls hand it on in `X-Amzn-Trace-Id`, messages in the system
-//! attribute `AWSTraceHeader`. Who cuts the header out of his calls starts a new chain, as on AWS. Bounds: [`LENGTH_LIMIT_BYTES`] of a
+//! attribute `AWSTraceHeader`, and what an asynchronous run leads to (a record for a destination, a dead letter) carries it too. Who cuts the header out of his calls starts a new chain, as on AWS. Bounds: [`LENGTH_LIMIT_BYTES`] of a
 //! header are read, [`ENTRIES_LIMIT`] functions are carried; past them the least visited are forgotten.
 
 use crate::ids::FunctionMark;
@@ -19,6 +19,8 @@ const ENTRIES_LIMIT: usize = 32;
 const LENGTH_LIMIT_BYTES: usize = 2048;
 
 const MEMBER: &str = "Lineage=";
+
+const ROOT: &str = "Root=";
 
 /// How often a chain came through functions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -74,6 +76,25 @@ pub fn merged<'a>(headers: impl Iterator<Item = &'a str>) -> Option<String> {
     (!all.0.is_empty()).then(|| written("", &all))
 }
 
+/// The header that an invocation sets out with: `header`, or a trace that begins here where it names none.
+pub fn rooted(header: Option<&str>, now_ms: i64) -> String {
+    match header.filter(|header| is_handed_on(header)) {
+        Some(header) if members(header).any(|member| member.starts_with(ROOT)) => header.to_owned(),
+        Some(header) if !header.is_empty() => format!("{};{header}", new_root(now_ms)),
+        _ => new_root(now_ms),
+    }
+}
+
+/// The header of what follows from a run of a function that set out with `header`.
+pub fn after(header: &str, function: FunctionMark) -> String {
+    // A header from `rooted` names a trace.
+    advance(Some(header), function, || ROOT.to_owned()).0
+}
+
+fn is_handed_on(header: &str) -> bool {
+    header.len() <= LENGTH_LIMIT_BYTES && header.bytes().all(|byte| (0x20..0x7f).contains(&byte))
+}
+
 /// The header that a function's invocation carries, and how often the chain came through it before. `start` names the trace where the
 /// chain begins here.
 pub(super) fn advance(header: Option<&str>, function: FunctionMark, start: impl FnOnce() -> String) -> (String, u32) {
@@ -83,7 +104,7 @@ pub(super) fn advance(header: Option<&str>, function: FunctionMark, start: impl 
     let before = lineage.runs(function);
     lineage.count(function);
     let rest = header.filter(|header| header.len() <= LENGTH_LIMIT_BYTES).map(without_lineage).unwrap_or_default();
-    let header = if members(&rest).any(|member| member.starts_with("Root=")) {
+    let header = if members(&rest).any(|member| member.starts_with(ROOT)) {
         written(&rest, &lineage)
     } else {
         let start = start();
@@ -152,6 +173,19 @@ mod tests {
         let (header, _) = next(Some("Root=1-a-b;Parent=c;Lineage=68fd508a:5;Sampled=1"), F);
         assert_eq!(header, "Root=1-a-b;Parent=c;Sampled=1;Lineage=68fd508a:5|a87bd80c:1");
         assert_eq!(next(Some("Parent=c"), F).0, "Root=1-0-0;Parent=c;Lineage=a87bd80c:1");
+    }
+
+    #[test]
+    fn what_follows_from_a_run_carries_it() {
+        let start = rooted(Some("Root=1-a-b;Sampled=0;Lineage=68fd508a:5"), 0);
+        assert_eq!(after(&start, F), "Root=1-a-b;Sampled=0;Lineage=68fd508a:5|a87bd80c:1");
+        for header in [None, Some(""), Some("Root=1-a\n"), Some("Sampled=1")] {
+            let start = rooted(header, 1_000);
+            assert!(start.starts_with("Root=1-00000001-"), "{header:?}: {start}");
+            // As the invocation itself has it.
+            assert_eq!(after(&start, F), next(Some(&start), F).0);
+        }
+        assert!(rooted(Some("Sampled=1"), 0).ends_with(";Sampled=1"));
     }
 
     #[test]

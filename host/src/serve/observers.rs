@@ -99,6 +99,7 @@ impl AsyncObserver for Asynchronous {
             Dropped::RetriesExhausted => AsyncDrop::RetriesExhausted,
             Dropped::EventAgeExceeded => AsyncDrop::EventAgeExceeded,
             Dropped::FunctionNotFound => AsyncDrop::FunctionNotFound,
+            Dropped::RecursiveLoop => AsyncDrop::RecursiveLoop,
             Dropped::SwitchedOff => AsyncDrop::SwitchedOff,
         });
     }

@@ -2,8 +2,8 @@
 
 use crate::catalog::Catalog;
 use crate::config::MappingDeclaration;
-use crate::credentials::{Authenticator, Denied};
-use crate::ids::{FunctionRef, Home, Qualifier, Version};
+use crate::credentials::{Ask, Authenticator, Context, Denied};
+use crate::ids::{FunctionRef, Qualifier, Version};
 use crate::invocation::http_event;
 use crate::invocation::lineage::{Lineage, RUNS_LIMIT};
 use crate::reconcile::{MappingPort, SchedulePort};
@@ -45,27 +45,39 @@ impl urls::Directory for Urls {
     }
 }
 
-/// Access keys as function URLs of the kind `AWS_IAM` see them.
+/// Access keys and policies as function URLs see them.
 pub(super) struct UrlAuthorizer {
     pub(super) authenticator: Authenticator,
-    pub(super) home: Home,
+    pub(super) catalog: Arc<Catalog>,
 }
 
 impl urls::Authorizer for UrlAuthorizer {
+    fn is_public(&self, url: &UrlRecord) -> bool {
+        self.catalog.is_url_public(url)
+    }
+
     fn authorize(&self, request: &urls::UrlRequest<'_>) -> Result<http_event::Caller, urls::Denied> {
         let denied = |denied: Denied| urls::Denied { reason: denied.to_string() };
         // Whether the connection is TLS is not known here: a body has to be signed.
         let body = lamina_sigv4::sha256(request.body);
         let caller = self.authenticator.verify(request.parts, "lambda", &body, false).map_err(denied)?;
-        let function = self.home.function_arn(&request.url.function, None);
-        let (arn, also) = match &request.url.alias {
+        let (home, url) = (self.catalog.home(), request.url);
+        let function = home.function_arn(&url.function, None);
+        let (arn, also) = match &url.alias {
             None => (function, Vec::new()),
-            Some(alias) => {
-                let alias = Qualifier::Alias(alias.clone());
-                (self.home.function_arn(&request.url.function, Some(&alias)), vec![function])
-            }
+            Some(alias) => (home.function_arn(&url.function, Some(alias)), vec![function]),
         };
-        caller.authorize("lambda:InvokeFunctionUrl", &arn, &also).map_err(denied)?;
+        let target = FunctionRef { name: url.function.clone(), qualifier: url.alias.clone().map(Qualifier::Alias) };
+        let context = Context {
+            function_url_auth_type: Some(url.auth_type.as_str()),
+            invoked_via_function_url: true,
+            ..Context::default()
+        };
+        let allowed = self.catalog.with_statements(&target, |statements| {
+            let (action, owner) = ("lambda:InvokeFunctionUrl", &*home.account);
+            caller.authorize(&Ask { action, resource: &arn, also: &also, owner, statements, context })
+        });
+        allowed.map_err(denied)?;
         Ok(http_event::Caller {
             access_key: caller.access_key_id().to_owned(),
             account_id: caller.account().to_owned(),

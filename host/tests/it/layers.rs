@@ -29,7 +29,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("triggers", &["credentials", "invocation", "storage", "listener", "clock", "ids", "telemetry", "shutdown"]),
     ("invocation", &["catalog", "sandbox", "storage", "telemetry", "clock", "ids", "shutdown"]),
-    ("catalog", &["sandbox", "storage", "telemetry", "clock", "ids"]),
+    ("catalog", &["credentials", "sandbox", "storage", "telemetry", "clock", "ids"]),
     ("sandbox", &["storage", "telemetry", "clock", "ids"]),
     ("credentials", &["ids", "clock"]),
     ("storage", &["ids", "clock"]),

@@ -61,6 +61,8 @@ label! {
         EventAgeExceeded = "event_age_exceeded",
         /// The function, version or alias is gone.
         FunctionNotFound = "function_not_found",
+        /// Its chain had come through the function too often.
+        RecursiveLoop = "recursive_loop",
         /// The function's reserved concurrency is 0.
         SwitchedOff = "switched_off",
     }

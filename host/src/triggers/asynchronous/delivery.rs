@@ -1,8 +1,10 @@
 //! One attempt of one event, and what follows from it.
 
-use super::destination::{self, Ended, Lost};
+use super::destination::{self, Destination, Ended, Lost};
 use super::verdict::{self, Failure, Verdict};
 use super::{AsyncInvocations, Dropped, Settings};
+use crate::ids::{FunctionMark, FunctionName};
+use crate::invocation::lineage::{self, Lineage, RUNS_LIMIT};
 use crate::invocation::{Invocation, Payload, Source};
 use crate::storage::async_events::Event;
 use crate::storage::{self, Pending};
@@ -34,7 +36,13 @@ pub(super) async fn deliver(all: &Arc<AsyncInvocations>, mut event: Event) -> En
     let now_ms = parts.clock.now_ms();
     let attempts = event.summary.attempts;
     let last_failure = event.failure.as_deref().and_then(|text| serde_json::from_str::<Failure>(text).ok());
+    let trace = lineage::rooted(event.trace_id.as_deref(), now_ms);
+    let after_run = lineage::after(&trace, mark(all, &target.name));
+    event.trace_id = Some(trace);
     if now_ms >= verdict::expires_at_ms(&event.summary, &settings) {
+        if attempts > 0 {
+            event.trace_id = Some(after_run);
+        }
         return give_up(all, &event, attempts, &settings, Dropped::EventAgeExceeded, last_failure).await;
     }
     if settings.is_switched_off && (settings.on_failure.is_some() || settings.dead_letter_queue.is_some()) {
@@ -75,9 +83,13 @@ pub(super) async fn deliver(all: &Arc<AsyncInvocations>, mut event: Event) -> En
         Verdict::GiveUp { why, failure } => {
             let ran = failure.function_error.is_some();
             let attempts = if ran { tried } else { attempts };
+            if attempts > 0 {
+                event.trace_id = Some(after_run);
+            }
             give_up(all, &event, attempts, &settings, why, Some(failure)).await
         }
         Verdict::Delivered { version, response } => {
+            event.trace_id = Some(after_run);
             if let Some(to) = &settings.on_success {
                 let ended = Ended::Succeeded { version: &version, response: &response };
                 let record = destination::record(all.home(), &event, tried, parts.clock.now_ms(), &ended);
@@ -88,6 +100,19 @@ pub(super) async fn deliver(all: &Arc<AsyncInvocations>, mut event: Event) -> En
             settle(all, &event, true).await
         }
     }
+}
+
+/// What stands for a function in a lineage.
+fn mark(all: &AsyncInvocations, function: &FunctionName) -> FunctionMark {
+    FunctionMark::of(&all.home().function_arn(function, None))
+}
+
+/// Whether the record of an event that was stopped would go round the same loop: functions whose failures go to each other would hand
+/// it back and forth for ever without running.
+fn goes_round(all: &AsyncInvocations, event: &Event, why: Dropped, to: &Destination) -> bool {
+    let Destination::Function(function) = to else { return false };
+    let lineage = event.trace_id.as_deref().map(Lineage::of).unwrap_or_default();
+    why == Dropped::RecursiveLoop && lineage.runs(mark(all, &function.name)) >= RUNS_LIMIT
 }
 
 /// Hands an event given up to whatever wants it, or keeps it as a dead one.
@@ -102,7 +127,7 @@ async fn give_up(
     let function = &event.summary.target.name;
     let ran = why == Dropped::RetriesExhausted;
     let mut is_kept = false;
-    if let Some(to) = &settings.on_failure {
+    if let Some(to) = settings.on_failure.as_ref().filter(|to| !goes_round(all, event, why, to)) {
         let ended = Ended::GivenUp { why, failure: failure.as_ref() };
         let record = destination::record(all.home(), event, attempts, all.now_ms(), &ended);
         match hand_on(all, || destination::send_record(all, to, &record, event)).await {

@@ -145,6 +145,8 @@ pub enum Dropped {
     EventAgeExceeded,
     /// There is no such function any more, or no such version or alias.
     FunctionNotFound,
+    /// Its chain of invocations had come through the function too often.
+    RecursiveLoop,
     /// The function may not run at all.
     SwitchedOff,
 }

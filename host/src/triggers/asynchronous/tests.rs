@@ -119,7 +119,7 @@ impl World {
             request_id,
             target: FunctionRef::parse(target).unwrap(),
             payload: Bytes::from_static(payload.as_bytes()),
-            trace_id: Some("Root=1-2-3;Lineage=a:1".into()),
+            trace_id: Some("Root=1-2-3;Lineage=0000000a:1".into()),
             accepted_at_ms: self.all.now_ms(),
         };
         self.all.accept(event).await.unwrap();
@@ -217,10 +217,13 @@ async fn a_record_of_a_failure_and_a_dead_letter_say_what_lambda_s_do() {
         "responsePayload": { "errorType": "Error", "errorMessage": "on purpose", "stackTrace": [] },
     });
     assert_eq!(record, expected);
-    assert!(message.system_attributes.unwrap().contains("Lineage=a:1"));
+    let mark = crate::ids::FunctionMark::of("arn:aws:lambda:us-east-1:000000000000:function:failing").0;
+    let lineage = format!("Root=1-2-3;Lineage=0000000a:1|{mark:08x}:1\"");
+    assert!(message.system_attributes.unwrap().contains(&lineage));
 
     let letter = world.message(&letters).await;
     assert_eq!(letter.body, "{\"n\": 1.0}");
+    assert!(letter.system_attributes.unwrap().contains(&lineage));
     let attributes: Value = serde_json::from_str(&letter.attributes.unwrap()).unwrap();
     assert_eq!(attributes["RequestID"], json!({ "DataType": "String", "StringValue": id.to_string() }));
     assert_eq!(attributes["ErrorCode"], json!({ "DataType": "Number", "StringValue": "200" }));

@@ -130,7 +130,7 @@ fn not_invoked(error: &InvokeError) -> Verdict {
         InvokeError::FunctionNotFound { .. } => give_up(Dropped::FunctionNotFound, 404, "ResourceNotFoundException"),
         InvokeError::InvalidPayload(_) => give_up(Dropped::RetriesExhausted, 400, "InvalidRequestContentException"),
         InvokeError::PayloadTooLarge { .. } => give_up(Dropped::RetriesExhausted, 413, "RequestTooLargeException"),
-        InvokeError::RecursiveLoop => give_up(Dropped::RetriesExhausted, 400, "RecursiveInvocationException"),
+        InvokeError::RecursiveLoop => give_up(Dropped::RecursiveLoop, 400, "RecursiveInvocationException"),
     }
 }
 

@@ -265,7 +265,8 @@ impl Server {
     ) -> Result<Response<ReplyBody>, Response<ReplyBody>> {
         let (config, url) = (&self.trigger.config, &found.url);
         let is_signed = url.auth_type == UrlAuthType::AwsIam;
-        if is_signed && !has_signature(&parts) {
+        let may_enter = if is_signed { has_signature(&parts) } else { urls.authorizer.is_public(url) };
+        if !may_enter {
             return Err(refused(url_reply::forbidden()));
         }
         let body = GuardedBody::new(

@@ -4,7 +4,8 @@
 //! path of its own, `<path_prefix>/<url-id>/…`, on the port of the function routes. Under either the function sees the same request, but
 //! for its `host` header. URLs come before routes.
 //!
-//! Refused: a host name of this form without a URL behind it (403, as AWS has it). `AWS_IAM` is decided by an [`Authorizer`].
+//! Refused: a host name of this form without a URL behind it (403, as AWS has it), and who may not call a URL: an [`Authorizer`] decides
+//! by the function's policy, and for `AWS_IAM` by the caller's too.
 
 use crate::invocation::http_event::Caller;
 use crate::storage::functions::UrlRecord;
@@ -146,8 +147,11 @@ pub struct Denied {
     pub reason: String,
 }
 
-/// Decides who may call URLs of the kind `AWS_IAM`.
+/// Decides who may call URLs.
 pub trait Authorizer: Send + Sync + 'static {
+    /// Whether everybody may call a URL of the kind `NONE`: its function's policy has to say so.
+    fn is_public(&self, url: &UrlRecord) -> bool;
+
     /// The caller of `request`, if it is signed by one who may invoke the function through its URL.
     fn authorize(&self, request: &UrlRequest<'_>) -> Result<Caller, Denied>;
 }

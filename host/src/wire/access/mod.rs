@@ -17,13 +17,14 @@ pub(super) use links::Links;
 use super::codec::Request;
 use super::error::{Shape, WireError};
 use super::sts;
-use crate::credentials::{Authenticator, Caller, Denied, Signed};
+use crate::catalog::Catalog;
+use crate::credentials::{Ask, Authenticator, Caller, Context, Denied, Signed};
 use crate::ids::Home;
 use bytes::Bytes;
 use http::StatusCode;
 use http::request::Parts;
 use lamina_sigv4::{Claim, OutOfScope, Sha256, Stale, sha256};
-use operation::Operation;
+use operation::{Holder, Operation, Resource};
 use std::sync::Arc;
 
 /// From this size on a body is hashed away from the threads that serve.
@@ -40,7 +41,7 @@ impl Observer for () {}
 /// Authentication and authorisation.
 pub struct Gate {
     authenticator: Authenticator,
-    home: Home,
+    catalog: Arc<Catalog>,
     link_key: links::LinkKey,
     observer: Arc<dyn Observer>,
 }
@@ -72,16 +73,16 @@ pub(super) enum Passed {
 }
 
 impl Gate {
-    /// Asks `authenticator` who calls.
+    /// Asks `authenticator` who calls, and `catalog` for the policies of what is asked for.
     ///
     /// # Errors
     /// Where the system has no randomness.
     pub fn new(
         authenticator: Authenticator,
-        home: Home,
+        catalog: Arc<Catalog>,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, crate::credentials::Error> {
-        Ok(Self { authenticator, home, link_key: links::LinkKey::generate()?, observer })
+        Ok(Self { authenticator, catalog, link_key: links::LinkKey::generate()?, observer })
     }
 
     /// Whether a request may go on, as far as its head tells. `is_private`: over TLS.
@@ -134,10 +135,26 @@ impl Gate {
     }
 
     fn authorize(&self, caller: &Caller, operation: &Operation, request: &Request) -> Result<(), Denied> {
-        for resource in operation.resources(&self.home, request) {
-            caller.authorize(&operation.action, &resource.arn, &resource.also)?;
+        for resource in operation.resources(self.home(), request) {
+            self.authorize_one(caller, &operation.action, &resource)?;
+        }
+        for resource in operation.layers(self.home(), request) {
+            self.authorize_one(caller, "lambda:GetLayerVersion", &resource)?;
         }
         Ok(())
+    }
+
+    fn authorize_one(&self, caller: &Caller, action: &str, resource: &Resource) -> Result<(), Denied> {
+        let allowed = |statements: &[serde_json::Value]| {
+            let Resource { arn, also, .. } = resource;
+            let (owner, context) = (&*self.home().account, Context::default());
+            caller.authorize(&Ask { action, resource: arn, also, owner, statements, context })
+        };
+        match &resource.holder {
+            None => allowed(&[]),
+            Some(Holder::Function(target)) => self.catalog.with_statements(target, allowed),
+            Some(Holder::Layer(name, version)) => allowed(&self.catalog.layer_statements(name, *version)),
+        }
     }
 
     fn tell(&self, denied: &Denied) {
@@ -146,7 +163,7 @@ impl Gate {
     }
 
     pub(super) fn home(&self) -> &Home {
-        &self.home
+        self.catalog.home()
     }
 }
 

@@ -4,7 +4,7 @@
 //! from the request (a name that is none, a body that does not parse) is `*`, which only a policy for everything covers; the service
 //! then refuses the request itself.
 
-use crate::ids::{Home, Qualifier, QueueName};
+use crate::ids::{FunctionRef, Home, LayerName, Qualifier, QueueName};
 use crate::wire::codec::{Request, percent_decode};
 use crate::wire::{lambda, logs, sqs};
 use http::request::Parts;
@@ -13,6 +13,9 @@ use serde::Deserialize;
 
 /// Everything, or something that a policy cannot name.
 const ANY: &str = "*";
+
+/// What precedes the name in a layer's ARN.
+const LAYER: &str = "layer:";
 
 /// What a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,16 +49,38 @@ enum About {
     LogGroup,
 }
 
-/// A resource, and further names by which a policy may deny it.
+/// A resource, further names by which a policy may deny it, and who has the policy of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Resource {
     pub(super) arn: String,
     pub(super) also: Vec<String>,
+    pub(super) holder: Option<Holder>,
+}
+
+/// What may have a policy of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Holder {
+    /// A function, a version or an alias.
+    Function(FunctionRef),
+    /// A layer version.
+    Layer(LayerName, u64),
 }
 
 impl Resource {
     fn new(arn: impl Into<String>) -> Self {
-        Self { arn: arn.into(), also: Vec::new() }
+        Self { arn: arn.into(), also: Vec::new(), holder: None }
+    }
+
+    /// A layer or a layer version by its ARN, as it was given where it is no version here.
+    fn layer(home: &Home, arn: String) -> Self {
+        match lambda::layer_version_of(home, &arn) {
+            None => Self::new(arn),
+            Some((name, version)) => Self {
+                arn: home.layer_arn(&name, Some(version)),
+                also: Vec::new(),
+                holder: Some(Holder::Layer(name, version)),
+            },
+        }
     }
 }
 
@@ -81,17 +106,35 @@ impl Operation {
                 None => Resource::new(ANY),
             },
             About::Of(rest) => Resource::new(home.arn(self.service, rest)),
-            About::Named(arn, _) if arn.starts_with("arn:") => Resource::new(arn.clone()),
-            About::Named(name, before) => Resource::new(home.arn(self.service, &format!("{before}{name}"))),
+            About::Named(name, before) => {
+                let is_arn = name.starts_with("arn:");
+                let arn = if is_arn { name.clone() } else { home.arn(self.service, &format!("{before}{name}")) };
+                if *before == LAYER { Resource::layer(home, arn) } else { Resource::new(arn) }
+            }
             // Functions have several ARNs.
             About::Arn(arn) if arn.contains(":function:") => function(home, arn, false, request),
             About::Arn(arn) => Resource::new(arn.clone()),
-            About::ArnInQuery => Resource::new(request.query("Arn").unwrap_or_else(|| ANY.to_owned())),
+            About::ArnInQuery => Resource::layer(home, request.query("Arn").unwrap_or_else(|| ANY.to_owned())),
             About::Queue => queue(home, request),
             About::Schedule(name) => schedule(home, name, request),
             About::LogGroup => return log_groups(home, request, &self.action),
         };
         vec![one]
+    }
+
+    /// The layer versions that a request attaches to a function: the caller must be allowed to get each.
+    pub(super) fn layers(&self, home: &Home, request: &Request) -> Vec<Resource> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Attaching {
+            layers: Option<Vec<String>>,
+        }
+        if !matches!(self.action.as_str(), "lambda:CreateFunction" | "lambda:UpdateFunctionConfiguration") {
+            return Vec::new();
+        }
+        // What does not parse attaches nothing: the service refuses it.
+        let layers = body::<Attaching>(request).and_then(|body| body.layers).unwrap_or_default();
+        layers.into_iter().map(|arn| Resource::layer(home, arn)).collect()
     }
 }
 
@@ -121,10 +164,11 @@ fn function(home: &Home, name: &str, takes_qualifier: bool, request: &Request) -
         },
     };
     let arn = |qualifier| home.function_arn(&target.name, qualifier);
-    match &qualifier {
-        None => Resource::new(arn(None)),
-        Some(qualifier) => Resource { arn: arn(Some(qualifier)), also: vec![arn(None)] },
-    }
+    let (arn, also) = match &qualifier {
+        None => (arn(None), Vec::new()),
+        Some(qualifier) => (arn(Some(qualifier)), vec![arn(None)]),
+    };
+    Resource { arn, also, holder: Some(Holder::Function(FunctionRef { name: target.name, qualifier })) }
 }
 
 fn by_target(target: &str) -> Option<Operation> {
@@ -233,10 +277,10 @@ fn log_groups(home: &Home, request: &Request, action: &str) -> Vec<Resource> {
             true => name.to_owned(),
             false => format!("{prefix}{}", name.strip_suffix(":*").unwrap_or(name)),
         };
-        Resource { arn: format!("{group}:log-stream:{stream}"), also: vec![group] }
+        Resource { arn: format!("{group}:log-stream:{stream}"), also: vec![group], holder: None }
     };
     let mut resources: Vec<Resource> = groups.map(of_group).collect();
-    resources.extend(named.resource_arn.map(|arn| Resource { also: vec![format!("{arn}:*")], arn }));
+    resources.extend(named.resource_arn.map(|arn| Resource { also: vec![format!("{arn}:*")], arn, holder: None }));
     if resources.is_empty() {
         // As AWS has it where no group is named.
         let lists = action == "logs:DescribeLogGroups" || action == "logs:ListLogGroups";
@@ -364,9 +408,9 @@ fn of_lambda(method: &str, segments: &[&str], query: &str) -> Option<Operation> 
         [("{F}", name), ..] => About::Function((*name).to_owned(), true),
         [("{f}", name), ..] => About::Function((*name).to_owned(), false),
         [("{L}", layer), ("{V}", version), ..] => {
-            About::Named(format!("{}:{}", decoded(layer), decoded(version)), "layer:")
+            About::Named(format!("{}:{}", decoded(layer), decoded(version)), LAYER)
         }
-        [("{L}", layer), ..] => About::Named(decoded(layer), "layer:"),
+        [("{L}", layer), ..] => About::Named(decoded(layer), LAYER),
         [("{C}", config), ..] => About::Named(decoded(config), "code-signing-config:"),
         [("{M}", mapping), ..] => About::Of(format!("event-source-mapping:{}", decoded(mapping))),
         [("{P}", provider), ..] => About::Named(decoded(provider), "capacity-provider:"),

@@ -98,6 +98,11 @@ pub(super) fn function_of(home: &crate::ids::Home, text: &str) -> Result<crate::
     target::parse(home, text)
 }
 
+/// The layer version that an ARN in a request means, read as the operations read it.
+pub(super) fn layer_version_of(home: &crate::ids::Home, arn: &str) -> Option<(crate::ids::LayerName, u64)> {
+    layers::version_arn(home, arn, "arn").ok()
+}
+
 /// Whether a method and path lead to an operation that is there.
 #[cfg(test)]
 pub(super) fn offers(method: &http::Method, path: &str) -> bool {

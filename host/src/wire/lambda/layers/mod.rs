@@ -12,7 +12,7 @@ mod publish;
 mod runtimes;
 mod view;
 
-pub(super) use name::version_arn;
+pub(in crate::wire) use name::version_arn;
 
 use super::LambdaApi;
 use crate::wire::codec::{Answer, Request};

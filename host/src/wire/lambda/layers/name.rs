@@ -61,7 +61,7 @@ pub(super) fn version(segment: &str) -> Result<u64, WireError> {
 }
 
 /// The layer version that an ARN names; `member` is where it stands in the request.
-pub(in super::super) fn version_arn(home: &Home, arn: &str, member: &str) -> Result<(LayerName, u64), WireError> {
+pub(in crate::wire) fn version_arn(home: &Home, arn: &str, member: &str) -> Result<(LayerName, u64), WireError> {
     let refuse = || pattern(arn, member, VERSION_PATTERN);
     let (region, account, rest) = split_arn(arn).ok_or_else(refuse)?;
     let (name, version) = rest.split_once(':').ok_or_else(refuse)?;
