@@ -23,8 +23,8 @@ mod tests;
 
 pub use error::{ConfigError, Origin, Problem};
 pub use resources::{
-    AliasDeclaration, AliasVersion, FunctionDeclaration, MappingDeclaration, QueueDeclaration, SandboxMode,
-    ScheduleDeclaration, StickyBy,
+    AliasDeclaration, AliasVersion, FunctionDeclaration, LayerDeclaration, MappingDeclaration, QueueDeclaration,
+    SandboxMode, ScheduleDeclaration, StickyBy,
 };
 
 use crate::ids::Home;
@@ -80,6 +80,9 @@ pub struct Config {
     pub host_log: telemetry::host_log::Config,
     /// How it ends.
     pub shutdown: ShutdownConfig,
+    /// Declared layers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<LayerDeclaration>,
     /// Declared functions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub functions: Vec<FunctionDeclaration>,
@@ -427,12 +430,16 @@ impl Config {
         self.sandbox.outbound_ca_file.iter_mut().for_each(place);
         self.tls.paths_mut().for_each(place);
         self.credentials.file.iter_mut().chain(&mut self.credentials.key_file).for_each(place);
-        for (index, function) in self.functions.iter_mut().enumerate() {
-            match environment::expand(&function.package.to_string_lossy(), variables) {
-                Ok(expanded) => function.package = PathBuf::from(expanded),
-                Err(message) => report(&format!("functions[{index}].package"), message),
+        let packages = self.functions.iter_mut().map(|function| &mut function.package).enumerate();
+        let packages = packages.map(|(index, path)| (format!("functions[{index}].package"), path));
+        let layers = self.layers.iter_mut().map(|layer| &mut layer.path).enumerate();
+        let layers = layers.map(|(index, path)| (format!("layers[{index}].path"), path));
+        for (key, path) in packages.chain(layers) {
+            match environment::expand(&path.to_string_lossy(), variables) {
+                Ok(expanded) => *path = PathBuf::from(expanded),
+                Err(message) => report(&key, message),
             }
-            place(&mut function.package);
+            place(path);
         }
     }
 

@@ -381,6 +381,13 @@ impl Home {
         }
     }
 
+    /// The layer version that an ARN of [`Home::layer_arn`] names.
+    pub fn layer_version(&self, arn: &str) -> Option<(LayerName, u64)> {
+        let (name, version) = arn.strip_prefix(&self.arn("lambda", "layer:"))?.split_once(':')?;
+        let version = version.parse().ok().filter(|version| *version > 0)?;
+        Some((LayerName::new(name).ok()?, version))
+    }
+
     /// `arn:aws:<service>:<region>:<account>:<resource>`.
     pub fn arn(&self, service: &str, resource: &str) -> String {
         format!("arn:aws:{service}:{}:{}:{resource}", self.region, self.account)

@@ -196,7 +196,11 @@ pub async fn run(config: Config, reload: Arc<Reload>, announce: &Announce) -> Re
         mappings,
         scheduler: SchedulerApi::new(scheduler),
         logs: LogsApi::new(Arc::clone(&base.logs), config.home(), Arc::clone(&base.clock), intake.clone()),
-        gate: Gate::new(authenticator, Arc::clone(&base.catalog), Arc::new(observers::Gate(Arc::clone(&base.metrics))))?,
+        gate: Gate::new(
+            authenticator,
+            Arc::clone(&base.catalog),
+            Arc::new(observers::Gate(Arc::clone(&base.metrics))),
+        )?,
         clock: Arc::clone(&base.clock),
     });
     let limits = listener::Limits { drain_limit: config.shutdown.limits().drain, ..listener::Limits::default() };

@@ -12,21 +12,22 @@ def function(make):
     return make("invoke_echo.event")
 
 
-def test_a_configuration_is_put_changed_and_deleted(lam, function):
+def test_a_configuration_is_put_changed_and_deleted(lam, function, make_queue):
+    arn = queue_arn(make_queue().rpartition("/")[2])
     put = lam.put_function_event_invoke_config(
         FunctionName=function,
         MaximumRetryAttempts=0,
         MaximumEventAgeInSeconds=60,
-        DestinationConfig={"OnFailure": {"Destination": queue_arn("q")}},
+        DestinationConfig={"OnFailure": {"Destination": arn}},
     )
     assert put["FunctionArn"] == function_arn(function, "$LATEST")
     assert (put["MaximumRetryAttempts"], put["MaximumEventAgeInSeconds"]) == (0, 60)
-    assert put["DestinationConfig"] == {"OnSuccess": {}, "OnFailure": {"Destination": queue_arn("q")}}
+    assert put["DestinationConfig"] == {"OnSuccess": {}, "OnFailure": {"Destination": arn}}
     assert abs(put["LastModified"].timestamp() - datetime.datetime.now().timestamp()) < 60
 
     changed = lam.update_function_event_invoke_config(FunctionName=function, MaximumRetryAttempts=2)
     assert (changed["MaximumRetryAttempts"], changed["MaximumEventAgeInSeconds"]) == (2, 60)
-    assert changed["DestinationConfig"]["OnFailure"] == {"Destination": queue_arn("q")}
+    assert changed["DestinationConfig"]["OnFailure"] == {"Destination": arn}
     got = lam.get_function_event_invoke_config(FunctionName=function, Qualifier="$LATEST")
     assert got["MaximumRetryAttempts"] == 2
 
@@ -75,6 +76,32 @@ def test_other_destinations_are_refused(lam, function, arn, code, says):
     for which in ("OnSuccess", "OnFailure"):
         with refused(code, 400, says=says):
             lam.put_function_event_invoke_config(FunctionName=function, DestinationConfig={which: {"Destination": arn}})
+
+
+def test_a_destination_has_to_be_there(lam, function, make, make_queue, sqs):
+    url, other = make_queue(), make()
+    queue = queue_arn(url.rpartition("/")[2])
+
+    def put(arn, which="OnSuccess"):
+        lam.put_function_event_invoke_config(FunctionName=function, DestinationConfig={which: {"Destination": arn}})
+
+    for arn in (queue, function_arn(other), function_arn(other, "$LATEST")):
+        put(arn)
+    for arn in (queue_arn("no-such-queue"), function_arn("no-such-function"), function_arn(other, "none")):
+        for which in ("OnSuccess", "OnFailure"):
+            with refused("InvalidParameterValueException", 400, says=f"The destination ARN {arn} is invalid."):
+                put(arn, which)
+    foreign = queue.replace(":000000000000:", ":111111111111:")
+    with refused("InvalidParameterValueException", 400, says="account"):
+        put(foreign)
+    # One that went afterwards stays configured, until it is set again.
+    put(queue)
+    sqs.delete_queue(QueueUrl=url)
+    got = lam.get_function_event_invoke_config(FunctionName=function)
+    assert got["DestinationConfig"]["OnSuccess"] == {"Destination": queue}
+    lam.update_function_event_invoke_config(FunctionName=function, MaximumRetryAttempts=1)
+    with refused("InvalidParameterValueException", 400):
+        put(queue)
 
 
 def test_a_function_is_not_its_own_destination(lam, function):

@@ -1,6 +1,7 @@
 """Asynchronous invocation as a client sees it: acceptance, retries, ages, destinations, dead letters, throttling."""
 
 import json
+import re
 import time
 
 import pytest
@@ -209,20 +210,27 @@ def test_a_dead_letter_queue_gets_the_event_itself(quick, names, queue):
     [
         ("arn:aws:sns:us-east-1:000000000000:t", "InvalidParameterValueException", "SNS"),
         (function_arn("f"), "InvalidParameterValueException", "not a queue"),
+        (queue_arn("no-such-queue"), "InvalidParameterValueException", "no-such-queue is invalid."),
+        (queue_arn("q").replace(":0000", ":1111"), "InvalidParameterValueException", "account"),
         ("nonsense", "ValidationException", "deadLetterConfig.targetArn"),
     ],
 )
 def test_other_dead_letter_targets_are_refused(quick, function, arn, code, says):
     with refused(code, 400, says=says):
         quick.lam.update_function_configuration(FunctionName=function, DeadLetterConfig={"TargetArn": arn})
+    with refused(code, 400, says=says):
+        create(quick.lam, f"{function}-new", zipped("invoke_echo.event"), DeadLetterConfig={"TargetArn": arn})
 
 
 def test_a_record_for_a_queue_that_is_gone_leaves_the_event_dead(quick, function, names):
+    name = names()
+    url = quick.sqs.create_queue(QueueName=name)["QueueUrl"]
     quick.lam.put_function_event_invoke_config(
         FunctionName=function,
         MaximumRetryAttempts=0,
-        DestinationConfig={"OnFailure": {"Destination": queue_arn(names())}},
+        DestinationConfig={"OnFailure": {"Destination": queue_arn(name)}},
     )
+    quick.sqs.delete_queue(QueueUrl=url)
     send(quick, function, FAIL)
     wait.until("a dead event", lambda: events(quick, function, State="Dead"))
     assert quick.metrics().sum("lamina_async_destination_failures_total", function=function) == 1
@@ -288,9 +296,10 @@ def test_the_trace_header_is_passed_on(quick, function, queue):
     answer = quick.request("POST", path, b'{"op": "context"}', headers, listener="api")
     assert (answer.status, answer.body) == (202, b"")
     message = only(quick.sqs, url)
-    assert message["Attributes"]["AWSTraceHeader"] == trace
-    # What the function sees has the lineage of this run besides.
-    assert json.loads(message["Body"])["responsePayload"]["trace_id"].startswith(f"{trace};Lineage=")
+    # The run counts in the lineage that the function sees, and that what follows from it carries.
+    handed_on = message["Attributes"]["AWSTraceHeader"]
+    assert re.fullmatch(re.escape(trace) + ";Lineage=[0-9a-f]{8}:1", handed_on), handed_on
+    assert json.loads(message["Body"])["responsePayload"]["trace_id"] == handed_on
 
 
 def test_sigterm_loses_nothing(own_daemon):

@@ -102,6 +102,31 @@ def test_versions_aliases_weights_and_rollback(daemon, function, guest):
     assert function in daemon.lamina("list").stdout.decode()
 
 
+def test_layers_are_published_and_listed(daemon, name, tmp_path):
+    directory = tmp_path / "layer"
+    (directory / "data").mkdir(parents=True)
+    (directory / "data" / "one.txt").write_text("first")
+    about = ["--description", "what it is", "--license-info", "MIT", "--runtime", "provided.al2023"]
+    published = answer(daemon.lamina("layer", "publish", name, directory, *about, "--output", "json"))
+    assert (published["Version"], published["LicenseInfo"]) == (1, "MIT")
+    zipped = tmp_path / "layer.zip"
+    zipped.write_bytes(packages.archive({"x": "y"}))
+    said = daemon.lamina("layer", "publish", name, zipped).stdout.decode()
+    assert "version 2" in said and f":layer:{name}:2" in said
+    listed = answer(daemon.lamina("layer", "list", name, "--output", "json"))
+    assert [one["Version"] for one in listed] == [2, 1]
+    shown = daemon.lamina("layer", "list", name).stdout.decode()
+    assert "what it is" in shown and "provided.al2023" in shown
+    assert name in daemon.lamina("layer", "list").stdout.decode()
+    for path in (tmp_path / "none", tmp_path / "empty"):
+        (tmp_path / "empty").mkdir(exist_ok=True)
+        done = daemon.lamina("layer", "publish", name, path, check=False)
+        assert done.returncode == 2, done.stderr
+    (tmp_path / "text").write_text("no zip")
+    done = daemon.lamina("layer", "publish", name, tmp_path / "text", check=False)
+    assert done.returncode == 1 and b"InvalidParameterValueException" in done.stderr
+
+
 def test_logs_follow_prints_what_comes(daemon, make):
     name = make("invoke_ops")
     daemon.invoke(name, {"op": "log", "text": "before", "lines": 1}).ok()

@@ -150,3 +150,122 @@ def test_the_samples_queue_and_schedule(samples):
     wait.until("the order is worked on", lambda: count("order-worker", "queue") >= 1)
     wait.until("its log tells of it", lambda: any("o-9" in line for line in samples.logs("order-worker")))
     wait.until("the heart beats", lambda: count("heartbeat", "schedule") >= 1)
+
+
+LAYERED = """
+[[layers]]
+name = "shared"
+path = "shared"
+{layer}
+
+[[layers]]
+name = "zipped"
+path = "zipped.zip"
+license_info = "MIT"
+compatible_runtimes = ["provided.al2023"]
+
+[[functions]]
+name = "f"
+package = "f.wasm"
+{function}
+"""
+
+
+def reread(daemon, what, done):
+    daemon.hang_up()
+    wait.until(what, done)
+
+
+def test_declared_layers_are_published_once_for_what_is_in_them(own_daemon):
+    daemon = own_daemon()
+    shared = daemon.directory / "shared"
+    (shared / "deep").mkdir(parents=True)
+    (shared / "deep" / "one.txt").write_text("first")
+    (shared / "link").symlink_to("/etc/passwd")
+    (daemon.directory / "zipped.zip").write_bytes(packages.archive({"two.txt": "second"}))
+    (daemon.directory / "f.wasm").write_bytes(packages.built("invoke_ops"))
+
+    def write(layer="", function='layers = ["zipped", "shared"]'):
+        daemon.config.write_text(LAYERED.format(layer=layer, function=function))
+
+    def layers(name):
+        return [one["Version"] for one in daemon.lam.list_layer_versions(LayerName=name)["LayerVersions"]]
+
+    def attached():
+        configuration = daemon.lam.get_function_configuration(FunctionName="f")
+        return [one["Arn"].rpartition("layer:")[2] for one in configuration.get("Layers", [])]
+
+    def read(path):
+        return daemon.invoke("f", {"op": "read", "path": path}).ok()
+
+    write()
+    daemon.start()
+    assert (layers("shared"), layers("zipped"), attached()) == ([1], [1], ["zipped:1", "shared:1"])
+    assert (read("/opt/deep/one.txt"), read("/opt/two.txt")) == ({"ok": "first"}, {"ok": "second"})
+    assert daemon.invoke("f", {"op": "list", "path": "/opt"}).ok() == {"ok": ["deep", "two.txt"]}
+    zipped = daemon.lam.get_layer_version(LayerName="zipped", VersionNumber=1)
+    assert (zipped["LicenseInfo"], zipped["CompatibleRuntimes"]) == ("MIT", ["provided.al2023"])
+    assert versions(daemon) == ["$LATEST", "1"]
+
+    # The same again, and after a restart, changes nothing; nor does a file's time.
+    (shared / "deep" / "one.txt").touch()
+    reread(daemon, "it was read", lambda: "changes=0" in daemon.tail(5))
+    daemon.stop()
+    daemon.start()
+    assert (layers("shared"), versions(daemon)) == ([1], ["$LATEST", "1"])
+
+    # New content is a new version, of the layer and of the function that has it.
+    (shared / "deep" / "one.txt").write_text("third")
+    reread(daemon, "the function has it", lambda: attached() == ["zipped:1", "shared:2"])
+    assert (layers("shared"), layers("zipped")) == ([2, 1], [1])
+    wait.until("the version is there", lambda: versions(daemon) == ["$LATEST", "1", "2"])
+    assert read("/opt/deep/one.txt") == {"ok": "third"}
+    write(layer='description = "told"')
+    reread(daemon, "what it is about", lambda: layers("shared") == [3, 2, 1])
+
+    # By ARN at a version of its own; without the key, as the API left them; an empty list has none.
+    arn = "arn:aws:lambda:us-east-1:000000000000:layer:shared:1"
+    write(function=f'layers = ["{arn}"]')
+    reread(daemon, "the version that is named", lambda: attached() == ["shared:1"])
+    write(function="timeout_s = 4")
+    timeout = lambda: daemon.lam.get_function_configuration(FunctionName="f")["Timeout"]  # noqa: E731
+    reread(daemon, "the time-out", lambda: timeout() == 4)
+    assert attached() == ["shared:1"]
+    write(function="layers = []")
+    reread(daemon, "none", lambda: attached() == [])
+
+
+def test_a_layer_that_cannot_be_is_named_with_its_key(own_daemon):
+    def refused(text, says):
+        with pytest.raises(NotReady, match=says):
+            daemon = own_daemon(text)
+            (daemon.directory / "f.wat").write_text(packages.wat("invoke_constant.event", "first"))
+            (daemon.directory / "empty").mkdir()
+            (daemon.directory / "layer").mkdir()
+            (daemon.directory / "layer" / "x").write_text("x")
+            daemon.start()
+
+    layer = '[[layers]]\nname = "l"\npath = "layer"\n'
+    function = '[[functions]]\nname = "f"\npackage = "f.wat"\n'
+    refused(layer.replace('"layer"', '"nowhere"'), r"line 3, column 1: layers\[0\].path: .*nowhere")
+    refused(layer.replace('"layer"', '"empty"'), r"layers\[0\].path: .*holds no files")
+    refused(layer.replace('"l"', '"l l"'), "layer name")
+    refused(layer + 'compatible_runtimes = ["cobol"]\n', "cobol")
+    refused(layer + layer, "declared twice")
+    refused(function + 'layers = ["l"]\n', r"functions\[0\].layers: .*neither a declared layer")
+    refused(layer + function + 'layers = ["l", "l"]\n', "names the layer l twice")
+    foreign = "arn:aws:lambda:us-east-1:111111111111:layer:l:1"
+    refused(layer + function + f'layers = ["{foreign}"]\n', "neither a declared layer")
+
+
+def test_dead_letter_queues_that_are_not_there_are_told(own_daemon):
+    daemon = own_daemon(
+        '[[functions]]\nname = "f"\npackage = "f.wat"\n'
+        '[[schedules]]\nname = "s"\nexpression = "rate(1 day)"\nfunction = "f"\ndead_letter_queue = "nowhere"\n'
+        '[[queues]]\nname = "q"\ndead_letter_queue = "nowhere"\n[[queues]]\nname = "p"\ndead_letter_queue = "q"\n'
+    )
+    (daemon.directory / "f.wat").write_text(packages.wat("invoke_constant.event", "first"))
+    daemon.start()
+    for what in ("schedule default/s", "queue q"):
+        assert f"{what} names the dead-letter queue nowhere, which does not exist" in daemon.log.read_text()
+    assert "queue p names" not in daemon.log.read_text()

@@ -97,6 +97,12 @@ impl Catalog {
         found.ok_or_else(|| Error::NotFound("The resource you requested does not exist.".into()))
     }
 
+    /// A layer's last version, if it has any.
+    pub fn last_layer_version(&self, name: &LayerName) -> Option<Arc<LayerVersionRecord>> {
+        let versions = self.layers.versions.read();
+        versions.range((name.clone(), 0)..=(name.clone(), u64::MAX)).next_back().map(|(_, record)| Arc::clone(record))
+    }
+
     /// All layer versions, by name and number.
     pub fn layer_versions(&self) -> Vec<Arc<LayerVersionRecord>> {
         self.layers.all()

@@ -97,7 +97,8 @@ impl Catalog {
 
     /// The statements about a layer version: none where there is no such thing.
     pub fn layer_statements(&self, name: &LayerName, version: u64) -> Vec<Value> {
-        self.layer_version(name, version).map_or_else(|_| Vec::new(), |record| record.policy.values().cloned().collect())
+        self.layer_version(name, version)
+            .map_or_else(|_| Vec::new(), |record| record.policy.values().cloned().collect())
     }
 
     /// Whether a service of AWS's name (`logs.amazonaws.com`) may invoke a function, a version or an alias on behalf of what `source_arn`

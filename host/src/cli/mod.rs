@@ -16,6 +16,7 @@ mod deploy;
 mod events;
 mod failure;
 mod invoke;
+mod layer;
 mod list;
 mod logs;
 mod new;
@@ -71,6 +72,8 @@ pub enum Command {
     Alias(alias::Alias),
     /// List functions, or the versions and aliases of one
     List(list::List),
+    /// Publish layers, and list them
+    Layer(layer::Layer),
     /// Print a function's log
     Logs(logs::Logs),
     /// Point an alias back to an earlier version
@@ -145,6 +148,7 @@ pub fn run(command: Command, serve: impl FnOnce(Serve) -> ExitCode) -> ExitCode 
         Command::Publish(arguments) => blocking(arguments.run()),
         Command::Alias(arguments) => blocking(arguments.run()),
         Command::List(arguments) => blocking(arguments.run()),
+        Command::Layer(arguments) => blocking(arguments.run()),
         Command::Logs(arguments) => blocking(arguments.run()),
         Command::Rollback(arguments) => blocking(arguments.run()),
         Command::Check(arguments) => blocking(arguments.run()),

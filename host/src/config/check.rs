@@ -2,10 +2,10 @@
 
 use super::Config;
 use super::resources::{
-    FunctionDeclaration, MappingDeclaration, QueueDeclaration, ScheduleDeclaration, is_schedule_name,
+    FunctionDeclaration, LayerDeclaration, MappingDeclaration, QueueDeclaration, ScheduleDeclaration, is_schedule_name,
 };
-use crate::catalog::{Settings, settings};
-use crate::ids::{QueueName, Version};
+use crate::catalog::{Settings, runtimes, settings};
+use crate::ids::{Home, LayerName, QueueName, Version};
 use crate::sandbox::signature::SigningKey;
 use crate::telemetry::host_log;
 use crate::triggers::http::{RouteConfig, RouteError, Router};
@@ -26,6 +26,7 @@ pub(super) fn check(config: &Config, checks_keys: bool, report: Report<'_>) {
     }
     home(config, report);
     sections(config, report);
+    layers(&config.layers, report);
     functions(config, report);
     routes(&config.routes, report);
     schedules(&config.schedules, report);
@@ -209,6 +210,7 @@ fn functions(config: &Config, report: Report<'_>) {
             report(&format!("{path}.name"), format!("the function {} is declared twice", function.name), None);
         }
         one_function(&path, function, report);
+        layers_of(&path, function, config, report);
         reserved = reserved.saturating_add(taken(function));
         let free = config.concurrency.ceiling.saturating_sub(config.concurrency.unreserved_minimum);
         if taken(function) > 0 && reserved > u64::from(free) {
@@ -221,6 +223,63 @@ fn functions(config: &Config, report: Report<'_>) {
                  concurrency.unreserved_minimum is {free}"
             );
             report(&key, message, None);
+        }
+    }
+}
+
+/// Layers of one function (Lambda quota).
+const LAYERS_PER_FUNCTION: usize = 5;
+
+fn layers_of(path: &str, function: &FunctionDeclaration, config: &Config, report: Report<'_>) {
+    let key = format!("{path}.layers");
+    let layers = function.layers.as_deref().unwrap_or_default();
+    if layers.len() > LAYERS_PER_FUNCTION {
+        report(&key, format!("names more than {LAYERS_PER_FUNCTION} layers"), None);
+    }
+    let home: Home = config.home();
+    let mut names = HashSet::new();
+    for layer in layers {
+        let is_declared = config.layers.iter().any(|declared| declared.name.as_str() == layer);
+        let name = match home.layer_version(layer) {
+            Some((name, _)) => Some(name),
+            None => LayerName::new(layer).ok().filter(|_| is_declared),
+        };
+        match name {
+            None => {
+                let hint = "name a layer of [[layers]], or a version by its ARN".to_owned();
+                report(
+                    &key,
+                    format!("{layer:?} is neither a declared layer nor the ARN of a layer version here"),
+                    Some(hint),
+                );
+            }
+            Some(name) if !names.insert(name.clone()) => report(&key, format!("names the layer {name} twice"), None),
+            Some(_) => {}
+        }
+    }
+}
+
+fn layers(layers: &[LayerDeclaration], report: Report<'_>) {
+    let mut names = HashSet::new();
+    for (index, layer) in layers.iter().enumerate() {
+        let key = |name: &str| format!("layers[{index}].{name}");
+        if !names.insert(&layer.name) {
+            report(&key("name"), format!("the layer {} is declared twice", layer.name), None);
+        }
+        if !layer.path.is_dir() && !layer.path.is_file() {
+            report(&key("path"), format!("there is no directory or zip {}", layer.path.display()), None);
+        }
+        if layer.description.chars().count() > 256 {
+            report(&key("description"), "is longer than 256 characters".to_owned(), None);
+        }
+        if layer.license_info.as_ref().is_some_and(|license| license.chars().count() > 512) {
+            report(&key("license_info"), "is longer than 512 characters".to_owned(), None);
+        }
+        if layer.compatible_runtimes.len() > 15 {
+            report(&key("compatible_runtimes"), "has more than 15 runtimes".to_owned(), None);
+        }
+        for runtime in layer.compatible_runtimes.iter().filter(|runtime| !runtimes::is_aws(runtime)) {
+            report(&key("compatible_runtimes"), format!("{runtime:?} is no runtime of Lambda's"), None);
         }
     }
 }

@@ -1,9 +1,9 @@
-//! What is declared in the file: functions with their aliases, routes, schedules, queues, mappings.
+//! What is declared in the file: layers, functions with their aliases, routes, schedules, queues, mappings.
 //!
 //! Names, bounds and defaults are AWS's. What AWS's API has no member for (`sandbox`, `cpu_time_limit_ms`, `outbound_hosts`,
 //! `idle_timeout_s`) becomes the environment variables of [`crate::catalog::Settings`].
 
-use crate::ids::{AliasName, FunctionName, FunctionRef, Home, Qualifier, QueueName, Version};
+use crate::ids::{AliasName, FunctionName, FunctionRef, Home, LayerName, Qualifier, QueueName, Version};
 use crate::storage::functions::{ConfigurationRecord, Sticky};
 use crate::storage::queues::{FifoAttributes, QueueAttributes, RedrivePolicy};
 use crate::storage::schedules::{
@@ -56,9 +56,31 @@ pub struct FunctionDeclaration {
     /// Concurrency set aside for this function, and its cap.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserved_concurrency: Option<u32>,
+    /// Declared layers by name, at their last versions, and layer versions by ARN; where absent, as the API left them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layers: Option<Vec<String>>,
     /// Its aliases.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<AliasDeclaration>,
+}
+
+/// One `[[layers]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LayerDeclaration {
+    /// Its name.
+    pub name: LayerName,
+    /// Its content: a directory, packed without its links, or a zip. Relative to the file; `${NAME:-default}` stands for a variable.
+    pub path: PathBuf,
+    /// At most 256 characters.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// At most 512 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub license_info: Option<String>,
+    /// Runtimes it is meant for, at most 15.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub compatible_runtimes: Vec<String>,
 }
 
 fn default_handler() -> String {

@@ -3,7 +3,7 @@
 use super::error::{ConfigError, Origin, Problem};
 use super::fields::fields_of;
 use super::resources::{
-    AliasDeclaration, FunctionDeclaration, MappingDeclaration, QueueDeclaration, ScheduleDeclaration,
+    AliasDeclaration, FunctionDeclaration, LayerDeclaration, MappingDeclaration, QueueDeclaration, ScheduleDeclaration,
 };
 use super::{Config, EventSourceMappingsConfig, HomeConfig, Listen, ShutdownConfig, StorageConfig, TlsConfig};
 use crate::triggers::http::RouteConfig;
@@ -142,6 +142,7 @@ pub(super) fn keys_of(shape: &str) -> Option<&'static [&'static str]> {
         "metrics" => fields_of::<telemetry::metrics::Config>(),
         "host_log" => fields_of::<telemetry::host_log::Config>(),
         "shutdown" => fields_of::<ShutdownConfig>(),
+        "layers[]" => fields_of::<LayerDeclaration>(),
         "functions[]" => fields_of::<FunctionDeclaration>(),
         "functions[].aliases[]" => fields_of::<AliasDeclaration>(),
         "functions[].aliases[].sticky" => &["header", "cookie"],

@@ -206,6 +206,7 @@ fn uncommented() -> String {
 fn config_toml_has_every_section_with_its_defaults() {
     let file: Config = toml::from_str(REFERENCE).unwrap();
     let sections = Config {
+        layers: Vec::new(),
         functions: Vec::new(),
         routes: Vec::new(),
         schedules: Vec::new(),
@@ -252,7 +253,9 @@ fn config_toml_shows_the_defaults_of_what_is_declared() {
 
 #[test]
 fn config_toml_names_every_key_of_what_is_declared() {
-    for shape in ["functions[]", "functions[].aliases[]", "routes[]", "schedules[]", "queues[]", "mappings[]"] {
+    for shape in
+        ["layers[]", "functions[]", "functions[].aliases[]", "routes[]", "schedules[]", "queues[]", "mappings[]"]
+    {
         for key in source::keys_of(shape).unwrap() {
             let word = |found: &str| found.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|w| w == *key);
             assert!(REFERENCE.lines().any(word), "config.toml says nothing of {shape}.{key}");

@@ -142,9 +142,9 @@ pub fn decide(principal: Principal<'_>, ask: &Ask<'_>) -> Verdict {
 fn said(statement: &Value, principal: Principal<'_>, ask: &Ask<'_>) -> Said {
     let is_deny = statement.get("Effect").and_then(Value::as_str) != Some("Allow");
     let is_understood = statement.as_object().is_some_and(|members| {
-        members.keys().all(|key| {
-            matches!(key.as_str(), "Sid" | "Effect" | "Principal" | "Action" | "Resource" | "Condition")
-        })
+        members
+            .keys()
+            .all(|key| matches!(key.as_str(), "Sid" | "Effect" | "Principal" | "Action" | "Resource" | "Condition"))
     });
     if !is_understood {
         return if is_deny { Said::Denied } else { Said::Nothing };

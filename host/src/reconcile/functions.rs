@@ -36,7 +36,8 @@ impl Run<'_> {
     async fn code_and_configuration(&self, declared: &FunctionDeclaration, package: Package) -> Result<Vec<String>> {
         let catalog = &self.parts.catalog;
         let name = &declared.name;
-        let wanted = declared.configuration(catalog.home());
+        let mut wanted = declared.configuration(catalog.home());
+        wanted.layers = self.attached(declared)?.unwrap_or_default();
         catalog.until_deployed(name).await;
         let function = match catalog.function(name) {
             Ok(function) => function,
@@ -82,7 +83,7 @@ impl Run<'_> {
             runtime: current.runtime.clone(),
             role: current.role.clone(),
             echoed: current.echoed.clone(),
-            layers: current.layers.clone(),
+            layers: if declared.layers.is_some() { wanted.layers.clone() } else { current.layers.clone() },
             ..wanted.clone()
         };
         let mut changes = Vec::new();

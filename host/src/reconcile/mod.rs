@@ -1,5 +1,6 @@
 //! From what is declared in the configuration to what is there: at start and at SIGHUP.
 //!
+//! - Layers: changed content publishes a new version, and functions that name the layer get it.
 //! - Functions: changed code or configuration updates `$LATEST` and publishes a new version; aliases declared with
 //!   `latest-published` move to it. What is unchanged is left as it is, so a second run does nothing.
 //! - Queues, schedules, mappings: created where they are missing, changed where they differ.
@@ -8,7 +9,7 @@
 //! The file speaks for what it declares and for nothing else. What was created through the API, and what is no longer declared
 //! (a function, an alias, a queue, a reservation), is left alone: a slip in a file must not delete a queue full of messages. What
 //! went from one reading of the file to the next is told. A key that is left out of a declaration with a default
-//! is set to that default; `reserved_concurrency` and `provisioned_concurrency`, which have none, are left as they are.
+//! is set to that default; `layers`, `reserved_concurrency` and `provisioned_concurrency`, which have none, are left as they are.
 //!
 //! First everything is looked at: packages are read and their guests recognised. If that fails anywhere, nothing is changed.
 //! What fails after that (a full disk, a guest that does not compile) is told with its key; the rest is still brought about, and the next
@@ -16,6 +17,7 @@
 
 mod aliases;
 mod functions;
+mod layers;
 mod mappings;
 mod plan;
 mod queues;
@@ -29,7 +31,7 @@ pub use schedules::SchedulePort;
 use crate::catalog::Catalog;
 use crate::clock::SharedClock;
 use crate::config::{Config, ConfigError, Problem};
-use crate::ids::FunctionRef;
+use crate::ids::{FunctionRef, QueueName};
 use crate::storage::queues::Queues;
 use crate::triggers::http::Router;
 use std::collections::BTreeSet;
@@ -103,7 +105,9 @@ impl Reconciler {
     pub async fn apply(&self, config: &Config) -> Result<Outcome, ConfigError> {
         let mut declared = self.declared.lock().await;
         let plan = plan::plan(&self.parts.catalog, config).await?;
+        let archives = layers::read_all(config).await?;
         let mut run = Run { parts: &self.parts, config, outcome: Outcome::default() };
+        run.layers(archives).await;
         for (index, package) in plan.into_iter().enumerate() {
             if let Some(function) = config.functions.get(index) {
                 run.function(index, function, package).await;
@@ -125,6 +129,7 @@ impl Reconciler {
 /// Every declared thing by kind and name.
 fn names(config: &Config) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
+    names.extend(config.layers.iter().map(|layer| format!("layer {}", layer.name)));
     for function in &config.functions {
         names.insert(format!("function {}", function.name));
         names.extend(function.aliases.iter().map(|alias| format!("alias {}:{}", function.name, alias.name)));
@@ -164,6 +169,17 @@ impl Run<'_> {
     fn look_for(&mut self, target: &FunctionRef, what: &str) {
         if !self.parts.catalog.exists(target) {
             self.outcome.notes.push(format!("{what} names {}, which does not exist", shown(target)));
+        }
+    }
+
+    /// Notes a dead-letter queue that does not exist (yet).
+    async fn look_for_queue(&mut self, queue: &QueueName, what: &str) {
+        match self.parts.queues.get(queue.clone()).await {
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                self.outcome.notes.push(format!("{what} names the dead-letter queue {queue}, which does not exist"));
+            }
+            Err(error) => self.outcome.notes.push(format!("the dead-letter queue {queue} of {what}: {error}")),
         }
     }
 

@@ -18,6 +18,11 @@ impl Run<'_> {
                 Err(error) => self.failed(&format!("queues[{index}]"), error),
             }
         }
+        for queue in &config.queues {
+            if let Some(dead_letters) = &queue.dead_letter_queue {
+                self.look_for_queue(dead_letters, &format!("queue {}", queue.name)).await;
+            }
+        }
     }
 
     async fn queue(&self, declared: &QueueDeclaration) -> Result<Option<String>, String> {

@@ -21,6 +21,9 @@ impl Run<'_> {
         for (index, schedule) in config.schedules.iter().enumerate() {
             let shown = format!("schedule {}/{}", schedule.group, schedule.name);
             self.look_for(&schedule.target(), &shown);
+            if let Some(queue) = &schedule.dead_letter_queue {
+                self.look_for_queue(queue, &shown).await;
+            }
             match self.schedule(schedule).await {
                 Ok(Some(what)) => self.changed(format!("{shown} {what}")),
                 Ok(None) => self.outcome.unchanged = self.outcome.unchanged.saturating_add(1),

@@ -1,6 +1,6 @@
 //! Sandboxes: what a guest runs in.
 //!
-//! From a deployment package to a running guest, file by file: [`package`] finds the wasm, [`signature`] says who signed it, [`component`] makes and
+//! From a deployment package to a running guest, file by file: [`package`] finds the wasm ([`packing`] makes zips of directories), [`signature`] says who signed it, [`component`] makes and
 //! recognises a component, [`compile`] does both and compiles, in a process of its own, [`loaded`] keeps native code on
 //! disk and in memory, [`environment`] instantiates and calls it, [`pool`] keeps environments warm.
 //! [`capacity`] and [`engine`] size what is reserved; [`limits`] and [`calls`] are what a guest meets.
@@ -24,6 +24,7 @@ pub mod limits;
 pub mod linker;
 pub mod loaded;
 pub mod package;
+pub mod packing;
 pub mod pool;
 mod shared;
 pub mod signature;

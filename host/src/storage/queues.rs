@@ -164,6 +164,8 @@ pub struct NewMessage {
     pub group_id: Option<String>,
     /// On a FIFO queue, a second message of this id within [`DEDUPLICATION_WINDOW_MS`] is answered with the first. Echoed.
     pub deduplication_id: Option<String>,
+    /// The queue that it was moved from, for a dead letter.
+    pub dead_letter_source: Option<QueueName>,
 }
 
 /// What became of one sent message.

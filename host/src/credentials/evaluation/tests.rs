@@ -84,9 +84,14 @@ fn a_statement_is_for_its_actions_and_its_resource() {
         let statement = json!({ "Effect": "Allow", "Principal": "*", "Action": action, "Resource": resource });
         of_key(OTHER, &may, &[statement]) == Verdict::Allowed
     };
-    assert!(with("lambda:InvokeFunction", F) && with("lambda:*", F) && with("*", F) && with("lambda:invokefunction", F));
+    assert!(
+        with("lambda:InvokeFunction", F) && with("lambda:*", F) && with("*", F) && with("lambda:invokefunction", F)
+    );
     assert!(!with("lambda:GetFunction", F) && !with("lambda:InvokeFunctionUrl", F));
-    assert!(!with("lambda:*", &format!("{F}:live")) && !with("lambda:*", "arn:aws:lambda:us-east-1:000000000000:function:g"));
+    assert!(
+        !with("lambda:*", &format!("{F}:live"))
+            && !with("lambda:*", "arn:aws:lambda:us-east-1:000000000000:function:g")
+    );
 }
 
 /// <https://docs.aws.amazon.com/lambda/latest/dg/permissions-function-services.html>
@@ -138,7 +143,8 @@ fn conditions_are_of_the_request() {
     let asks = |principal, condition: Value, context| {
         with_context(principal, &[allow(json!("*"), condition)], context) == Verdict::Allowed
     };
-    let url = |kind| Context { function_url_auth_type: Some(kind), invoked_via_function_url: true, ..Context::default() };
+    let url =
+        |kind| Context { function_url_auth_type: Some(kind), invoked_via_function_url: true, ..Context::default() };
     let of_kind = |kind: &str| json!({ "StringEquals": { "lambda:FunctionUrlAuthType": kind } });
     let via_url = || json!({ "Bool": { "lambda:InvokedViaFunctionUrl": "true" } });
     assert!(asks(Principal::Anonymous, of_kind("NONE"), url("NONE")));

@@ -91,6 +91,7 @@ async fn a_message_comes_back_as_it_was_sent(storage: Storage) {
         delay_s: None,
         group_id: Some("tenant".into()),
         deduplication_id: Some("d".into()),
+        dead_letter_source: Some(QueueName::new("origin").unwrap()),
     };
     let outcome = queue.send(vec![sent.clone()], 10).await.remove(0);
     assert_eq!((outcome.sequence_number, outcome.duplicate), (None, false));
@@ -102,7 +103,7 @@ async fn a_message_comes_back_as_it_was_sent(storage: Storage) {
     );
     assert_eq!((first.group_id, first.deduplication_id), (sent.group_id, sent.deduplication_id));
     assert_eq!((first.sent_at_ms, first.first_received_at_ms, first.receive_count), (10, 20, 1));
-    assert_eq!((first.sequence_number, first.dead_letter_source), (None, None));
+    assert_eq!((first.sequence_number, first.dead_letter_source), (None, sent.dead_letter_source));
     let second = queue.receive(1, 1, 2_000).await.messages.remove(0);
     assert_eq!((second.sent_at_ms, second.first_received_at_ms, second.receive_count), (10, 20, 2));
     assert_ne!(second.receipt_handle, first.receipt_handle);

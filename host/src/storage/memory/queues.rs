@@ -386,6 +386,7 @@ impl Queue {
         }
         let message = Message {
             message_id,
+            dead_letter_source: message.dead_letter_source.clone(),
             content: message,
             sent_at_ms: now_ms,
             enqueued_at_ms: now_ms,
@@ -394,7 +395,6 @@ impl Queue {
             received_at_ms: 0,
             first_received_at_ms: None,
             receive_count: 0,
-            dead_letter_source: None,
         };
         self.insert(number, message);
         SendOutcome { message_id, sequence_number: self.is_fifo().then_some(number.unsigned_abs()), duplicate: false }

@@ -110,7 +110,9 @@ impl Dropped {
     fn condition(self) -> &'static str {
         match self {
             Self::EventAgeExceeded => "EventAgeExceeded",
-            Self::RetriesExhausted | Self::FunctionNotFound | Self::RecursiveLoop | Self::SwitchedOff => "RetriesExhausted",
+            Self::RetriesExhausted | Self::FunctionNotFound | Self::RecursiveLoop | Self::SwitchedOff => {
+                "RetriesExhausted"
+            }
         }
     }
 }

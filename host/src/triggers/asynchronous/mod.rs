@@ -258,6 +258,11 @@ impl AsyncInvocations {
         self.parts.clock.now_ms()
     }
 
+    /// Whether there is such a queue, for records or dead letters.
+    pub async fn has_queue(&self, queue: &QueueName) -> storage::Result<bool> {
+        Ok(self.parts.queues.get(queue.clone()).await?.is_some())
+    }
+
     /// Region and account.
     pub fn home(&self) -> &Home {
         &self.parts.home

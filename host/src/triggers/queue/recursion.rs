@@ -57,6 +57,7 @@ async fn dispose(parts: &Parts, plan: &Plan, messages: Vec<ReceivedMessage>) {
                 delay_s: None,
                 group_id: message.group_id,
                 deduplication_id: message.deduplication_id,
+                dead_letter_source: Some(plan.queue.clone()),
             })
             .collect();
         match parts.queues.send(redrive.dead_letter_queue, moved, parts.clock.now_ms()).await {

@@ -284,6 +284,11 @@ impl Checked {
         Ok(record)
     }
 
+    /// The dead-letter queue that the request names.
+    pub(super) fn dead_letter_arn(&self) -> Option<&str> {
+        self.echoed.get("DeadLetterConfig")?.get("TargetArn")?.as_str()
+    }
+
     /// Changes what the request named; refuses layer versions that are not there.
     pub(super) fn apply(self, catalog: &Catalog, record: &mut ConfigurationRecord) -> catalog::Result<()> {
         fn set<T>(place: &mut T, value: Option<T>) {

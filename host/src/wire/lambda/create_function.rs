@@ -3,7 +3,7 @@
 use super::configuration::Requested;
 use super::constraints::missing;
 use super::package::{self, Code};
-use super::{LambdaApi, code_signing, describe, tags, target};
+use super::{LambdaApi, code_signing, describe, destinations, tags, target};
 use crate::catalog::NewFunction;
 use crate::wire::codec::{self, Answer, Request};
 use crate::wire::error::WireError;
@@ -44,6 +44,9 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request) -> Result<Answer,
         Ok(NewFunction { name, package, configuration, tags, publish, code_signing_config })
     })
     .await?;
+    if let Some(arn) = new.configuration.dead_letter_arn() {
+        destinations::check(api, arn).await?;
+    }
     let deployment = api.catalog.create_function_soon(new).await?;
     let answer = codec::json(StatusCode::CREATED, &describe::deployed(api.catalog.home(), &deployment));
     api.finish(deployment);

@@ -3,7 +3,7 @@
 
 use super::constraints::{failed, invalid, length, range};
 use super::page::{self, Page};
-use super::{LambdaApi, target};
+use super::{LambdaApi, destinations, target};
 use crate::catalog::EventInvokeChange;
 use crate::ids::{FunctionRef, Home, Qualifier};
 use crate::storage::functions::EventInvokeRecord;
@@ -48,6 +48,9 @@ async fn set(api: &LambdaApi, request: &Request, name: &str, replace: bool) -> R
     let change = checked(api.catalog.home(), &target, request.json()?)?;
     if change == EventInvokeChange::default() {
         return Err(invalid("You must specify at least one of error handling or destination setting."));
+    }
+    for arn in [&change.on_success, &change.on_failure].into_iter().flatten().flatten() {
+        destinations::check(api, arn).await?;
     }
     let record = api.catalog.put_event_invoke(&target.name, target.qualifier, change, replace).await?;
     codec::json(StatusCode::OK, &shape(api.catalog.home(), &record))

@@ -21,6 +21,7 @@ mod create_alias;
 mod create_function;
 mod delete_function;
 mod describe;
+mod destinations;
 mod error;
 mod event_invoke;
 mod function_urls;

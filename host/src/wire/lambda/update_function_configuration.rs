@@ -2,7 +2,7 @@
 //! (<https://docs.aws.amazon.com/lambda/latest/api/API_UpdateFunctionConfiguration.html>).
 
 use super::configuration::Requested;
-use super::{LambdaApi, describe, target};
+use super::{LambdaApi, describe, destinations, target};
 use crate::catalog::Precondition;
 use crate::wire::codec::{self, Answer, Request};
 use crate::wire::error::WireError;
@@ -20,6 +20,9 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request, name: &str) -> Re
     let input: Input = request.json()?;
     let requested: Requested = request.json()?;
     let checked = requested.check(api.catalog.home())?;
+    if let Some(arn) = checked.dead_letter_arn() {
+        destinations::check(api, arn).await?;
+    }
     let precondition = Precondition { revision_id: input.revision_id.filter(|id| !id.is_empty()) };
     let changed = api
         .catalog

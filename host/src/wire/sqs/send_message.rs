@@ -163,6 +163,7 @@ pub(super) fn check(queue: &QueueRecord, given: Given, trace: Option<&str>) -> R
         delay_s: delay_s.filter(|_| fifo.is_none()),
         group_id: given.message_group_id,
         deduplication_id,
+        dead_letter_source: None,
         body,
     };
     Ok(Checked { message, digests })

@@ -4,6 +4,7 @@ use super::super::super::queues::{DEDUPLICATION_WINDOW_MS, DeduplicationScope, N
 use super::super::super::{Error, Result};
 use super::super::writer::Txn;
 use super::{Queue, groups, seconds_ms};
+use crate::ids::QueueName;
 use rusqlite::{OptionalExtension, params};
 use uuid::Uuid;
 
@@ -43,9 +44,10 @@ pub(super) fn send(txn: &mut Txn<'_>, queue: &Queue, message: &NewMessage, now_m
         message.group_id,
         message.deduplication_id,
     ])?;
-    let insert = "INSERT INTO message (id, partition, visible_at_ms, enqueued_at_ms, receive_count, token, fifo_group)
-        VALUES (?1, ?2, ?3, ?4, 0, 0, ?5)";
-    txn.connection.prepare_cached(insert)?.execute((id, queue.partition, visible_at_ms, now_ms, group))?;
+    let insert = "INSERT INTO message (id, partition, visible_at_ms, enqueued_at_ms, receive_count, token, fifo_group,
+        dead_letter_source) VALUES (?1, ?2, ?3, ?4, 0, 0, ?5, ?6)";
+    let source = message.dead_letter_source.as_ref().map(QueueName::as_str);
+    txn.connection.prepare_cached(insert)?.execute((id, queue.partition, visible_at_ms, now_ms, group, source))?;
     if let Some((scope, deduplication_id)) = deduplication {
         let remember = "INSERT OR REPLACE INTO deduplication VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let expires_at_ms = now_ms.saturating_add(DEDUPLICATION_WINDOW_MS);
