@@ -126,7 +126,7 @@ async fn api(dir: &std::path::Path) -> anyhow::Result<Api> {
     let keys = Arc::new(Keys::open(credentials::Config::default().store(dir), false)?);
     let authenticator = Authenticator::new(keys, Arc::clone(&clock), home.clone());
     Ok(Api {
-        gate: Gate::new(authenticator, home.clone(), Arc::new(()))?,
+        gate: Gate::new(authenticator, Arc::clone(&catalog), Arc::new(()))?,
         clock: Arc::clone(&clock),
         lambda: LambdaApi {
             catalog,

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from harness import config, queues, wait
+from harness import config, packages, queues, wait
 from harness.clients import function_arn, queue_arn
 from harness.functions import create, zipped
 
@@ -48,13 +48,13 @@ def events(daemon, function):
 def ring(daemon, package, which):
     """Two functions, each the destination of the other."""
     for name in ("a", "b"):
-        create(daemon.lam, name, zipped(package))
+        create(daemon.lam, name, package)
     lead(daemon, "a", function_arn("b"), which)
     lead(daemon, "b", function_arn("a"), which)
 
 
 def test_functions_that_lead_to_each_other_are_stopped(quick):
-    ring(quick, "invoke_constant.event", "OnSuccess")
+    ring(quick, packages.text_package("invoke_constant.event", "again"), "OnSuccess")
     dead = quick.sqs.create_queue(QueueName="dead")["QueueUrl"]
     quick.lam.update_function_configuration(FunctionName="a", DeadLetterConfig={"TargetArn": queue_arn("dead")})
     send(quick, "a")
@@ -73,7 +73,7 @@ def test_functions_that_lead_to_each_other_are_stopped(quick):
 
 def test_functions_that_fail_to_each_other_are_stopped(quick):
     """Nor does the record of the stop itself go round for ever."""
-    ring(quick, "hostile_recursion.event", "OnFailure")
+    ring(quick, packages.text_package("hostile_recursion.event"), "OnFailure")
     send(quick, "a")
     wait.until("the chain is stopped", lambda: drops(quick, "a") == 1, 30)
     assert (runs(quick, "a"), runs(quick, "b")) == (LIMIT, LIMIT)
@@ -83,7 +83,7 @@ def test_functions_that_fail_to_each_other_are_stopped(quick):
 
 
 def test_a_loop_that_is_allowed_goes_on(quick):
-    ring(quick, "invoke_constant.event", "OnSuccess")
+    ring(quick, packages.text_package("invoke_constant.event", "again"), "OnSuccess")
     for name in ("a", "b"):
         quick.lam.put_function_recursion_config(FunctionName=name, RecursiveLoop="Allow")
     send(quick, "a")

@@ -397,7 +397,9 @@ def test_keys_of_another_account_can_only_ask_who_they_are(with_function):
     user, lam = f"User: arn:aws:iam::{GUEST}:user/guest is not authorized to perform", client(daemon, "lambda", key)
     because = "because no resource-based policy allows the lambda:InvokeFunction action"
     for name in ("f", f"{FUNCTION}:f"):
-        with refused("AccessDeniedException", 403, says=f"{user}: lambda:InvokeFunction on resource: {FUNCTION}:f {because}"):
+        with refused(
+            "AccessDeniedException", 403, says=f"{user}: lambda:InvokeFunction on resource: {FUNCTION}:f {because}"
+        ):
             lam.invoke(FunctionName=name, Payload=b"{}")
     with refused("AccessDeniedException", 403, says="no resource-based policy"):
         lam.list_functions()

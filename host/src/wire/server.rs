@@ -98,10 +98,17 @@ impl Api {
 
     /// Answers a request that has been read whole, whoever sent it.
     pub async fn answer(&self, request: &Request) -> Result<Answer, WireError> {
-        self.answer_passed(request, Passed::Serve).await
+        match sqs::query::translate(request) {
+            Some(translated) => self.answer_passed(&translated, Passed::Serve).await,
+            None => self.answer_passed(request, Passed::Serve).await,
+        }
     }
 
     async fn answer_passed(&self, request: &Request, passed: Passed) -> Result<Answer, WireError> {
+        if let Some(spoken) = request.parts.extensions.get::<sqs::query::Spoken>() {
+            let id = request.parts.extensions.get::<Uuid>().copied().unwrap_or_else(Uuid::new_v4);
+            return Ok(sqs::query::render(spoken, sqs::handle(&self.sqs, request).await, id).await);
+        }
         let target = request.header("x-amz-target");
         match target {
             // What policies do not know no service gets to see.
@@ -151,7 +158,7 @@ fn shape_of(parts: &http::request::Parts) -> Shape {
     let service = access::claimed_service(parts);
     match service.as_deref() {
         Some("ec2") => Shape::Ec2,
-        _ if sts::is_query_protocol(parts) => Shape::Query,
+        _ if sts::is_query_protocol(parts) || sqs::query::is_spoken(parts) => Shape::Query,
         Some("s3" | "s3express" | "s3-outposts" | "cloudfront" | "route53") => Shape::RestXml,
         _ => Shape::RestJson,
     }

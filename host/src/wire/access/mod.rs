@@ -16,7 +16,7 @@ pub(super) use links::Links;
 
 use super::codec::Request;
 use super::error::{Shape, WireError};
-use super::sts;
+use super::{sqs, sts};
 use crate::catalog::Catalog;
 use crate::credentials::{Ask, Authenticator, Caller, Context, Denied, Signed};
 use crate::ids::Home;
@@ -96,13 +96,16 @@ impl Gate {
         let operation = Operation::of(parts);
         let asked = operation.as_ref().map(|operation| operation.service);
         // Which service a call of the query protocol is for stands in its body.
-        let claims_sts = || claimed_service(parts).is_some_and(|service| service == sts::SERVICE);
-        let service = asked.or_else(|| claims_sts().then_some(sts::SERVICE));
+        let claimed = || {
+            let claimed = claimed_service(parts)?;
+            [sts::SERVICE, sqs::SERVICE].into_iter().find(|service| *service == claimed)
+        };
+        let service = asked.or_else(claimed);
         let signed = self.authenticator.read(parts, service, is_private).inspect_err(|denied| self.tell(denied))?;
         Ok(Admission::Signed(Box::new(signed), operation))
     }
 
-    /// Whether an admitted request may be served. Leaves the [`Caller`] and [`Links`] in its extensions.
+    /// Whether an admitted request may be served. Leaves the [`Caller`] and [`Links`] in its extensions, and SQS's calls of old translated.
     pub(super) async fn settle(
         &self,
         admission: Admission,
@@ -113,16 +116,34 @@ impl Gate {
         let links = Links::new(is_private, self.authenticator.is_required().then(|| self.link_key.clone()), now_ms);
         request.parts.extensions.insert(links);
         let (signed, operation) = match admission {
-            Admission::Open | Admission::Link => return Ok(Passed::Serve),
+            Admission::Open => {
+                if let Some(translated) = sqs::query::translate(request) {
+                    *request = translated;
+                }
+                return Ok(Passed::Serve);
+            }
+            Admission::Link => return Ok(Passed::Serve),
             Admission::Signed(signed, operation) => (signed, operation),
         };
-        if operation.is_none() && signed.service() != sts::SERVICE && sts::is_call(request) {
-            let denied = Denied::OutOfScope(OutOfScope::Service(sts::SERVICE.to_owned()));
+        let translated = if operation.is_none() { sqs::query::translate(request) } else { None };
+        let of_query = match &translated {
+            Some(_) => Some(sqs::SERVICE),
+            None => (operation.is_none() && sts::is_call(request)).then_some(sts::SERVICE),
+        };
+        if let Some(service) = of_query.filter(|service| *service != signed.service()) {
+            let denied = Denied::OutOfScope(OutOfScope::Service(service.to_owned()));
             self.tell(&denied);
             return Err(denied);
         }
         let hash = hash(&request.body).await;
         let caller = signed.verify(&request.parts, &hash).inspect_err(|denied| self.tell(denied))?;
+        let operation = match translated {
+            None => operation,
+            Some(translated) => {
+                *request = translated;
+                Operation::of(&request.parts)
+            }
+        };
         let passed = match operation {
             None => Passed::Unknown,
             Some(operation) => {

@@ -1,8 +1,8 @@
-//! Amazon SQS's JSON protocol over [`Queues`]: a file an operation.
+//! Amazon SQS over [`Queues`]: a file an operation.
 //!
 //! A call names its operation in `X-Amz-Target: AmazonSQS.<Operation>`; shapes, limits and codes are those of the service model
 //! (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/Welcome.html>). SQS once spoke the query protocol:
-//! errors carry the code from then in `x-amzn-query-error`. The query protocol itself is not spoken.
+//! errors carry the code from then in `x-amzn-query-error`, and [`query`] still reads and writes it.
 //!
 //! Bounds: 10 messages and 1 MiB a batch, 20 s a long poll, [`IN_FLIGHT_LIMIT`] messages in flight a queue.
 //! Of other accounts no queue exists. Access policies and encryption settings are kept and echoed, not enforced.
@@ -25,6 +25,7 @@ mod list_queue_tags;
 mod list_queues;
 mod page;
 mod purge_queue;
+pub(in crate::wire) mod query;
 mod queue_url;
 mod receive_message;
 mod redrive;
@@ -54,6 +55,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How this service writes its errors.
 pub const ERROR_SHAPE: Shape = Shape::Json { namespace: "com.amazonaws.sqs#" };
+
+/// The signing name.
+pub(in crate::wire) const SERVICE: &str = "sqs";
 
 /// What precedes the operation in `X-Amz-Target`.
 pub const TARGET_PREFIX: &str = "AmazonSQS.";
