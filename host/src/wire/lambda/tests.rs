@@ -630,3 +630,31 @@ async fn a_change_goes_on_when_its_client_leaves() {
     assert_eq!(world.api.shutdown.drain(limits).await, crate::shutdown::Ending::Drained);
     assert_eq!(world.api.catalog.list().len(), 1);
 }
+
+#[tokio::test]
+async fn services_may_invoke_what_a_policy_lets_them() {
+    let world = World::new().await;
+    world.create("f", json!({})).await.ok(201);
+    let version = world.publish("f", 1).await;
+    let function = |text: &str| crate::ids::FunctionRef::parse(text).unwrap();
+    let group = "arn:aws:logs:us-east-1:000000000000:log-group:/aws/lambda/g:*";
+    let may = |service: &str, source: &str, target: &str| {
+        world.api.catalog.may_service_invoke(service, source, &function(target))
+    };
+    assert!(!may("logs.amazonaws.com", group, "f") && !may("logs.amazonaws.com", group, "none"));
+    for (sid, path, more) in [
+        ("plain", "f", json!({ "Principal": "logs.us-east-1.amazonaws.com", "SourceArn": group })),
+        ("events", "f", json!({ "Principal": "events.amazonaws.com", "SourceAccount": "111111111111" })),
+        ("version", &format!("f?Qualifier={version}"), json!({ "Principal": "s3.amazonaws.com" })),
+    ] {
+        let mut body = json!({ "StatementId": sid, "Action": "lambda:InvokeFunction" });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let (name, query) = path.split_once('?').map_or((path, ""), |(name, query)| (name, query));
+        world.call("POST", &format!("{FUNCTIONS}/{name}/policy?{query}"), body).await.ok(201);
+    }
+    assert!(may("logs.amazonaws.com", group, "f"));
+    assert!(!may("logs.amazonaws.com", "arn:aws:logs:us-east-1:000000000000:log-group:other:*", "f"));
+    assert!(!may("events.amazonaws.com", "arn:aws:events:us-east-1:000000000000:rule/r", "f"));
+    assert!(may("s3.amazonaws.com", "arn:aws:s3:::b", &format!("f:{version}")));
+    assert!(!may("s3.amazonaws.com", "arn:aws:s3:::b", "f"));
+}
