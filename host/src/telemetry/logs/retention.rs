@@ -1,5 +1,6 @@
 //! Deleting what is too old or too much, a step at a time.
 
+use super::subscriptions::feed;
 use super::{CLOCK_SLACK_MS, Config, Error, EventId};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
@@ -25,7 +26,8 @@ pub(super) fn step(connection: &mut Connection, config: &Config, now_ms: i64) ->
     let mut step = Step { more: true, removed_streams: false };
     if delete_from_deleted_group(&transaction)? {
         step.removed_streams = true;
-    } else if delete_from_deleted_stream(&transaction)?
+    } else if feed::remove_orphans(&transaction)?
+        || delete_from_deleted_stream(&transaction)?
         || delete_expired(&transaction, config, now_ms, &mut step)?
         || delete_past_size(&transaction, config)?
     {

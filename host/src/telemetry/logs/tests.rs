@@ -39,7 +39,7 @@ fn batch(group: &str, stream: &str, lines: &[(i64, &str)]) -> LogBatch {
         timestamp_ms,
         text: LineText::Guest(Bytes::copy_from_slice(text.as_bytes())),
     };
-    LogBatch { group: group.into(), stream: stream.into(), lines: lines.iter().map(line).collect() }
+    LogBatch { group: group.into(), stream: stream.into(), lines: lines.iter().map(line).collect(), trace: None }
 }
 
 fn messages(page: &LogPage) -> Vec<&str> {
@@ -74,6 +74,7 @@ async fn what_is_written_is_read_back_and_survives_a_restart() {
             LogLine { timestamp_ms: now, text: LineText::Guest(Bytes::from_static(b"caf\xc3\xa9 \xff\0 tab\t")) },
             LogLine::platform(now, PlatformLine::End { request_id: Uuid::nil() }),
         ],
+        trace: None,
     });
     store.flush().await.unwrap();
     let before = store.query(LogQuery::of(GROUP)).await.unwrap();
@@ -385,18 +386,18 @@ fn events(events: &[(i64, &str)]) -> Vec<(i64, String)> {
 async fn what_clients_put_is_in_order_of_its_timestamps_whenever_it_came() {
     let fixture = Fixture::new(quick());
     let store = fixture.open();
-    let refused = store.put("g", "s", events(&[(1, "x")])).await;
+    let refused = store.put("g", "s", events(&[(1, "x")]), None).await;
     assert!(matches!(refused, Err(Error::GroupNotFound)));
     store.create_group("g", BTreeMap::new()).await.unwrap();
-    let refused = store.put("g", "s", events(&[(1, "x")])).await;
+    let refused = store.put("g", "s", events(&[(1, "x")]), None).await;
     assert!(matches!(refused, Err(Error::StreamNotFound)));
     store.create_stream("g", "s").await.unwrap();
     assert!(matches!(store.create_stream("g", "s").await, Err(Error::StreamExists)));
-    store.put("g", "s", events(&[(20, "c"), (20, "d\n")])).await.unwrap();
-    store.put("g", "s", events(&[(10, "a"), (20, "e")])).await.unwrap();
+    store.put("g", "s", events(&[(20, "c"), (20, "d\n")]), None).await.unwrap();
+    store.put("g", "s", events(&[(10, "a"), (20, "e")]), None).await.unwrap();
     store.shutdown().await;
     let store = fixture.open();
-    store.put("g", "s", events(&[(15, "b"), (20, "f"), (30, "g")])).await.unwrap();
+    store.put("g", "s", events(&[(15, "b"), (20, "f"), (30, "g")]), None).await.unwrap();
     assert_eq!(all(&store, LogQuery::of("g")).await, ["a", "b", "c", "d\n", "e", "f", "g"]);
     let between = LogQuery { from_ms: Some(15), until_ms: Some(21), ..LogQuery::of("g") };
     assert_eq!(all(&store, between).await, ["b", "c", "d\n", "e", "f"]);
@@ -411,7 +412,7 @@ async fn a_deleted_streams_events_are_gone_at_once_and_from_the_disk_in_time() {
     store.create_group("g", BTreeMap::new()).await.unwrap();
     for stream in ["a", "b"] {
         store.create_stream("g", stream).await.unwrap();
-        store.put("g", stream, events(&[(1, stream)])).await.unwrap();
+        store.put("g", stream, events(&[(1, stream)]), None).await.unwrap();
     }
     store.delete_stream("g", "a").await.unwrap();
     assert!(matches!(store.delete_stream("g", "a").await, Err(Error::StreamNotFound)));

@@ -6,6 +6,7 @@ use crate::wire::codec::{Answer, Request};
 use crate::wire::error::WireError;
 use serde::Deserialize;
 use serde_json::{Map, json};
+use std::sync::Arc;
 
 /// Bytes of all messages, with [`EVENT_OVERHEAD_BYTES`] for each.
 const BATCH_LIMIT_BYTES: usize = 1_048_576;
@@ -66,7 +67,8 @@ pub(super) async fn handle(api: &LogsApi, request: &Request) -> Result<Answer, W
     }
     events.truncate(too_new);
     events.drain(..too_old.max(expired).min(events.len()));
-    api.logs.put(name, stream, events).await?;
+    let trace = request.header("x-amzn-trace-id").map(Arc::from);
+    api.logs.put(name, stream, events, trace).await?;
     let mut body = json!({ "nextSequenceToken": SEQUENCE_TOKEN });
     if let (false, Some(members)) = (rejected.is_empty(), body.as_object_mut()) {
         members.insert("rejectedLogEventsInfo".into(), rejected.into());
