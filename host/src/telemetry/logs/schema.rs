@@ -43,7 +43,7 @@ ALTER TABLE log_events ADD COLUMN ingestion_ms INTEGER; -- NULL: the id has it
 CREATE TABLE deleted_streams (id INTEGER PRIMARY KEY, group_id INTEGER NOT NULL);
 ";
 
-/// What version 3 added: subscription filters, and what they have still to see.
+/// What version 3 added: subscription filters and what they have still to see, and how far deleted streams were looked for.
 const THIRD: &str = "
 CREATE TABLE subscription_filters (
     group_id INTEGER NOT NULL,
@@ -61,6 +61,7 @@ CREATE TABLE feed (
     trace TEXT, -- the trace header of the invocation that the events come from
     PRIMARY KEY (group_id, position)
 ) WITHOUT ROWID;
+ALTER TABLE deleted_streams ADD COLUMN scanned_id INTEGER NOT NULL DEFAULT -1; -- events up to this one were looked at
 ";
 
 /// Opens the database for writing; one that is damaged is put aside, since nothing in it was promised to anyone.

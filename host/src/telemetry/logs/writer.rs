@@ -83,6 +83,7 @@ pub(super) struct Writer {
     known: Known,
     last_id: EventId,
     feed: Feed,
+    pass: retention::Pass,
     failing: bool,
     /// Whether a commit is fsynced.
     synced: bool,
@@ -109,6 +110,7 @@ impl Writer {
         setup.connection.set_prepared_statement_cache_capacity(48);
         Ok(Self {
             feed: Feed::open(&setup.connection)?,
+            pass: retention::Pass::default(),
             setup,
             known: Known { groups: HashMap::new(), streams: LruCache::new(KNOWN_STREAMS) },
             last_id: EventId(last.unwrap_or(0)),
@@ -398,7 +400,9 @@ impl Writer {
 
     fn maintain(&mut self) -> Result<bool, Error> {
         let now_ms = self.setup.clock.now_ms();
-        let step = retention::step(&mut self.setup.connection, &self.setup.config, now_ms)?;
+        // Deleted again after a power cut, if need be.
+        self.sync(false)?;
+        let step = retention::step(&mut self.setup.connection, &self.setup.config, &mut self.pass, now_ms)?;
         if step.removed_streams {
             self.known.streams.clear();
         }

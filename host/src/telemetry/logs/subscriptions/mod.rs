@@ -8,6 +8,8 @@
 //! stay where they are and are looked up, so one that retention or a deletion took meanwhile is not seen.
 
 pub(super) mod feed;
+#[cfg(test)]
+mod tests;
 
 use super::{Error, LogEvent, LogStore, writer};
 use serde::{Deserialize, Serialize};
