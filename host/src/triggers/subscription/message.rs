@@ -24,6 +24,9 @@ const MESSAGE_BYTES: usize = 1024 * 1024;
 /// Events of one message: as many as one call of `PutLogEvents` may have.
 const MESSAGE_EVENTS: usize = 10_000;
 
+/// Below it, text that does not repeat itself becomes larger instead of smaller.
+const COMPRESSION: Compression = Compression::new(3);
+
 /// What an event adds beside its text.
 const EVENT_BYTES: usize = 96;
 
@@ -155,7 +158,7 @@ impl Messages {
             subscription_filters: [&self.source.filter],
             log_events: events,
         };
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        let mut encoder = GzEncoder::new(Vec::new(), COMPRESSION);
         serde_json::to_writer(&mut encoder, &data)?;
         let data = STANDARD.encode(encoder.finish()?);
         Ok(format!("{{\"awslogs\":{{\"data\":\"{data}\"}}}}").into())
