@@ -261,7 +261,7 @@ impl Invoker {
                 target,
                 request_id: call.request_id,
                 source: call.source,
-        trace_id: call.trace_id.as_ref(),
+                trace_id: call.trace_id.as_ref(),
                 start: StartKind::Cold,
                 log_stream: stream,
                 started_ms: now_ms,

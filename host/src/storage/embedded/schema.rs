@@ -284,11 +284,16 @@ mod tests {
                 let connection = open(&path, None).unwrap();
                 assert_eq!(layout(&connection), newest, "from version {version}");
                 let text = |sql: &str| connection.query_row(sql, (), |row| row.get::<_, String>(0)).unwrap();
-                assert_eq!(text("SELECT body FROM message_content JOIN message USING (id) WHERE partition = 4"), "body");
+                assert_eq!(
+                    text("SELECT body FROM message_content JOIN message USING (id) WHERE partition = 4"),
+                    "body"
+                );
                 assert_eq!(text("SELECT CAST(reserved AS TEXT) FROM sequence"), "77");
                 assert_eq!(text("SELECT record FROM function WHERE name = 'f'"), "{}");
                 let events: i64 = connection
-                    .query_row("SELECT count(*) FROM async_event JOIN async_event_content USING (id)", (), |row| row.get(0))
+                    .query_row("SELECT count(*) FROM async_event JOIN async_event_content USING (id)", (), |row| {
+                        row.get(0)
+                    })
                     .unwrap();
                 assert_eq!(events, i64::from(version >= 4));
             }

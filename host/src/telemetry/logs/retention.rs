@@ -77,7 +77,9 @@ fn delete_from_deleted_stream(transaction: &Transaction<'_>) -> Result<bool, Err
     match last {
         Some(last) => {
             transaction
-                .prepare_cached("DELETE FROM log_events WHERE group_id = ?1 AND id > ?2 AND id <= ?3 AND stream_id = ?4")?
+                .prepare_cached(
+                    "DELETE FROM log_events WHERE group_id = ?1 AND id > ?2 AND id <= ?3 AND stream_id = ?4",
+                )?
                 .execute(params![group_id, scanned, last, stream_id])?;
             transaction.execute("UPDATE deleted_streams SET scanned_id = ?2 WHERE id = ?1", [stream_id, last])?;
         }

@@ -119,8 +119,10 @@ fn open(path: &Path) -> Result<Connection, OpenError> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     match connection.pragma_query_value(None, "user_version", |row| row.get(0))? {
         version @ 0..VERSION => {
-            let missing: String = [TABLES, SECOND, THIRD].into_iter().skip(usize::try_from(version).unwrap_or(0)).collect();
-            connection.execute_batch(&format!("BEGIN IMMEDIATE; {missing} PRAGMA user_version = {VERSION}; COMMIT;"))?;
+            let missing: String =
+                [TABLES, SECOND, THIRD].into_iter().skip(usize::try_from(version).unwrap_or(0)).collect();
+            connection
+                .execute_batch(&format!("BEGIN IMMEDIATE; {missing} PRAGMA user_version = {VERSION}; COMMIT;"))?;
         }
         VERSION => {}
         newer => return Err(OpenError::Newer(newer)),

@@ -514,7 +514,10 @@ async fn what_older_releases_wrote_is_there_and_goes_on() {
             let group = store.group(GROUP).await.unwrap();
             assert_eq!((group.created_ms, group.retention_hours, group.tags), (5, Some(48), BTreeMap::new()));
             let streams = store.streams(GROUP, "", None, 10).await.unwrap();
-            assert_eq!(streams.iter().map(|s| (s.name.as_str(), s.created_ms)).collect::<Vec<_>>(), [("a", 6), ("empty", 6)]);
+            assert_eq!(
+                streams.iter().map(|s| (s.name.as_str(), s.created_ms)).collect::<Vec<_>>(),
+                [("a", 6), ("empty", 6)]
+            );
             assert_eq!(streams[0].times.map(|times| times.first_event_ms), Some(now_ms));
             assert_eq!(streams[1].times, None);
             store.shutdown().await;

@@ -183,9 +183,9 @@ impl Writer {
             // Lost in a power cut it makes events come again, which they may.
             Call::Advance { group_id, name, position, done } => {
                 let advanced = self.sync(false);
-                drop(done.send(advanced.and_then(|()| {
-                    feed::advance(&mut self.setup.connection, group_id, &name, position)
-                })));
+                drop(done.send(
+                    advanced.and_then(|()| feed::advance(&mut self.setup.connection, group_id, &name, position)),
+                ));
             }
             Call::Maintain(done) => drop(done.send(self.maintain())),
         }

@@ -16,8 +16,8 @@ use labels::{AsyncState, Label, MessageOutcome, MessageState, SlotState, StatusC
 use parking_lot::{Mutex, RwLock};
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -425,10 +425,10 @@ impl Metrics {
                             .iter()
                             .map(|outcome| events.get_metric_with_label_values(&[outcome.as_str()]))
                             .collect::<Result<_, _>>()?,
-                        lag: to.add(Gauge::new(
+                        lag: to.float_gauge(
                             "log_subscription_lag_seconds",
                             "Age of the oldest log event that a subscription filter has still to see; 0 where there is none.",
-                        )?)?,
+                        )?,
                     }
                 },
             },
@@ -618,6 +618,10 @@ impl Registrar {
 
     fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
         self.add(IntGauge::new(name, help)?)
+    }
+
+    fn float_gauge(&self, name: &str, help: &str) -> prometheus::Result<Gauge> {
+        self.add(Gauge::new(name, help)?)
     }
 
     fn gauge_vec(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {

@@ -115,8 +115,7 @@ impl Messages {
     fn add_event(&mut self, event: &LogEvent, trace: Option<&str>, pattern: &Pattern) {
         let size = event.message.len().saturating_add(EVENT_BYTES);
         let open = self.open.entry(Arc::clone(&event.stream)).or_default();
-        let is_full =
-            open.events.len() >= MESSAGE_EVENTS || open.size.saturating_add(size) > MESSAGE_BYTES;
+        let is_full = open.events.len() >= MESSAGE_EVENTS || open.size.saturating_add(size) > MESSAGE_BYTES;
         if is_full && !open.events.is_empty() {
             let full = std::mem::take(open);
             self.make(&event.stream, full);

@@ -192,7 +192,9 @@ impl From<Error> for WireError {
             Error::GroupExists | Error::StreamExists => {
                 Self::bad_request("ResourceAlreadyExistsException", error.to_string())
             }
-            Error::TooManyGroups | Error::TooManyFilters => Self::bad_request("LimitExceededException", error.to_string()),
+            Error::TooManyGroups | Error::TooManyFilters => {
+                Self::bad_request("LimitExceededException", error.to_string())
+            }
             Error::TooManyTags => Self::bad_request("TooManyTagsException", error.to_string()),
             Error::Busy => {
                 let status = StatusCode::SERVICE_UNAVAILABLE;

@@ -76,8 +76,8 @@ fn function(arn: &str) -> Result<FunctionRef, WireError> {
         "kinesis" | "firehose" | "logs" => Err(invalid(format!(
             "destinationArn for vendor {vendor} is not supported by Lamina; name a function, a version or an alias."
         ))),
-        _ => Err(invalid(format!(
-            "PutSubscriptionFilter operation cannot work with destinationArn for vendor {vendor}"
-        ))),
+        _ => {
+            Err(invalid(format!("PutSubscriptionFilter operation cannot work with destinationArn for vendor {vendor}")))
+        }
     }
 }

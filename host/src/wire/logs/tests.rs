@@ -40,7 +40,12 @@ impl World {
                 timestamp_ms: now_ms - 1_000 + index,
                 text: LineText::Guest(Bytes::from(format!("line {index} of {stream}"))),
             };
-            logs.write(LogBatch { group: GROUP.into(), stream: stream.into(), lines: (0..10).map(line).collect(), trace: None });
+            logs.write(LogBatch {
+                group: GROUP.into(),
+                stream: stream.into(),
+                lines: (0..10).map(line).collect(),
+                trace: None,
+            });
         }
         logs.flush().await.unwrap();
         let (stop, tails) = (CancellationToken::new(), metrics.logs.tails.clone());
