@@ -86,7 +86,11 @@ def test_a_million_old_events_go_while_others_come(own_daemon, capsys):
         for what, loads in (("puts", puts), ("invocations", invocations)):
             for phase, begin, end in (("before", begun, began), ("meanwhile", began, ended)):
                 figures = [load.between(begin, end) for load in loads]
-                rate, slow, slowest = (sum(f[0] for f in figures), max(f[1] for f in figures), max(f[2] for f in figures))
+                rate, slow, slowest = (
+                    sum(f[0] for f in figures),
+                    max(f[1] for f in figures),
+                    max(f[2] for f in figures),
+                )
                 print(f"{what} {phase}: {rate:.0f}/s, p99 {slow:.0f} ms, longest {slowest:.0f} ms")
     for load in puts + invocations:
         assert load.between(began, ended)[2] < STALL_SECONDS * 1000

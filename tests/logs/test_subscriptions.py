@@ -64,9 +64,7 @@ def put(logs, group, *messages, stream="s"):
 
 def subscribe(logs, group, function, name="f", pattern="", qualifier=None, **more):
     arn = function_arn(function, qualifier)
-    logs.put_subscription_filter(
-        logGroupName=group, filterName=name, filterPattern=pattern, destinationArn=arn, **more
-    )
+    logs.put_subscription_filter(logGroupName=group, filterName=name, filterPattern=pattern, destinationArn=arn, **more)
     return arn
 
 
@@ -485,9 +483,10 @@ def test_the_aws_cli(daemon, logs, group, sink, sqs):
         return done.stdout
 
     arn = function_arn(function)
-    assert aws(
-        "put-subscription-filter", "--filter-name", "cli", "--filter-pattern", "ERROR", "--destination-arn", arn
-    ) == ""
+    assert (
+        aws("put-subscription-filter", "--filter-name", "cli", "--filter-pattern", "ERROR", "--destination-arn", arn)
+        == ""
+    )
     put(logs, group, "an ERROR")
     assert Received(sqs, url).until(1) == ["an ERROR"]
     found = json.loads(aws("describe-subscription-filters"))["subscriptionFilters"]
