@@ -1,7 +1,8 @@
-"""`aws logs tail --follow`: the calls that version 2 of the AWS CLI makes for it, against a function that runs meanwhile.
+"""`aws logs tail --follow`: the calls that version 2 of the AWS CLI makes for it, while a function runs.
 
-Version 1, which pip has, knows no `tail`. Version 2 asks FilterLogEvents, `interleaved`, from a start time on, page by page; then it
-waits, and begins anew from the latest timestamp it saw, dropping the events of that timestamp which it printed already.
+Version 1, which pip has, knows no `tail`. Version 2 asks FilterLogEvents, `interleaved`, from a start time on, page by
+page; then it waits, and begins anew from the latest timestamp it saw, dropping the events of that timestamp which it
+printed already.
 """
 
 import subprocess

@@ -1,4 +1,4 @@
-"""Retention under load: what is too old goes while clients put events and functions run, and neither stands still for it."""
+"""Retention under load: what is too old goes while clients put events and functions run, which do not stall."""
 
 import contextlib
 import sqlite3

@@ -1,4 +1,4 @@
-"""Subscription filters: set, described, deleted; what matches is delivered to a function, whatever happens in between."""
+"""Subscription filters: set, described, deleted; what matches reaches a function, whatever happens meanwhile."""
 
 import base64
 import gzip
@@ -388,7 +388,7 @@ def test_metrics(daemon, logs, group, sink, sqs):
 
 
 def test_nothing_put_is_lost_by_kills(own_daemon, full):
-    """`kill -9` again and again while events come in: each that was acknowledged is delivered, and not again and again."""
+    """`kill -9` while events come in: each that was acknowledged is delivered, and not over and over."""
     kills, wanted = (12, 6_000) if full else (3, 300)
     daemon = own_daemon(config.render({"asynchronous": {"first_retry_pause_ms": 50}})).start()
     create(daemon.lam, "f", zipped("invoke_echo.event"))
