@@ -350,6 +350,17 @@ def test_a_function_that_reads_its_own_log_stops(daemon, logs, sink, sqs):
     logs.delete_log_group(logGroupName=own)
 
 
+def test_a_loop_that_is_allowed_goes_on(daemon, lam, logs, sink, sqs):
+    function, url = sink()
+    lam.put_function_recursion_config(FunctionName=function, RecursiveLoop="Allow")
+    own = f"/aws/lambda/{function}"
+    logs.create_log_group(logGroupName=own)
+    subscribe(logs, own, function, pattern="REPORT")
+    daemon.invoke(function, {"a": 1}).ok()
+    assert len(Received(sqs, url).until(18, 60)) >= 18
+    logs.delete_log_group(logGroupName=own)
+
+
 def test_what_a_function_puts_belongs_to_its_chain(daemon, logs, group, sink, sqs):
     function, url = sink("invoke_ops")
     subscribe(logs, group, function)
@@ -440,8 +451,33 @@ def test_nothing_put_is_lost_by_kills(own_daemon, full):
     assert again <= wanted / 2, f"{again} events came again"
 
 
+def test_nothing_in_a_functions_log_is_lost_by_kills(own_daemon, full):
+    """What is in the function's log after a kill is delivered, whether it was before or not."""
+    kills = 10 if full else 2
+    daemon = own_daemon().start()
+    create(daemon.lam, "f", zipped("invoke_ops"))
+    create(daemon.lam, "sink", zipped("invoke_echo.event"))
+    url = daemon.sqs.create_queue(QueueName="seen")["QueueUrl"]
+    record_to(daemon.lam, "sink", "seen")
+    daemon.client("logs").create_log_group(logGroupName="/aws/lambda/f")
+    subscribe(daemon.client("logs"), "/aws/lambda/f", "sink", pattern="REPORT")
+    received = Received(daemon.sqs, url)
+    chance = random.Random(20_261_125)
+    for _ in range(kills):
+        for _ in range(chance.randrange(50, 150)):
+            daemon.invoke("f", {"op": "context"}).ok()
+        daemon.kill()
+        daemon.start()
+        received.sqs = daemon.sqs
+    pages = daemon.client("logs").get_paginator("filter_log_events")
+    pages = pages.paginate(logGroupName="/aws/lambda/f", filterPattern="REPORT")
+    written = {event["message"] for page in pages for event in page["events"]}
+    assert len(written) > 50
+    wait.until("all are delivered", lambda: written <= set(received.look().messages()), 60)
+
+
 def test_filters_and_what_waits_survive_a_kill(own_daemon):
-    """What was put while the destination's storage was not looked at yet waits in the feed."""
+    """What was put and not delivered yet waits in the feed."""
     daemon = own_daemon().start()
     create(daemon.lam, "f", zipped("invoke_echo.event"))
     url = daemon.sqs.create_queue(QueueName="seen")["QueueUrl"]
