@@ -94,7 +94,7 @@ def test_each_line_of_a_function_comes_once(daemon, logs, make, limit):
     def of(word):
         return [message for message in tail.messages() if message.startswith(word)]
 
-    wait.until("all has been seen", lambda: len(of("REPORT")) >= ROUNDS and tail.look(), 20)
+    wait.until("all has been seen", lambda: tail.look() and len(of("REPORT")) >= ROUNDS, 20)
     for word in ("START", "END", "REPORT"):
         assert len(of(word)) == ROUNDS == len(set(of(word))), word
     ids = [event["eventId"] for event in tail.look().events]
