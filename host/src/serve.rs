@@ -25,6 +25,7 @@ use crate::triggers::http::urls::{Addresses, FunctionUrls};
 use crate::triggers::http::{Router, Trigger};
 use crate::triggers::queue::{self, EventSourceMappings};
 use crate::triggers::schedule::{self, Scheduler};
+use crate::triggers::subscription;
 use crate::wire::access::Gate;
 use crate::wire::lambda::LambdaApi;
 use crate::wire::logs::LogsApi;
@@ -147,6 +148,7 @@ pub async fn run(config: Config, reload: Arc<Reload>, announce: &Announce) -> Re
     let scheduler = base.start_scheduler(&config, &invoker).await?;
     let mappings = base.start_mappings(&config, &invoker).await?;
     let asynchronous = base.start_asynchronous(&config, &invoker).await?;
+    base.start_subscriptions(&config, &asynchronous);
     let reconciler = Arc::new(Reconciler::new(reconcile::Parts {
         catalog: Arc::clone(&base.catalog),
         queues: Arc::clone(&base.storage.queues),
@@ -195,7 +197,14 @@ pub async fn run(config: Config, reload: Arc<Reload>, announce: &Announce) -> Re
         sqs,
         mappings,
         scheduler: SchedulerApi::new(scheduler),
-        logs: LogsApi::new(Arc::clone(&base.logs), config.home(), Arc::clone(&base.clock), intake.clone()),
+        logs: LogsApi::new(
+            Arc::clone(&base.logs),
+            config.home(),
+            Arc::clone(&base.clock),
+            intake.clone(),
+            base.metrics.logs.tails.clone(),
+            Arc::new(ports::Directory(Arc::clone(&base.catalog))),
+        ),
         gate: Gate::new(
             authenticator,
             Arc::clone(&base.catalog),
@@ -313,6 +322,18 @@ impl Base {
             home: config.home(),
         };
         Ok(AsyncInvocations::start(parts, config.asynchronous.clone(), self.shutdown.clone()).await?)
+    }
+
+    fn start_subscriptions(&self, config: &Config, asynchronous: &Arc<AsyncInvocations>) {
+        let parts = subscription::Parts {
+            logs: Arc::clone(&self.logs),
+            asynchronous: Arc::clone(asynchronous),
+            destinations: Arc::new(ports::Directory(Arc::clone(&self.catalog))),
+            observer: Arc::new(observers::Subscriptions::new(Arc::clone(&self.metrics), Arc::clone(&self.clock))),
+            clock: Arc::clone(&self.clock),
+            home: config.home(),
+        };
+        subscription::start(parts, &self.shutdown);
     }
 
     async fn start_mappings(

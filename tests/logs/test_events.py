@@ -214,6 +214,31 @@ def test_a_live_tail_of_too_much_is_sampled(daemon, logs, group):
     stream.close()
 
 
+def test_live_tails_are_counted(daemon, logs, group):
+    def counted(outcome):
+        return daemon.metrics().sum("lamina_log_tail_events_total", outcome=outcome)
+
+    sessions = lambda: daemon.metrics().sum("lamina_log_tail_sessions")
+    wait.until("no session is open", lambda: sessions() == 0)
+    sent, left_out = counted("sent"), counted("left_out")
+    stream = tail_client(daemon).start_live_tail(logGroupIdentifiers=[group], logEventFilterPattern="-no")[
+        "responseStream"
+    ]
+    events = iter(stream)
+    next(events)
+    assert sessions() == 1
+    put(logs, group, (now(), "a"), (now(), "b"), (now(), "no"))
+    while not next(events)["sessionUpdate"]["sessionResults"]:
+        pass
+    assert (counted("sent"), counted("left_out")) == (sent + 2, left_out)
+    put(logs, group, *[(now(), f"{n}") for n in range(2_000)])
+    while not next(events)["sessionUpdate"]["sessionResults"]:
+        pass
+    assert (counted("sent"), counted("left_out")) == (sent + 502, left_out + 1_500)
+    stream.close()
+    wait.until("the session has ended", lambda: sessions() == 0)
+
+
 def test_live_tails_that_are_refused(daemon, logs, group):
     client = tail_client(daemon)
     for code, more in [

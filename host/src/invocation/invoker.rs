@@ -251,7 +251,7 @@ impl Invoker {
             record::write_failed_init(
                 &self.logs,
                 target,
-                Arc::clone(&stream),
+                (Arc::clone(&stream), call.trace_id.clone()),
                 now_ms,
                 failure.duration,
                 failure.log,
@@ -261,6 +261,7 @@ impl Invoker {
                 target,
                 request_id: call.request_id,
                 source: call.source,
+                trace_id: call.trace_id.as_ref(),
                 start: StartKind::Cold,
                 log_stream: stream,
                 started_ms: now_ms,
@@ -577,7 +578,7 @@ struct Times {
 /// What is to be counted and logged of an invocation that ran; takes what the guest printed.
 fn record_of<'a>(
     target: &'a Target,
-    call: &Call,
+    call: &'a Call,
     worker: &mut Worker,
     times: Times,
     error: Option<&'a FunctionError>,
@@ -586,6 +587,7 @@ fn record_of<'a>(
         target,
         request_id: call.request_id,
         source: call.source,
+        trace_id: call.trace_id.as_ref(),
         start: times.start,
         log_stream: Arc::clone(&worker.log_stream),
         started_ms: times.started_ms,

@@ -15,6 +15,7 @@ pub(super) struct Record<'a> {
     pub(super) target: &'a Target,
     pub(super) request_id: Uuid,
     pub(super) source: Source,
+    pub(super) trace_id: Option<&'a Arc<str>>,
     pub(super) start: StartKind,
     pub(super) log_stream: Arc<str>,
     pub(super) started_ms: i64,
@@ -74,7 +75,8 @@ impl Record<'_> {
         lines.push(line(self.ended_ms, PlatformLine::Report(Box::new(report))));
         let lines = written(version.json_log, lines);
         let tail = tail.then(|| tail_of(&lines));
-        logs.write(LogBatch { group: Arc::clone(&version.log_group), stream: self.log_stream, lines });
+        let group = Arc::clone(&version.log_group);
+        logs.write(LogBatch { group, stream: self.log_stream, lines, trace: self.trace_id.cloned() });
         tail
     }
 }
@@ -115,7 +117,7 @@ fn tail_of(lines: &[LogLine]) -> Vec<u8> {
 pub(super) fn write_failed_init(
     logs: &LogStore,
     target: &Target,
-    log_stream: Arc<str>,
+    (stream, trace): (Arc<str>, Option<Arc<str>>),
     now_ms: i64,
     duration: Duration,
     printed: Vec<CapturedLine>,
@@ -124,5 +126,5 @@ pub(super) fn write_failed_init(
     let mut lines: Vec<_> = printed.into_iter().map(LogLine::from).collect();
     lines.push(LogLine::platform(now_ms, PlatformLine::InitReport { duration, phase: InitPhase::Init, status }));
     let lines = written(target.version.json_log, lines);
-    logs.write(LogBatch { group: Arc::clone(&target.version.log_group), stream: log_stream, lines });
+    logs.write(LogBatch { group: Arc::clone(&target.version.log_group), stream, lines, trace });
 }

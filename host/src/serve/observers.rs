@@ -10,15 +10,16 @@ use crate::storage::CommitObserver;
 use crate::storage::async_events::AsyncEvents;
 use crate::storage::mappings::MappingRecord;
 use crate::storage::queues::Queues;
-use crate::telemetry::metrics::labels::{AsyncDrop, EnvironmentState, MessageOutcome};
+use crate::telemetry::metrics::labels::{AsyncDrop, EnvironmentState, MessageOutcome, SubscriptionOutcome};
 use crate::telemetry::metrics::{AsyncEventSample, Metrics, QueueSample};
 use crate::triggers::asynchronous::{AsyncObserver, Dropped};
 use crate::triggers::http::{Answered, HttpMetrics};
 use crate::triggers::queue::{MappingEvent, MappingObserver};
 use crate::triggers::schedule::ScheduleObserver;
+use crate::triggers::subscription::{Outcome, SubscriptionObserver};
 use crate::wire::access;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 /// Commits of storage.
@@ -106,6 +107,44 @@ impl AsyncObserver for Asynchronous {
 
     fn undeliverable(&self, function: &FunctionName) {
         self.0.invocations.function(function).async_undeliverable();
+    }
+}
+
+/// Events of subscription filters.
+pub(super) struct Subscriptions {
+    metrics: Arc<Metrics>,
+    /// When the oldest that waits came in; `i64::MAX` where none does.
+    oldest_ms: Arc<AtomicI64>,
+}
+
+impl Subscriptions {
+    pub(super) fn new(metrics: Arc<Metrics>, clock: SharedClock) -> Self {
+        let oldest_ms = Arc::new(AtomicI64::new(i64::MAX));
+        let seen = Arc::clone(&oldest_ms);
+        metrics.on_scrape(move |metrics| {
+            let oldest_ms = seen.load(Ordering::Relaxed);
+            let lag_ms = clock.now_ms().saturating_sub(oldest_ms).max(0);
+            let lag = Duration::from_millis(u64::try_from(lag_ms).unwrap_or(0));
+            metrics.logs.subscriptions.lag.set(lag.as_secs_f64());
+        });
+        Self { metrics, oldest_ms }
+    }
+}
+
+impl SubscriptionObserver for Subscriptions {
+    fn events(&self, outcome: Outcome, count: usize) {
+        let outcome = match outcome {
+            Outcome::Delivered => SubscriptionOutcome::Delivered,
+            Outcome::Refused => SubscriptionOutcome::Refused,
+            Outcome::Recursive => SubscriptionOutcome::Recursive,
+            Outcome::Expired => SubscriptionOutcome::Expired,
+            Outcome::TooLarge => SubscriptionOutcome::TooLarge,
+        };
+        self.metrics.logs.subscriptions.events(outcome, count);
+    }
+
+    fn oldest(&self, ingestion_ms: Option<i64>) {
+        self.oldest_ms.store(ingestion_ms.unwrap_or(i64::MAX), Ordering::Relaxed);
     }
 }
 

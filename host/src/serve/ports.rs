@@ -14,6 +14,7 @@ use crate::triggers::asynchronous::{Destination, FunctionSettings, Settings};
 use crate::triggers::http::urls;
 use crate::triggers::queue::{EventSourceMappings, FunctionDirectory, MappingChange, NewMapping};
 use crate::triggers::schedule::Scheduler;
+use crate::triggers::subscription::Destinations;
 use futures_util::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,6 +34,17 @@ impl FunctionDirectory for Directory {
             self.0.parts.metrics.recursive_invocations_dropped.inc();
         }
         stops
+    }
+}
+
+/// The catalog as subscription filters see it.
+impl Destinations for Directory {
+    fn may_invoke(&self, function: &FunctionRef, group_arn: &str) -> bool {
+        self.0.exists(function) && self.0.may_service_invoke("logs.amazonaws.com", group_arn, function)
+    }
+
+    fn stops(&self, function: &FunctionRef, lineage: &Lineage) -> bool {
+        FunctionDirectory::stops(self, function, lineage)
     }
 }
 

@@ -5,3 +5,4 @@ pub mod asynchronous;
 pub mod http;
 pub mod queue;
 pub mod schedule;
+pub mod subscription;

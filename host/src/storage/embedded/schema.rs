@@ -223,7 +223,7 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
     use super::*;
 
     #[test]
@@ -241,6 +241,63 @@ mod tests {
         let path = dir.path().join("x.db");
         Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
         assert!(matches!(open(&path, None), Err(Error::Corrupt(_))));
+    }
+
+    /// What there is of tables and indexes, by name.
+    fn layout(connection: &Connection) -> Vec<(String, String)> {
+        let mut statement =
+            connection.prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").unwrap();
+        let rows = statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.collect::<rusqlite::Result<_>>().unwrap()
+    }
+
+    #[test]
+    fn a_database_of_each_older_release_is_brought_up_to_date_with_what_is_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let newest = layout(&open(&dir.path().join("new.db"), None).unwrap());
+        for version in 1..MIGRATIONS.len() {
+            let path = dir.path().join(format!("{version}.db"));
+            let old = Connection::open(&path).unwrap();
+            old.pragma_update(None, "auto_vacuum", "INCREMENTAL").unwrap();
+            for migration in &MIGRATIONS[..version] {
+                old.execute_batch(migration).unwrap();
+            }
+            old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+            old.pragma_update(None, "user_version", version).unwrap();
+            old.execute_batch(
+                "UPDATE sequence SET reserved = 77;
+                INSERT INTO function VALUES ('f', '{}');
+                INSERT INTO queue VALUES ('q', 3, 4, '{}');
+                INSERT INTO message VALUES (5, 4, 0, 1, 0, 0, NULL, NULL, NULL, NULL);
+                INSERT INTO message_content VALUES (5, x'00', 1, 'body', NULL, NULL, NULL, NULL);",
+            )
+            .unwrap();
+            if version >= 4 {
+                old.execute_batch(
+                    "INSERT INTO async_event VALUES (6, x'01', 'f', NULL, 1, 1, 0, NULL);
+                    INSERT INTO async_event_content VALUES (6, x'7b7d', NULL, NULL);",
+                )
+                .unwrap();
+            }
+            drop(old);
+            for _ in 0..2 {
+                let connection = open(&path, None).unwrap();
+                assert_eq!(layout(&connection), newest, "from version {version}");
+                let text = |sql: &str| connection.query_row(sql, (), |row| row.get::<_, String>(0)).unwrap();
+                assert_eq!(
+                    text("SELECT body FROM message_content JOIN message USING (id) WHERE partition = 4"),
+                    "body"
+                );
+                assert_eq!(text("SELECT CAST(reserved AS TEXT) FROM sequence"), "77");
+                assert_eq!(text("SELECT record FROM function WHERE name = 'f'"), "{}");
+                let events: i64 = connection
+                    .query_row("SELECT count(*) FROM async_event JOIN async_event_content USING (id)", (), |row| {
+                        row.get(0)
+                    })
+                    .unwrap();
+                assert_eq!(events, i64::from(version >= 4));
+            }
+        }
     }
 
     #[test]

@@ -17,9 +17,13 @@
 mod reader;
 mod retention;
 mod schema;
+mod subscriptions;
 mod watch;
 mod writer;
 
+pub use subscriptions::{
+    FedEvents, FeedPage, FilterDefinition, MAX_EXPRESSIONS, MAX_FILTERS, PendingSubscription, SubscriptionFilter,
+};
 pub use watch::{Watch, WatchedEvents};
 
 #[cfg(test)]
@@ -36,12 +40,13 @@ use lamina_log_patterns::Pattern;
 use parking_lot::Mutex;
 use prometheus::IntCounter;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot, watch as news};
+use tokio::sync::{Notify, mpsc, oneshot, watch as news};
 use uuid::Uuid;
 
 /// Batches that may wait for the writer.
@@ -111,6 +116,13 @@ pub enum Error {
     /// The caller's fault: the group would have more than [`MAX_TAGS`] tags.
     #[error("The resource has too many tags; {MAX_TAGS} are allowed.")]
     TooManyTags,
+    /// The caller's fault: the group would have more than [`MAX_FILTERS`] subscription filters, or these more than [`MAX_EXPRESSIONS`]
+    /// regular expressions.
+    #[error("Resource limit exceeded.")]
+    TooManyFilters,
+    /// The caller's fault: the group has no such subscription filter.
+    #[error("The specified subscription filter does not exist.")]
+    FilterNotFound,
     /// Nobody's fault: too much waits for the writer. Retry later.
     #[error("the log writer is too far behind")]
     Busy,
@@ -157,6 +169,8 @@ pub struct LogBatch {
     pub stream: Arc<str>,
     /// In order.
     pub lines: Vec<LogLine>,
+    /// The trace header of the invocation, for recursive loops to be seen.
+    pub trace: Option<Arc<str>>,
 }
 
 /// One line, not yet written out.
@@ -270,6 +284,13 @@ pub struct LogEvent {
     pub ingestion_ms: i64,
     /// The line of a function, without a line ending, or what a client put, as it is.
     pub message: String,
+}
+
+impl LogEvent {
+    /// What the event says as clients see it: a function's lines end, as Lambda has it.
+    pub fn text(&self) -> Cow<'_, str> {
+        if self.id.is_put() { Cow::Borrowed(&self.message) } else { Cow::Owned(format!("{}\n", self.message)) }
+    }
 }
 
 /// Which events of a group to read.
@@ -408,6 +429,7 @@ pub struct LogStore {
     max_queued_bytes: usize,
     followers: Arc<Followers>,
     watches: Arc<watch::Watches>,
+    feed_news: Arc<Notify>,
     readers: reader::Readers,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
@@ -434,12 +456,14 @@ impl LogStore {
         });
         let followers = Arc::new(Followers::default());
         let watches = Arc::new(watch::Watches::default());
+        let feed_news = Arc::new(Notify::new());
         let writer = writer::Writer::new(writer::Setup {
             connection,
             receiver,
             queue: Arc::clone(&queue),
             followers: Arc::clone(&followers),
             watches: Arc::clone(&watches),
+            feed_news: Arc::clone(&feed_news),
             clock,
             config: config.clone(),
             written: metrics.lines.clone(),
@@ -459,6 +483,7 @@ impl LogStore {
             max_queued_bytes: config.max_queued_bytes,
             followers,
             watches,
+            feed_news,
             readers: reader::Readers::new(path),
             thread: Mutex::new(Some(thread)),
         })
@@ -528,12 +553,14 @@ impl LogStore {
         self.call(|done| writer::Call::DeleteStream { group, stream, done }).await?
     }
 
-    /// Writes what a client puts into a stream that is there: timestamps and messages. Fsynced when this returns.
+    /// Writes what a client puts into a stream that is there: timestamps and messages; `trace` is the request's trace header. Fsynced when
+    /// this returns.
     pub async fn put(
         &self,
         group: impl Into<Arc<str>>,
         stream: impl Into<Arc<str>>,
         events: Vec<(i64, String)>,
+        trace: Option<Arc<str>>,
     ) -> Result<(), Error> {
         let size = events.iter().map(|(_, text)| text.len().saturating_add(64)).fold(0, usize::saturating_add);
         let before = self.queue.bytes.fetch_add(size, Ordering::Relaxed);
@@ -543,7 +570,7 @@ impl LogStore {
             return Err(Error::Busy);
         }
         let (done, answer) = oneshot::channel();
-        let put = writer::Put { group: group.into(), stream: stream.into(), events, done, _taken: taken };
+        let put = writer::Put { group: group.into(), stream: stream.into(), events, trace, done, _taken: taken };
         self.sender.send(writer::Message::Put(put)).await.map_err(|_| Error::Closed)?;
         answer.await.map_err(|_| Error::Closed)?
     }

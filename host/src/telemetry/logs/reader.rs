@@ -50,7 +50,7 @@ impl Readers {
     }
 }
 
-fn group_id(connection: &Connection, name: &str) -> Result<i64, Error> {
+pub(super) fn group_id(connection: &Connection, name: &str) -> Result<i64, Error> {
     connection
         .prepare_cached("SELECT id FROM log_groups WHERE name = ?1")?
         .query_row([name], |row| row.get(0))
@@ -74,7 +74,7 @@ pub(super) fn query(connection: &Connection, query: &LogQuery) -> Result<LogPage
         next: query.cursor.unwrap_or(if newest_first { before } else { after }),
         done: true,
     };
-    let mut names = StreamNames { connection, known: HashMap::new() };
+    let mut names = StreamNames::of(connection);
     let mut statement = connection.prepare_cached(if newest_first {
         "SELECT id, stream_id, timestamp_ms, message, ingestion_ms FROM log_events
          WHERE group_id = ?1 AND id > ?2 AND id < ?3 ORDER BY id DESC"
@@ -97,7 +97,7 @@ pub(super) fn query(connection: &Connection, query: &LogQuery) -> Result<LogPage
             && query.until_ms.is_none_or(|until| timestamp_ms < until)
             && query.contains.as_ref().is_none_or(|text| message.contains(text.as_str()))
             && query.pattern.as_ref().is_none_or(|pattern| pattern.matches(message));
-        let stream = if wanted { names.of(row.get(1)?)? } else { None };
+        let stream = if wanted { names.name(row.get(1)?)? } else { None };
         if let Some(stream) = stream.filter(|stream| query.streams.contain(stream)) {
             size_bytes = size_bytes.saturating_add(message.len());
             if size_bytes > MAX_PAGE_BYTES && !page.events.is_empty() {
@@ -112,13 +112,19 @@ pub(super) fn query(connection: &Connection, query: &LogQuery) -> Result<LogPage
     Ok(page)
 }
 
-struct StreamNames<'a> {
+/// Names of streams, looked up once.
+pub(super) struct StreamNames<'a> {
     connection: &'a Connection,
     known: HashMap<i64, Option<Arc<str>>>,
 }
 
-impl StreamNames<'_> {
-    fn of(&mut self, stream_id: i64) -> Result<Option<Arc<str>>, Error> {
+impl<'a> StreamNames<'a> {
+    pub(super) fn of(connection: &'a Connection) -> Self {
+        Self { connection, known: HashMap::new() }
+    }
+
+    /// A stream's name; `None` where it is gone.
+    pub(super) fn name(&mut self, stream_id: i64) -> Result<Option<Arc<str>>, Error> {
         if let Some(name) = self.known.get(&stream_id) {
             return Ok(name.clone());
         }
@@ -133,7 +139,7 @@ impl StreamNames<'_> {
 }
 
 /// The least text greater than all that start with `prefix`: SQLite orders text by its bytes.
-fn after_prefix(prefix: &str) -> String {
+pub(super) fn after_prefix(prefix: &str) -> String {
     let mut end = prefix.to_owned();
     end.push(char::MAX);
     end

@@ -1,13 +1,17 @@
 //! Deleting what is too old or too much, a step at a time.
 
+use super::subscriptions::feed;
 use super::{CLOCK_SLACK_MS, Config, Error, EventId};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-/// Events one step deletes at most: some tens of milliseconds of work.
-const STEP_EVENTS: i64 = 10_000;
+/// Events one step looks at or deletes at most: some ten milliseconds of work, for which a put waits.
+const STEP_EVENTS: i64 = 2_000;
+
+/// Groups one step looks at.
+const STEP_GROUPS: i64 = 500;
 
 /// Free pages one step gives back to the file system at most.
-const STEP_PAGES: i64 = 2_000;
+const STEP_PAGES: i64 = 250;
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -19,14 +23,22 @@ pub(super) struct Step {
     pub(super) removed_streams: bool,
 }
 
+/// How far a pass over all groups is.
+#[derive(Default)]
+pub(super) struct Pass {
+    /// Groups up to this one are done.
+    after: i64,
+}
+
 /// Deletes some of what has to go, most overdue kind first: deleted groups, then past retention, then past the size bound.
-pub(super) fn step(connection: &mut Connection, config: &Config, now_ms: i64) -> Result<Step, Error> {
+pub(super) fn step(connection: &mut Connection, config: &Config, pass: &mut Pass, now_ms: i64) -> Result<Step, Error> {
     let transaction = connection.transaction()?;
     let mut step = Step { more: true, removed_streams: false };
     if delete_from_deleted_group(&transaction)? {
         step.removed_streams = true;
-    } else if delete_from_deleted_stream(&transaction)?
-        || delete_expired(&transaction, config, now_ms, &mut step)?
+    } else if feed::remove_orphans(&transaction)?
+        || delete_from_deleted_stream(&transaction)?
+        || delete_expired(&transaction, config, (pass, now_ms), &mut step)?
         || delete_past_size(&transaction, config)?
     {
     } else {
@@ -50,44 +62,71 @@ fn delete_from_deleted_group(transaction: &Transaction<'_>) -> Result<bool, Erro
 }
 
 fn delete_from_deleted_stream(transaction: &Transaction<'_>) -> Result<bool, Error> {
-    let deleted: Option<(i64, i64)> = transaction
-        .query_row("SELECT id, group_id FROM deleted_streams LIMIT 1", [], |row| Ok((row.get(0)?, row.get(1)?)))
+    let deleted: Option<(i64, i64, i64)> = transaction
+        .query_row("SELECT id, group_id, scanned_id FROM deleted_streams LIMIT 1", [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
         .optional()?;
-    let Some((stream_id, group_id)) = deleted else { return Ok(false) };
-    let events = transaction
+    let Some((stream_id, group_id, scanned)) = deleted else { return Ok(false) };
+    // Its events are among all of the group: what was looked at is not looked at again, since none comes any more.
+    let last: Option<i64> = transaction
         .prepare_cached(
-            "DELETE FROM log_events WHERE group_id = ?1 AND id IN
-             (SELECT id FROM log_events WHERE group_id = ?1 AND stream_id = ?2 LIMIT ?3)",
+            "SELECT max(id) FROM (SELECT id FROM log_events WHERE group_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3)",
         )?
-        .execute(params![group_id, stream_id, STEP_EVENTS])?;
-    if events == 0 {
-        transaction.execute("DELETE FROM deleted_streams WHERE id = ?1", [stream_id])?;
+        .query_row(params![group_id, scanned, STEP_EVENTS], |row| row.get(0))?;
+    match last {
+        Some(last) => {
+            transaction
+                .prepare_cached(
+                    "DELETE FROM log_events WHERE group_id = ?1 AND id > ?2 AND id <= ?3 AND stream_id = ?4",
+                )?
+                .execute(params![group_id, scanned, last, stream_id])?;
+            transaction.execute("UPDATE deleted_streams SET scanned_id = ?2 WHERE id = ?1", [stream_id, last])?;
+        }
+        None => {
+            transaction.execute("DELETE FROM deleted_streams WHERE id = ?1", [stream_id])?;
+        }
     }
     Ok(true)
 }
 
-fn delete_expired(transaction: &Transaction<'_>, config: &Config, now_ms: i64, step: &mut Step) -> Result<bool, Error> {
-    let mut groups = transaction.prepare_cached("SELECT id, retention_hours FROM log_groups WHERE name IS NOT NULL")?;
-    let mut rows = groups.query([])?;
+/// Deletes from the next groups, up to one that has something to delete; whether the pass over all groups goes on.
+fn delete_expired(
+    transaction: &Transaction<'_>,
+    config: &Config,
+    (pass, now_ms): (&mut Pass, i64),
+    step: &mut Step,
+) -> Result<bool, Error> {
+    let mut groups = transaction.prepare_cached(
+        "SELECT id, retention_hours FROM log_groups WHERE name IS NOT NULL AND id > ?1 ORDER BY id LIMIT ?2",
+    )?;
+    let mut rows = groups.query([pass.after, STEP_GROUPS])?;
+    let mut looked_at = 0;
     while let Some(row) = rows.next()? {
+        looked_at += 1;
         let group_id: i64 = row.get(0)?;
         let hours = row.get::<_, Option<u32>>(1)?.unwrap_or(config.retention_hours);
-        if hours == 0 {
-            continue;
+        if hours > 0 {
+            let cutoff = EventId::at(now_ms.saturating_sub(i64::from(hours).saturating_mul(HOUR_MS)));
+            if delete_oldest(transaction, group_id, cutoff)? > 0 {
+                return Ok(true);
+            }
+            // Only once its events are gone, and not while an invocation may still be running in it.
+            let quiet = EventId::at(cutoff.ms().saturating_sub(CLOCK_SLACK_MS));
+            let streams = transaction
+                .prepare_cached(
+                    "DELETE FROM log_streams WHERE group_id = ?1 AND last_event_id < ?2 AND last_event_id > 0",
+                )?
+                .execute(params![group_id, quiet.0])?;
+            step.removed_streams |= streams > 0;
         }
-        let cutoff = EventId::at(now_ms.saturating_sub(i64::from(hours).saturating_mul(HOUR_MS)));
-        let events = delete_oldest(transaction, group_id, cutoff)?;
-        // Only once its events are gone, and not while an invocation may still be running in it.
-        let quiet = EventId::at(cutoff.ms().saturating_sub(CLOCK_SLACK_MS));
-        let streams = transaction
-            .prepare_cached("DELETE FROM log_streams WHERE group_id = ?1 AND last_event_id < ?2 AND last_event_id > 0")?
-            .execute(params![group_id, quiet.0])?;
-        step.removed_streams |= streams > 0;
-        if events > 0 {
-            return Ok(true);
-        }
+        pass.after = group_id;
     }
-    Ok(false)
+    let goes_on = looked_at == STEP_GROUPS;
+    if !goes_on {
+        pass.after = 0;
+    }
+    Ok(goes_on)
 }
 
 fn delete_past_size(transaction: &Transaction<'_>, config: &Config) -> Result<bool, Error> {

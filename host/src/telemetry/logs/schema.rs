@@ -5,7 +5,7 @@ use rusqlite::{Connection, ErrorCode};
 use std::path::{Path, PathBuf};
 
 /// Counted up with every change of the tables; a file with a greater one is refused.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 const TABLES: &str = "
 CREATE TABLE log_groups (
@@ -41,6 +41,27 @@ ALTER TABLE log_streams ADD COLUMN last_ingestion_ms INTEGER NOT NULL DEFAULT 0;
 UPDATE log_streams SET last_ingestion_ms = last_event_id >> 20;
 ALTER TABLE log_events ADD COLUMN ingestion_ms INTEGER; -- NULL: the id has it
 CREATE TABLE deleted_streams (id INTEGER PRIMARY KEY, group_id INTEGER NOT NULL);
+";
+
+/// What version 3 added: subscription filters and what they have still to see, and how far deleted streams were looked for.
+const THIRD: &str = "
+CREATE TABLE subscription_filters (
+    group_id INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    definition TEXT NOT NULL, -- a JSON object
+    position INTEGER NOT NULL, -- of the feed: what is behind it was not delivered yet
+    PRIMARY KEY (group_id, name)
+) WITHOUT ROWID;
+CREATE TABLE feed (
+    group_id INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    ingestion_ms INTEGER NOT NULL,
+    runs BLOB NOT NULL, -- ids of events: the first and the last of each run, as 64-bit integers, least byte first
+    trace TEXT, -- the trace header of the invocation that the events come from
+    PRIMARY KEY (group_id, position)
+) WITHOUT ROWID;
+ALTER TABLE deleted_streams ADD COLUMN scanned_id INTEGER NOT NULL DEFAULT -1; -- events up to this one were looked at
 ";
 
 /// Opens the database for writing; one that is damaged is put aside, since nothing in it was promised to anyone.
@@ -97,12 +118,11 @@ fn open(path: &Path) -> Result<Connection, OpenError> {
     connection.pragma_update(None, "cache_size", -8 * 1024)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     match connection.pragma_query_value(None, "user_version", |row| row.get(0))? {
-        0 => {
-            let all = format!("BEGIN IMMEDIATE; {TABLES} {SECOND} PRAGMA user_version = {VERSION}; COMMIT;");
-            connection.execute_batch(&all)?;
-        }
-        1 => {
-            connection.execute_batch(&format!("BEGIN IMMEDIATE; {SECOND} PRAGMA user_version = {VERSION}; COMMIT;"))?
+        version @ 0..VERSION => {
+            let missing: String =
+                [TABLES, SECOND, THIRD].into_iter().skip(usize::try_from(version).unwrap_or(0)).collect();
+            connection
+                .execute_batch(&format!("BEGIN IMMEDIATE; {missing} PRAGMA user_version = {VERSION}; COMMIT;"))?;
         }
         VERSION => {}
         newer => return Err(OpenError::Newer(newer)),

@@ -7,7 +7,7 @@ use super::LogEvent;
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
 
 /// Events of one group and one transaction that are handed on.
@@ -26,8 +26,8 @@ pub struct WatchedEvents {
     pub group: Arc<str>,
     /// The events.
     pub events: Vec<LogEvent>,
-    /// Whether there were more than are handed on.
-    pub cut: bool,
+    /// How many more there were than are handed on.
+    pub left_out: u64,
     pub(super) size_bytes: usize,
 }
 
@@ -35,7 +35,7 @@ impl WatchedEvents {
     pub(super) fn push(&mut self, event: LogEvent) {
         let size = self.size_bytes.saturating_add(event.message.len());
         if self.events.len() >= MAX_EVENTS || (size > MAX_BYTES && !self.events.is_empty()) {
-            self.cut = true;
+            self.left_out = self.left_out.saturating_add(1);
         } else {
             self.size_bytes = size;
             self.events.push(event);
@@ -43,10 +43,17 @@ impl WatchedEvents {
     }
 }
 
+impl WatchedEvents {
+    /// All that were written.
+    fn count(&self) -> u64 {
+        u64::try_from(self.events.len()).unwrap_or(u64::MAX).saturating_add(self.left_out)
+    }
+}
+
 /// Events on their way to one watcher. Dropped, it ends.
 pub struct Watch {
     receiver: mpsc::Receiver<Arc<WatchedEvents>>,
-    skipped: Arc<AtomicBool>,
+    skipped: Arc<AtomicU64>,
 }
 
 impl Watch {
@@ -55,9 +62,9 @@ impl Watch {
         self.receiver.recv().await
     }
 
-    /// Whether events were left out since this was last asked, because they were not taken in time.
-    pub fn take_skipped(&self) -> bool {
-        self.skipped.swap(false, Ordering::Relaxed)
+    /// How many events were left out since this was last asked, because they were not taken in time.
+    pub fn take_skipped(&self) -> u64 {
+        self.skipped.swap(0, Ordering::Relaxed)
     }
 }
 
@@ -67,13 +74,13 @@ pub(super) struct Watches(Mutex<Vec<Watcher>>);
 struct Watcher {
     groups: Vec<Arc<str>>,
     sender: mpsc::Sender<Arc<WatchedEvents>>,
-    skipped: Arc<AtomicBool>,
+    skipped: Arc<AtomicU64>,
 }
 
 impl Watches {
     pub(super) fn add(&self, groups: Vec<Arc<str>>) -> Watch {
         let (sender, receiver) = mpsc::channel(MAX_WAITING);
-        let skipped = Arc::<AtomicBool>::default();
+        let skipped = Arc::<AtomicU64>::default();
         self.0.lock().push(Watcher { groups, sender, skipped: Arc::clone(&skipped) });
         Watch { receiver, skipped }
     }
@@ -89,7 +96,7 @@ impl Watches {
         let written = Arc::new(written);
         for watcher in self.0.lock().iter().filter(|watcher| watcher.groups.contains(&written.group)) {
             if watcher.sender.try_send(Arc::clone(&written)).is_err() {
-                watcher.skipped.store(true, Ordering::Relaxed);
+                watcher.skipped.fetch_add(written.count(), Ordering::Relaxed);
             }
         }
     }

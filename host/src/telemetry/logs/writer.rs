@@ -1,8 +1,10 @@
 //! The one thread that writes logs.
 
+use super::subscriptions::FilterDefinition;
+use super::subscriptions::feed::{self, Feed};
 use super::watch::{WatchedEvents, Watches};
 use super::{
-    Config, Error, EventId, Followers, LineText, LogBatch, LogEvent, LogLine, Lost, MAX_GROUPS, MAX_TAGS, Queue, Taken,
+    Config, Error, EventId, Followers, LineText, LogBatch, LogEvent, Lost, MAX_GROUPS, MAX_TAGS, Queue, Taken,
     retention,
 };
 use crate::clock::SharedClock;
@@ -15,7 +17,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 /// Messages taken into one transaction.
 const MAX_MESSAGES: usize = 4_096;
@@ -40,6 +42,7 @@ pub(super) struct Put {
     pub(super) group: Arc<str>,
     pub(super) stream: Arc<str>,
     pub(super) events: Vec<(i64, String)>,
+    pub(super) trace: Option<Arc<str>>,
     pub(super) done: oneshot::Sender<Result<(), Error>>,
     pub(super) _taken: Taken,
 }
@@ -55,6 +58,9 @@ pub(super) enum Call {
     CreateStream { group: Arc<str>, stream: Arc<str>, done: Done },
     DeleteStream { group: Arc<str>, stream: Arc<str>, done: Done },
     SetRetention { name: Arc<str>, hours: Option<u32>, done: Done },
+    PutFilter { group: Arc<str>, name: String, definition: FilterDefinition, done: Done },
+    DeleteFilter { group: Arc<str>, name: String, done: Done },
+    Advance { group_id: i64, name: String, position: i64, done: Done },
     Maintain(oneshot::Sender<Result<bool, Error>>),
     Stop(oneshot::Sender<()>),
 }
@@ -66,6 +72,7 @@ pub(super) struct Setup {
     pub(super) queue: Arc<Queue>,
     pub(super) followers: Arc<Followers>,
     pub(super) watches: Arc<Watches>,
+    pub(super) feed_news: Arc<Notify>,
     pub(super) clock: SharedClock,
     pub(super) config: Config,
     pub(super) written: IntCounter,
@@ -75,6 +82,8 @@ pub(super) struct Writer {
     setup: Setup,
     known: Known,
     last_id: EventId,
+    feed: Feed,
+    pass: retention::Pass,
     failing: bool,
     /// Whether a commit is fsynced.
     synced: bool,
@@ -98,8 +107,10 @@ impl Writer {
         // Every stream is updated with what a function prints, so this is the last such event of all.
         let last: Option<i64> =
             setup.connection.query_row("SELECT max(last_event_id) FROM log_streams", [], |row| row.get(0))?;
-        setup.connection.set_prepared_statement_cache_capacity(32);
+        setup.connection.set_prepared_statement_cache_capacity(48);
         Ok(Self {
+            feed: Feed::open(&setup.connection)?,
+            pass: retention::Pass::default(),
             setup,
             known: Known { groups: HashMap::new(), streams: LruCache::new(KNOWN_STREAMS) },
             last_id: EventId(last.unwrap_or(0)),
@@ -163,6 +174,19 @@ impl Writer {
             Call::SetRetention { name, hours, done } => {
                 drop(done.send(self.durably(|w| w.set_retention(&name, hours))));
             }
+            Call::PutFilter { group, name, definition, done } => {
+                drop(done.send(self.durably(|w| w.put_filter((&group, &name), &definition))));
+            }
+            Call::DeleteFilter { group, name, done } => {
+                drop(done.send(self.durably(|w| w.feed.delete(&w.setup.connection, &group, &name))));
+            }
+            // Lost in a power cut it makes events come again, which they may.
+            Call::Advance { group_id, name, position, done } => {
+                let advanced = self.sync(false);
+                drop(done.send(
+                    advanced.and_then(|()| feed::advance(&mut self.setup.connection, group_id, &name, position)),
+                ));
+            }
             Call::Maintain(done) => drop(done.send(self.maintain())),
         }
     }
@@ -201,6 +225,9 @@ impl Writer {
                     tracing::info!("function logs are written again");
                 }
                 self.tell_followers(&written.touched);
+                if written.fed {
+                    self.setup.feed_news.notify_one();
+                }
                 written.watched.into_values().for_each(|events| self.setup.watches.tell(events));
                 let puts = work.into_iter().filter_map(|work| match work {
                     Work::Put(put) => Some(put),
@@ -239,6 +266,8 @@ impl Writer {
             known: &mut self.known,
             now_ms,
             next_id: self.last_id.next().max(EventId::at(now_ms)),
+            fed_groups: &self.feed.groups,
+            next_position: self.feed.next,
             spans: HashMap::new(),
             text: String::new(),
             watched_groups: watched,
@@ -246,7 +275,7 @@ impl Writer {
         };
         for work in work {
             match work {
-                Work::Batch(batch) => events.add(&batch.group, &batch.stream, &batch.lines)?,
+                Work::Batch(batch) => events.add(batch)?,
                 Work::Put(put) => {
                     let result = match events.put(put) {
                         Err(error @ (Error::GroupNotFound | Error::StreamNotFound)) => Err(error),
@@ -264,8 +293,9 @@ impl Writer {
             )?;
         }
         events.update_streams()?;
-        let Events { next_id, written, .. } = events;
+        let Events { next_id, next_position, written, .. } = events;
         transaction.commit()?;
+        self.feed.next = next_position;
         self.last_id = EventId(next_id.0.saturating_sub(1));
         Ok(written)
     }
@@ -345,9 +375,19 @@ impl Writer {
     }
 
     fn delete_group(&mut self, name: &str) -> Result<(), Error> {
-        let gone = self.setup.connection.execute("UPDATE log_groups SET name = NULL WHERE name = ?1", [name])?;
+        let id = self.group_id(name)?;
+        let transaction = self.setup.connection.transaction()?;
+        transaction.execute("UPDATE log_groups SET name = NULL WHERE id = ?1", [id])?;
+        transaction.execute("DELETE FROM subscription_filters WHERE group_id = ?1", [id])?;
+        transaction.commit()?;
         self.known.groups.remove(name);
-        if gone == 0 { Err(Error::GroupNotFound) } else { Ok(()) }
+        self.feed.groups.remove(&id);
+        Ok(())
+    }
+
+    fn put_filter(&mut self, names: (&str, &str), definition: &FilterDefinition) -> Result<(), Error> {
+        let now_ms = self.setup.clock.now_ms();
+        self.feed.put(&mut self.setup.connection, names, definition, now_ms)
     }
 
     fn set_retention(&mut self, name: &str, hours: Option<u32>) -> Result<(), Error> {
@@ -360,7 +400,9 @@ impl Writer {
 
     fn maintain(&mut self) -> Result<bool, Error> {
         let now_ms = self.setup.clock.now_ms();
-        let step = retention::step(&mut self.setup.connection, &self.setup.config, now_ms)?;
+        // Deleted again after a power cut, if need be.
+        self.sync(false)?;
+        let step = retention::step(&mut self.setup.connection, &self.setup.config, &mut self.pass, now_ms)?;
         if step.removed_streams {
             self.known.streams.clear();
         }
@@ -385,6 +427,8 @@ struct Written {
     /// What became of each put, in order.
     puts: Vec<Result<(), Error>>,
     lines: u64,
+    /// Whether the feed of subscription filters grew.
+    fed: bool,
 }
 
 /// A stream's events in one transaction.
@@ -410,6 +454,8 @@ struct Events<'a> {
     known: &'a mut Known,
     now_ms: i64,
     next_id: EventId,
+    fed_groups: &'a HashSet<i64>,
+    next_position: i64,
     spans: HashMap<i64, Span>,
     text: String,
     watched_groups: HashSet<Arc<str>>,
@@ -417,10 +463,16 @@ struct Events<'a> {
 }
 
 impl Events<'_> {
-    fn add(&mut self, group: &Arc<str>, stream: &Arc<str>, lines: &[LogLine]) -> Result<(), Error> {
+    fn add(&mut self, batch: &LogBatch) -> Result<(), Error> {
+        let LogBatch { group, stream, lines, trace } = batch;
         let (group_id, stream_id) = self.rows(group, stream)?;
         let place = Place { group, stream, group_id, stream_id };
+        let mut ids = Vec::new();
+        let is_fed = self.fed_groups.contains(&group_id);
         for line in lines {
+            if is_fed {
+                ids.push(self.next_id);
+            }
             match &line.text {
                 LineText::Guest(bytes) => {
                     self.print(place, line.timestamp_ms, &String::from_utf8_lossy(bytes))?;
@@ -434,12 +486,25 @@ impl Events<'_> {
                 }
             }
         }
+        self.feed(group_id, ids, trace.as_deref())
+    }
+
+    /// Tells the group's subscription filters of events.
+    fn feed(&mut self, group_id: i64, ids: Vec<EventId>, trace: Option<&str>) -> Result<(), Error> {
+        if ids.is_empty() || !self.fed_groups.contains(&group_id) {
+            return Ok(());
+        }
+        feed::append(self.transaction, (group_id, self.next_position), self.now_ms, ids, trace)?;
+        self.next_position = self.next_position.saturating_add(1);
+        self.written.fed = true;
         Ok(())
     }
 
     fn add_text(&mut self, group: &Arc<str>, stream: &Arc<str>, text: &str) -> Result<(), Error> {
         let (group_id, stream_id) = self.rows(group, stream)?;
-        self.print(Place { group, stream, group_id, stream_id }, self.now_ms, text)
+        let id = self.next_id;
+        self.print(Place { group, stream, group_id, stream_id }, self.now_ms, text)?;
+        self.feed(group_id, vec![id], None)
     }
 
     /// An event of a function's.
@@ -455,10 +520,13 @@ impl Events<'_> {
         let group_id = self.find_group(&put.group)?.ok_or(Error::GroupNotFound)?;
         let stream_id = self.find_stream(group_id, &put.stream)?.ok_or(Error::StreamNotFound)?;
         let place = Place { group: &put.group, stream: &put.stream, group_id, stream_id };
+        let mut ids = Vec::new();
         for (timestamp_ms, text) in &put.events {
             let id = self.free_put_id(group_id, *timestamp_ms)?;
             self.insert(place, id, *timestamp_ms, text)?;
+            ids.push(id);
         }
+        self.feed(group_id, ids, put.trace.as_deref())?;
         if !put.events.is_empty() {
             let now = EventId::at(self.now_ms);
             let touched = self.written.touched.entry(Arc::clone(&put.group)).or_insert(now);
@@ -505,7 +573,7 @@ impl Events<'_> {
             let group = Arc::clone(place.group);
             let watched = self.written.watched.entry(Arc::clone(&group));
             let watched =
-                watched.or_insert_with(|| WatchedEvents { group, events: Vec::new(), cut: false, size_bytes: 0 });
+                watched.or_insert_with(|| WatchedEvents { group, events: Vec::new(), left_out: 0, size_bytes: 0 });
             let stream = Arc::clone(place.stream);
             let ingestion_ms = self.now_ms;
             watched.push(LogEvent { id, stream, timestamp_ms, ingestion_ms, message: text.to_owned() });

@@ -119,6 +119,22 @@ label! {
 }
 
 label! {
+    /// `outcome` of a log event that matched a subscription filter.
+    SubscriptionOutcome {
+        /// Accepted for the function, durably.
+        Delivered = "delivered",
+        /// There is no such function, or it may not be invoked.
+        Refused = "refused",
+        /// The function wrote it in a chain of invocations that came through it too often.
+        Recursive = "recursive",
+        /// It waited for too long.
+        Expired = "expired",
+        /// No invocation takes so much.
+        TooLarge = "too_large",
+    }
+}
+
+label! {
     /// `state` of an execution environment.
     EnvironmentState {
         /// In its init phase.
@@ -199,6 +215,7 @@ mod tests {
         check::<Start>();
         check::<Throttle>();
         check::<EnvironmentState>();
+        check::<SubscriptionOutcome>();
         check::<SlotState>();
         check::<MessageState>();
         check::<AsyncDrop>();

@@ -12,12 +12,12 @@
 pub mod labels;
 pub mod series;
 
-use labels::{AsyncState, Label, MessageOutcome, MessageState, SlotState, StatusClass};
+use labels::{AsyncState, Label, MessageOutcome, MessageState, SlotState, StatusClass, SubscriptionOutcome};
 use parking_lot::{Mutex, RwLock};
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -182,6 +182,28 @@ pub struct LogMetrics {
     pub lines: IntCounter,
     /// Lines lost because the log writer fell behind or the database refused them.
     pub lines_dropped: IntCounter,
+    /// Live tails.
+    pub tails: TailMetrics,
+    /// Subscription filters, all together.
+    pub subscriptions: SubscriptionMetrics,
+}
+
+/// Live tails of log groups.
+#[derive(Clone)]
+pub struct TailMetrics {
+    /// Sessions that are open.
+    pub sessions: IntGauge,
+    /// Events sent to them.
+    pub sent: IntCounter,
+    /// Events left out because there were more than a session gets, or than it took in time; whether it wanted them is not known of all.
+    pub left_out: IntCounter,
+}
+
+/// Subscription filters of log groups.
+pub struct SubscriptionMetrics {
+    events: Vec<IntCounter>,
+    /// Age of the oldest event that a filter has still to see; 0 where there is none. Set at scrape.
+    pub lag: Gauge,
 }
 
 /// From 10 µs, a warm sandbox, to the longest an invocation may run.
@@ -380,6 +402,35 @@ impl Metrics {
                     "log_lines_dropped_total",
                     "Function log lines lost because the log writer fell behind or failed.",
                 )?,
+                tails: {
+                    let events = to.counter_vec(
+                        "log_tail_events_total",
+                        "Log events for live tails, by whether they were sent or left out of what was too much.",
+                        &["outcome"],
+                    )?;
+                    TailMetrics {
+                        sessions: to.gauge("log_tail_sessions", "Live tail sessions that are open.")?,
+                        sent: events.get_metric_with_label_values(&["sent"])?,
+                        left_out: events.get_metric_with_label_values(&["left_out"])?,
+                    }
+                },
+                subscriptions: {
+                    let events = to.counter_vec(
+                        "log_subscription_events_total",
+                        "Log events that matched a subscription filter, by what became of them.",
+                        &["outcome"],
+                    )?;
+                    SubscriptionMetrics {
+                        events: SubscriptionOutcome::ALL
+                            .iter()
+                            .map(|outcome| events.get_metric_with_label_values(&[outcome.as_str()]))
+                            .collect::<Result<_, _>>()?,
+                        lag: to.float_gauge(
+                            "log_subscription_lag_seconds",
+                            "Age of the oldest log event that a subscription filter has still to see; 0 where there is none.",
+                        )?,
+                    }
+                },
             },
             registry: to.registry,
             hooks: RwLock::default(),
@@ -524,6 +575,15 @@ impl MappingMetrics {
     }
 }
 
+impl SubscriptionMetrics {
+    /// Counts events of which something became.
+    pub fn events(&self, outcome: SubscriptionOutcome, count: usize) {
+        if let Some(counter) = self.events.get(outcome.index()) {
+            counter.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
+        }
+    }
+}
+
 impl HttpMetrics {
     /// Counts one answered request.
     pub fn answered(&self, status: u16) {
@@ -558,6 +618,10 @@ impl Registrar {
 
     fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
         self.add(IntGauge::new(name, help)?)
+    }
+
+    fn float_gauge(&self, name: &str, help: &str) -> prometheus::Result<Gauge> {
+        self.add(Gauge::new(name, help)?)
     }
 
     fn gauge_vec(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {

@@ -34,6 +34,10 @@ fn full() -> Metrics {
     });
     metrics.schedules.lateness.observe(0.004);
     metrics.mappings.messages(labels::MessageOutcome::Failed, 2);
+    metrics.logs.tails.sessions.inc();
+    metrics.logs.tails.left_out.inc_by(7);
+    metrics.logs.subscriptions.events(labels::SubscriptionOutcome::Recursive, 3);
+    metrics.on_scrape(|m| m.logs.subscriptions.lag.set(1.5));
     metrics.storage.committed(64, Duration::from_millis(2));
     metrics.http.answered(200);
     metrics
@@ -55,6 +59,11 @@ fn a_scrape_says_what_was_counted() {
         r#"lamina_queue_oldest_message_age_seconds{queue="orders"} 1.5"#,
         r#"lamina_mapping_messages_total{outcome="failed"} 2"#,
         r#"lamina_storage_commit_writes_bucket{le="64"} 1"#,
+        "lamina_log_tail_sessions 1",
+        r#"lamina_log_tail_events_total{outcome="sent"} 0"#,
+        r#"lamina_log_tail_events_total{outcome="left_out"} 7"#,
+        r#"lamina_log_subscription_events_total{outcome="recursive"} 3"#,
+        "lamina_log_subscription_lag_seconds 1.5",
         r#"lamina_http_requests_total{class="2xx"} 1"#,
         r#"lamina_build_info{commit="abc",version="0.1.0"} 1"#,
     ] {

@@ -244,12 +244,19 @@ impl AsyncInvocations {
     /// JSON of at most [`PAYLOAD_LIMIT_BYTES`].
     pub async fn accept(self: &Arc<Self>, event: NewEvent) -> storage::Result<()> {
         let function = event.target.name.clone();
-        let unheard = Unheard { all: self, function: &function };
-        let accepted = self.parts.events.accept(vec![event]).await;
+        self.accept_all(&function, vec![event]).await
+    }
+
+    /// Accepts events of one function, all or none, as [`AsyncInvocations::accept`] does; what a service of the daemon's own sends may be
+    /// as large as the function takes it.
+    pub async fn accept_all(self: &Arc<Self>, function: &FunctionName, events: Vec<NewEvent>) -> storage::Result<()> {
+        let count = events.len();
+        let unheard = Unheard { all: self, function };
+        let accepted = self.parts.events.accept(events).await;
         std::mem::forget(unheard);
         accepted?;
-        self.parts.observer.received(&function, 1);
-        self.wake(&function);
+        self.parts.observer.received(function, count);
+        self.wake(function);
         Ok(())
     }
 

@@ -42,6 +42,11 @@ pub(super) fn check_stream_name(member: &str, name: &str) -> Result<(), WireErro
     }
 }
 
+/// Names and prefixes of filters: as [`check_stream_name`].
+pub(super) fn check_filter_name(member: &str, name: &str) -> Result<(), WireError> {
+    check_stream_name(member, name)
+}
+
 /// Up to 50 tags, keys of 1 to 128 and values of up to 256 characters; `aws:` is AWS's own.
 pub(super) fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), WireError> {
     if tags.len() > 50 {

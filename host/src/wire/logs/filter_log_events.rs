@@ -1,7 +1,7 @@
 //! `FilterLogEvents` (<https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html>).
 
 use super::constraints::{invalid, limit, pattern};
-use super::{LogsApi, answer, group, message, parse, token};
+use super::{LogsApi, answer, group, parse, token};
 use crate::telemetry::logs::{LogQuery, Order, Streams};
 use crate::wire::codec::{Answer, Request};
 use crate::wire::error::WireError;
@@ -64,7 +64,7 @@ pub(super) async fn handle(api: &LogsApi, request: &Request) -> Result<Answer, W
             json!({
                 "logStreamName": event.stream,
                 "timestamp": event.timestamp_ms,
-                "message": message(event),
+                "message": event.text(),
                 "ingestionTime": event.ingestion_ms,
                 "eventId": event.id.to_raw().to_string(),
             })

@@ -1,7 +1,7 @@
 //! `GetLogEvents` (<https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogEvents.html>).
 
 use super::constraints::{invalid, limit};
-use super::{LogsApi, answer, group, message, parse, stream_not_found, token};
+use super::{LogsApi, answer, group, parse, stream_not_found, token};
 use crate::telemetry::logs::{EventId, LogQuery, Order, Streams};
 use crate::wire::codec::{Answer, Request};
 use crate::wire::error::WireError;
@@ -66,7 +66,7 @@ pub(super) async fn handle(api: &LogsApi, request: &Request) -> Result<Answer, W
         .map(|event| {
             json!({
                 "timestamp": event.timestamp_ms,
-                "message": message(event),
+                "message": event.text(),
                 "ingestionTime": event.ingestion_ms,
             })
         })

@@ -1,4 +1,4 @@
-//! CloudWatch Logs' JSON protocol over [`LogStore`], for reading function logs: a file an operation.
+//! CloudWatch Logs' JSON protocol over [`LogStore`]: a file an operation.
 //!
 //! A call names its operation in `X-Amz-Target: Logs_20140328.<Operation>`; shapes, limits and codes are those of the service
 //! model (<https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/Welcome.html>). Functions write logs, and so may clients.
@@ -13,8 +13,10 @@ mod create_log_stream;
 mod delete_log_group;
 mod delete_log_stream;
 mod delete_retention_policy;
+mod delete_subscription_filter;
 mod describe_log_groups;
 mod describe_log_streams;
+mod describe_subscription_filters;
 mod filter_log_events;
 mod get_log_events;
 mod list_log_groups;
@@ -22,6 +24,7 @@ mod list_tags_for_resource;
 mod list_tags_log_group;
 mod put_log_events;
 mod put_retention_policy;
+mod put_subscription_filter;
 mod start_live_tail;
 mod tag_log_group;
 mod tag_resource;
@@ -36,7 +39,9 @@ use super::codec::{Answer, Request, empty, json_as};
 use super::error::{Shape, WireError};
 use crate::clock::SharedClock;
 use crate::ids::Home;
-use crate::telemetry::logs::{Error, LogEvent, LogStore};
+use crate::telemetry::logs::{Error, LogStore};
+use crate::telemetry::metrics::TailMetrics;
+use crate::triggers::subscription::Destinations;
 use constraints::{check_group_name, invalid};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
@@ -60,12 +65,22 @@ pub struct LogsApi {
     /// Ends live tails.
     stop: CancellationToken,
     tails: Arc<Semaphore>,
+    tails_seen: TailMetrics,
+    destinations: Arc<dyn Destinations>,
 }
 
 impl LogsApi {
-    /// The service over a store; `stop` ends live tails.
-    pub fn new(logs: Arc<LogStore>, home: Home, clock: SharedClock, stop: CancellationToken) -> Self {
-        Self { logs, home, clock, stop, tails: Arc::new(Semaphore::new(start_live_tail::SESSIONS_LIMIT)) }
+    /// The service over a store; `stop` ends live tails, `destinations` says where subscription filters may send.
+    pub fn new(
+        logs: Arc<LogStore>,
+        home: Home,
+        clock: SharedClock,
+        stop: CancellationToken,
+        tails_seen: TailMetrics,
+        destinations: Arc<dyn Destinations>,
+    ) -> Self {
+        let tails = Arc::new(Semaphore::new(start_live_tail::SESSIONS_LIMIT));
+        Self { logs, home, clock, stop, tails, tails_seen, destinations }
     }
 }
 
@@ -81,8 +96,10 @@ pub async fn handle(api: &LogsApi, request: &Request) -> Result<Answer, WireErro
         "DeleteLogGroup" => delete_log_group::handle(api, request).await,
         "DeleteLogStream" => delete_log_stream::handle(api, request).await,
         "DeleteRetentionPolicy" => delete_retention_policy::handle(api, request).await,
+        "DeleteSubscriptionFilter" => delete_subscription_filter::handle(api, request).await,
         "DescribeLogGroups" => describe_log_groups::handle(api, request).await,
         "DescribeLogStreams" => describe_log_streams::handle(api, request).await,
+        "DescribeSubscriptionFilters" => describe_subscription_filters::handle(api, request).await,
         "FilterLogEvents" => filter_log_events::handle(api, request).await,
         "GetLogEvents" => get_log_events::handle(api, request).await,
         "ListLogGroups" => list_log_groups::handle(api, request).await,
@@ -90,6 +107,7 @@ pub async fn handle(api: &LogsApi, request: &Request) -> Result<Answer, WireErro
         "ListTagsLogGroup" => list_tags_log_group::handle(api, request).await,
         "PutLogEvents" => put_log_events::handle(api, request).await,
         "PutRetentionPolicy" => put_retention_policy::handle(api, request).await,
+        "PutSubscriptionFilter" => put_subscription_filter::handle(api, request).await,
         "StartLiveTail" => start_live_tail::handle(api, request).await,
         "TagLogGroup" => tag_log_group::handle(api, request).await,
         "TagResource" => tag_resource::handle(api, request).await,
@@ -130,11 +148,6 @@ fn required<T>(member: &str, given: Option<T>) -> Result<T, WireError> {
     })
 }
 
-/// What an event says: a function's lines end, as Lambda has it.
-fn message(event: &LogEvent) -> String {
-    if event.id.is_put() { event.message.clone() } else { format!("{}\n", event.message) }
-}
-
 /// The group that an ARN names, with or without `:*`.
 fn group_of_arn(api: &LogsApi, arn: String) -> Result<String, WireError> {
     if !arn.starts_with("arn:") {
@@ -173,13 +186,15 @@ fn group(api: &LogsApi, name: Option<String>, identifier: Option<String>) -> Res
 impl From<Error> for WireError {
     fn from(error: Error) -> Self {
         match &error {
-            Error::GroupNotFound | Error::StreamNotFound => {
+            Error::GroupNotFound | Error::StreamNotFound | Error::FilterNotFound => {
                 Self::bad_request("ResourceNotFoundException", error.to_string())
             }
             Error::GroupExists | Error::StreamExists => {
                 Self::bad_request("ResourceAlreadyExistsException", error.to_string())
             }
-            Error::TooManyGroups => Self::bad_request("LimitExceededException", error.to_string()),
+            Error::TooManyGroups | Error::TooManyFilters => {
+                Self::bad_request("LimitExceededException", error.to_string())
+            }
             Error::TooManyTags => Self::bad_request("TooManyTagsException", error.to_string()),
             Error::Busy => {
                 let status = StatusCode::SERVICE_UNAVAILABLE;

@@ -2,10 +2,13 @@
 
 use super::constraints::{check_group_name, check_stream_name, invalid};
 use super::{LogsApi, answer, parse, required};
+use crate::invocation::lineage;
 use crate::wire::codec::{Answer, Request};
 use crate::wire::error::WireError;
 use serde::Deserialize;
 use serde_json::{Map, json};
+use std::iter;
+use std::sync::Arc;
 
 /// Bytes of all messages, with [`EVENT_OVERHEAD_BYTES`] for each.
 const BATCH_LIMIT_BYTES: usize = 1_048_576;
@@ -66,7 +69,10 @@ pub(super) async fn handle(api: &LogsApi, request: &Request) -> Result<Answer, W
     }
     events.truncate(too_new);
     events.drain(..too_old.max(expired).min(events.len()));
-    api.logs.put(name, stream, events).await?;
+    // Of a function's chain of invocations, for its loops to be seen.
+    let trace = request.header("x-amzn-trace-id").and_then(|header| lineage::merged(iter::once(header)));
+    let trace = trace.map(Arc::from);
+    api.logs.put(name, stream, events, trace).await?;
     let mut body = json!({ "nextSequenceToken": SEQUENCE_TOKEN });
     if let (false, Some(members)) = (rejected.is_empty(), body.as_object_mut()) {
         members.insert("rejectedLogEventsInfo".into(), rejected.into());

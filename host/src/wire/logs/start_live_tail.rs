@@ -1,9 +1,10 @@
 //! `StartLiveTail` (<https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_StartLiveTail.html>).
 
 use super::constraints::{invalid, pattern};
-use super::{LogsApi, group, message, parse, required};
+use super::{LogsApi, group, parse, required};
 use crate::clock::SharedClock;
 use crate::telemetry::logs::{LogEvent, Watch};
+use crate::telemetry::metrics::TailMetrics;
 use crate::wire::codec::{Answer, AnswerBody, Request};
 use crate::wire::error::WireError;
 use crate::wire::event_stream;
@@ -93,6 +94,7 @@ pub(super) async fn handle(api: &LogsApi, request: &Request) -> Result<Answer, W
         clock: Arc::clone(&api.clock),
         ends_ms: api.clock.now_ms().saturating_add(i64::try_from(SESSION_LIMIT.as_millis()).unwrap_or(i64::MAX)),
         stop: api.stop.clone(),
+        open: Open::new(api.tails_seen.clone()),
         _permit: permit,
     };
     let opening = [event("initial-response", b"{}"), event("sessionStart", start.to_string().as_bytes())];
@@ -118,7 +120,24 @@ struct Session {
     clock: SharedClock,
     ends_ms: i64,
     stop: CancellationToken,
+    open: Open,
     _permit: OwnedSemaphorePermit,
+}
+
+/// An open session, counted until dropped.
+struct Open(TailMetrics);
+
+impl Open {
+    fn new(metrics: TailMetrics) -> Self {
+        metrics.sessions.inc();
+        Self(metrics)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.sessions.dec();
+    }
 }
 
 impl Session {
@@ -129,7 +148,7 @@ impl Session {
             let text = json!({ "message": "The session has reached its limit of 3 hours." }).to_string();
             return Some((event_stream::exception("SessionTimeoutException", JSON, text.as_bytes()), None));
         }
-        let (mut results, mut sampled) = (Vec::new(), false);
+        let (mut results, mut left_out) = (Vec::new(), 0_u64);
         let clock = Arc::clone(&session.clock);
         let due = clock.sleep(UPDATE_EVERY);
         tokio::pin!(due);
@@ -140,17 +159,19 @@ impl Session {
                 () = &mut due => break,
                 written = session.watch.next() => written?,
             };
-            sampled |= written.cut;
+            left_out = left_out.saturating_add(written.left_out);
             for event in written.events.iter().filter(|event| session.wants(event)) {
                 if results.len() < UPDATE_LIMIT {
                     results.push(session.shape(&written.group, event));
                 } else {
-                    sampled = true;
+                    left_out = left_out.saturating_add(1);
                 }
             }
         }
-        sampled |= session.watch.take_skipped();
-        let update = json!({ "sessionMetadata": { "sampled": sampled }, "sessionResults": results });
+        left_out = left_out.saturating_add(session.watch.take_skipped());
+        session.open.0.sent.inc_by(results.len() as u64);
+        session.open.0.left_out.inc_by(left_out);
+        let update = json!({ "sessionMetadata": { "sampled": left_out > 0 }, "sessionResults": results });
         Some((event("sessionUpdate", update.to_string().as_bytes()), Some(session)))
     }
 
@@ -165,7 +186,7 @@ impl Session {
         json!({
             "logStreamName": event.stream,
             "logGroupIdentifier": format!("{}:{group}", self.account),
-            "message": message(event),
+            "message": event.text(),
             "timestamp": event.timestamp_ms,
             "ingestionTime": event.ingestion_ms,
         })

@@ -8,6 +8,19 @@ use serde_json::{Value, json};
 
 const GROUP: &str = "/aws/lambda/f";
 
+/// No function at all.
+struct Nowhere;
+
+impl Destinations for Nowhere {
+    fn may_invoke(&self, _: &crate::ids::FunctionRef, _: &str) -> bool {
+        false
+    }
+
+    fn stops(&self, _: &crate::ids::FunctionRef, _: &crate::invocation::lineage::Lineage) -> bool {
+        false
+    }
+}
+
 struct World {
     api: LogsApi,
     _dir: tempfile::TempDir,
@@ -27,10 +40,17 @@ impl World {
                 timestamp_ms: now_ms - 1_000 + index,
                 text: LineText::Guest(Bytes::from(format!("line {index} of {stream}"))),
             };
-            logs.write(LogBatch { group: GROUP.into(), stream: stream.into(), lines: (0..10).map(line).collect() });
+            logs.write(LogBatch {
+                group: GROUP.into(),
+                stream: stream.into(),
+                lines: (0..10).map(line).collect(),
+                trace: None,
+            });
         }
         logs.flush().await.unwrap();
-        Self { api: LogsApi::new(Arc::new(logs), Home::default(), clock, CancellationToken::new()), _dir: dir }
+        let (stop, tails) = (CancellationToken::new(), metrics.logs.tails.clone());
+        let api = LogsApi::new(Arc::new(logs), Home::default(), clock, stop, tails, Arc::new(Nowhere));
+        Self { api, _dir: dir }
     }
 
     async fn call(&self, operation: &str, body: Value) -> Result<Value, WireError> {
