@@ -536,6 +536,11 @@ struct Ended {
 fn give_back(catalog: &Arc<Catalog>, shutdown: &Shutdown, mut lease: Lease, permit: Option<Permit>, ended: Ended) {
     let extensions = lease.worker().and_then(|worker| worker.extensions.as_mut());
     match extensions {
+        Some(extensions) if ended.keep && extensions.are_settled() => {
+            extensions.rest();
+            let keep = !extensions.have_failed();
+            finish(catalog, lease, permit, Ended { keep, ..ended });
+        }
         Some(_) if ended.keep => {
             let catalog = Arc::clone(catalog);
             shutdown.spawn(Phase::Work, "extensions", async move {

@@ -370,6 +370,11 @@ impl Extensions {
         self.hub.state() == HubState::Failed
     }
 
+    /// Whether no extension has anything to do with the invocation any more.
+    pub fn are_settled(&self) -> bool {
+        self.hub.state() != HubState::Waiting
+    }
+
     /// Waits until every extension is done with the invocation, or one has failed. Each has a time limit, so this ends.
     pub async fn settled(&self) {
         self.hub.settled().await;

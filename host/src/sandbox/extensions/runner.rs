@@ -44,12 +44,25 @@ pub(super) struct Runner {
 /// An extension that failed is not called again.
 struct Failed;
 
+/// Nobody may wait for an extension whose task is gone, however it went.
+struct Ending {
+    hub: Arc<Hub>,
+    is_orderly: bool,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if !self.is_orderly {
+            self.hub.fail();
+        }
+    }
+}
+
 impl Runner {
     /// Until the environment's end, or `stop` while no invocation has it.
     pub(super) async fn run(mut self, stop: CancellationToken) {
-        if self.serve(&stop).await.is_err() {
-            self.hub.fail();
-        }
+        let mut ending = Ending { hub: Arc::clone(&self.hub), is_orderly: false };
+        ending.is_orderly = self.serve(&stop).await.is_ok();
         if let Some(buffer) = self.hub.buffer(self.index) {
             buffer.close();
         }
@@ -99,6 +112,7 @@ impl Runner {
         let answered = self.sandbox.invoke(&event, limits).await;
         self.collect_log();
         let outcome = answered.map_err(|failure| self.failed(ExtensionPhase::Invoke, &failure));
+        // Before the environment is seen as settled.
         if outcome.is_err() {
             self.hub.fail();
         }
