@@ -282,9 +282,16 @@ pub(super) mod tests {
     fn files_directories_and_links_within_are_unpacked() {
         let dir = tempfile::tempdir().unwrap();
         let zip = zip_of(&[("a/", b""), ("a/f", b"xy"), ("b/c/d", b"z"), ("b/", b""), ("b/l@", b"../a/f")]);
-        assert_eq!(inspect(&zip), Ok(Inspected { unpacked_bytes: 3, libraries: 0 }));
+        assert_eq!(inspect(&zip), Ok(Inspected { unpacked_bytes: 3, libraries: 0, extensions: 0 }));
         unpack(&zip, dir.path()).unwrap();
         assert_eq!(std::fs::read(dir.path().join("b/l")).unwrap(), b"xy");
+    }
+
+    #[test]
+    fn libraries_and_extensions_are_counted() {
+        let zip =
+            zip_of(&[("lib/a.wasm", b""), ("lib/b.txt", b""), ("extensions/a.wat", b""), ("extensions/b/c.wasm", b"")]);
+        assert_eq!(inspect(&zip), Ok(Inspected { unpacked_bytes: 0, libraries: 1, extensions: 1 }));
     }
 
     #[test]
