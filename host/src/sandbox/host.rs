@@ -290,21 +290,21 @@ impl Host {
         if named.len() > EXTENSIONS_PER_FUNCTION {
             return Err(DeployError::TooManyExtensions { count: named.len() });
         }
-        let mut compiled = Vec::with_capacity(named.len());
-        for (name, path) in named {
+        let compiling = named.into_iter().map(|(name, path)| async {
             let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let failed = |error| DeployError::Extension { name: file.clone(), error };
-            let read = tokio::fs::read(&path).await;
-            let read = read.map_err(|error| failed(CompileError::Host(error.to_string())))?;
-            let wasm = match path.extension().is_some_and(|extension| extension == "wat") {
-                true => wat::parse_bytes(&read).map(std::borrow::Cow::into_owned),
-                false => Ok(read),
-            };
-            let wasm = wasm.map_err(|error| failed(CompileError::Rejected(error.to_string())))?;
-            let made = self.artifacts.compile(wasm, Role::Extension, &[]).await.map_err(failed)?;
-            compiled.push((name, made));
-        }
-        Ok(compiled)
+            let failed = |error| DeployError::Extension { name: file, error };
+            Ok((name, self.compile_extension(path).await.map_err(failed)?))
+        });
+        futures_util::future::try_join_all(compiling).await
+    }
+
+    async fn compile_extension(&self, path: PathBuf) -> Result<Compiled, CompileError> {
+        let read = tokio::fs::read(&path).await.map_err(|error| CompileError::Host(error.to_string()))?;
+        let wasm = match path.extension().is_some_and(|extension| extension == "wat") {
+            true => wat::parse_bytes(&read).map_err(|error| CompileError::Rejected(error.to_string()))?.into_owned(),
+            false => read,
+        };
+        self.artifacts.compile(wasm, Role::Extension, &[]).await
     }
 
     /// Checks a layer's archive to its last byte.
