@@ -1,4 +1,4 @@
-"""Extensions in layers: told of invocations, log lines, platform records and the end, without a change of the function."""
+"""Extensions in layers: told of invocations, log lines, platform records and the end; the function is as it was."""
 
 import http.server
 import itertools
@@ -166,7 +166,9 @@ def test_records_are_counted_and_shipped(lam, make, shipper, receiver):
     assert by_type["platform.start"][0]["tracing"]["type"] == "X-Amzn-Trace-Id"
     report = by_type["platform.report"][0]
     assert report["status"] == "success"
-    assert {"durationMs", "billedDurationMs", "memorySizeMB", "maxMemoryUsedMB", "initDurationMs"} == set(report["metrics"])
+    assert {"durationMs", "billedDurationMs", "memorySizeMB", "maxMemoryUsedMB", "initDurationMs"} == set(
+        report["metrics"]
+    )
     assert by_type["platform.extension"] == [
         {"name": "telemetry-shipper", "state": "Ready", "events": ["INVOKE", "SHUTDOWN"]}
     ]
@@ -192,7 +194,11 @@ def test_every_kind_of_function_is_told_of(lam, make, shipper, receiver):
         request_id = lam.invoke(FunctionName=name, Payload=json.dumps(HTTP))["ResponseMetadata"]["RequestId"]
 
         def told(seen, request_id=request_id):
-            of_it = [one["type"] for one in records(seen) if isinstance(one["record"], dict) and one["record"].get("requestId") == request_id]
+            of_it = [
+                one["type"]
+                for one in records(seen)
+                if isinstance(one["record"], dict) and one["record"].get("requestId") == request_id
+            ]
             return of_it == ["platform.start", "platform.runtimeDone", "platform.report"]
 
         receiver.shipments(told)
@@ -322,7 +328,7 @@ def test_an_extension_hears_others_and_not_itself(lam, daemon, ops):
         return told and f'extension="two invoke {request_id}"' in "\n".join(told)
 
     wait.until("one has heard two", heard, 20)
-    assert "extension=\"one" not in "\n".join(messages(daemon, name))
+    assert 'extension="one' not in "\n".join(messages(daemon, name))
 
 
 def test_an_environment_serves_on_when_its_extensions_are_done(lam, ops):

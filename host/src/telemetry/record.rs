@@ -216,7 +216,7 @@ mod tests {
         );
         let record = TelemetryRecord::platform(1_700_000_000_123, "platform.logsDropped", &logs_dropped("why", 2, 30));
         assert_eq!(record.time(), "2023-11-14T22:13:20.123Z");
-        assert_eq!(&*record.record, r#"{"droppedBytes":30,"droppedRecords":2,"reason":"why"}"#);
+        assert_eq!(&*record.record, r#"{"reason":"why","droppedRecords":2,"droppedBytes":30}"#);
         assert_eq!(record.source(), RecordSource::Platform);
     }
 }
