@@ -282,9 +282,9 @@ macro_rules! extension {
                 fn on_shutdown(event: rt::WitShutdownEvent) {
                     rt::shutdown(&EXTENSION, event);
                 }
-    }
+            }
 
-            rt::export!(Component with_types_in rt::bindings);
+    rt::export!(Component with_types_in rt::bindings);
         };
 
         #[cfg(not(target_family = "wasm"))]
