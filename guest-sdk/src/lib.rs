@@ -25,6 +25,7 @@
 //!   A panic is written to the function's log and traps; the environment ends with it.
 //! - `log` and `tracing` output, and everything printed to stderr, is the function's log.
 //! - A handler that takes a [`ResponseStream`] writes its response in pieces, which leave while it runs.
+//! - An [`extension!`] is no function: it is told what the environments of functions do, which have it in a layer.
 //! - Off wasm the attributes only check the signature: call the handler, or use [`testing`].
 //!
 //! Not for `wasm32-unknown-unknown`: deadlines, logs and `/tmp` need WASI.
@@ -38,6 +39,7 @@ extern crate self as lamina;
 mod body;
 mod context;
 mod error;
+pub mod extension;
 mod handler;
 mod logging;
 mod stream;

@@ -15,7 +15,7 @@ use crate::invocation::{Invoke, Invoker};
 use crate::listener::{self, Bound, Tls};
 use crate::reconcile::{self, Reconciler};
 use crate::sandbox::compile::{Compiler, Limits as CompileLimits};
-use crate::sandbox::{Host, HostError};
+use crate::sandbox::{Host, HostError, extensions};
 use crate::shutdown::{self, Ending, Phase, Shutdown};
 use crate::storage::{self, Storage};
 use crate::telemetry::logs::LogStore;
@@ -261,6 +261,12 @@ impl Base {
             },
         };
         let host = Host::start(config.sandbox.clone(), data_dir, compiler, Arc::clone(&clock))?;
+        let (logs, shutdown) = (Arc::new(logs), Shutdown::new());
+        host.serve_extensions(extensions::Services {
+            logs: Arc::clone(&logs),
+            metrics: Arc::clone(&metrics),
+            shutdown: shutdown.clone(),
+        });
         let parts = catalog::Parts {
             home: config.home(),
             storage: storage.clone(),
@@ -271,7 +277,7 @@ impl Base {
             signing_keys: config.signing_keys.clone(),
         };
         let catalog = Catalog::open(parts, &config.concurrency).await?;
-        Ok(Self { clock, shutdown: Shutdown::new(), metrics, storage, logs: Arc::new(logs), host, catalog })
+        Ok(Self { clock, shutdown, metrics, storage, logs, host, catalog })
     }
 
     /// Starts what goes on behind the answers.

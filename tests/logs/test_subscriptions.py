@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from harness import config, queues, wait
+from harness import clients, config, queues, wait
 from harness.clients import ACCOUNT, REGION, function_arn, queue_arn, refused
 from harness.functions import create, zipped
 
@@ -64,8 +64,20 @@ def put(logs, group, *messages, stream="s"):
 
 def subscribe(logs, group, function, name="f", pattern="", qualifier=None, **more):
     arn = function_arn(function, qualifier)
+    allow(logs, function, qualifier)
     logs.put_subscription_filter(logGroupName=group, filterName=name, filterPattern=pattern, destinationArn=arn, **more)
     return arn
+
+
+def allow(logs, function, qualifier=None):
+    """CloudWatch Logs may invoke the function."""
+    lam = clients.boto("lambda", logs.meta.endpoint_url)
+    more = {"Qualifier": qualifier} if qualifier else {}
+    statement = {"StatementId": "logs", "Action": "lambda:InvokeFunction", "Principal": "logs.amazonaws.com"}
+    try:
+        lam.add_permission(FunctionName=function, SourceArn=f"arn:aws:logs:{REGION}:{ACCOUNT}:*", **statement, **more)
+    except lam.exceptions.ResourceConflictException:
+        pass
 
 
 def described(logs, group, **more):
@@ -309,6 +321,10 @@ def test_what_is_refused(logs, group, make):
     with refused("ResourceNotFoundException", 400, says="log group"):
         logs.delete_subscription_filter(logGroupName=group + "x", filterName="f")
     assert described(logs, group) == []
+    lam = clients.boto("lambda", logs.meta.endpoint_url)
+    lam.remove_permission(FunctionName=function, StatementId="logs")
+    with refused("InvalidParameterException", 400, says=no_permission):
+        logs.put_subscription_filter(**given)
     # Regular expressions: two in a pattern, five in the filters of a group.
     two = "{ $.a = %x% && $.b = %y% }"
     subscribe(logs, group, function, name="a", pattern=two)
@@ -332,6 +348,10 @@ def test_a_function_that_is_gone_gets_nothing_and_one_that_is_back_gets_what_com
     wait.until("it is counted", lambda: outcome(daemon, "refused") == before + 1)
     create(lam, function, zipped("invoke_echo.event"))
     record_to(lam, function, url.rsplit("/", 1)[1])
+    # The policy went with the function.
+    put(logs, group, "not allowed")
+    wait.until("it is counted", lambda: outcome(daemon, "refused") == before + 2)
+    allow(logs, function)
     put(logs, group, "seen")
     assert Received(sqs, url).until(1) == ["seen"]
 

@@ -2,6 +2,8 @@
 
 #[cfg(target_family = "wasm")]
 pub mod event;
+#[cfg(target_family = "wasm")]
+pub mod extension;
 #[cfg(all(target_family = "wasm", feature = "http"))]
 pub mod http;
 #[cfg(target_family = "wasm")]
@@ -18,6 +20,9 @@ pub fn check_http_handler<Args>(_: &impl crate::HttpHandler<Args>) {}
 
 /// Fails to compile unless the function can be an init hook.
 pub fn check_init<X: Into<Error>>(_: fn() -> Result<(), X>) {}
+
+/// Fails to compile unless the type can be an extension.
+pub fn check_extension<T: crate::extension::Extension>() {}
 
 /// Logs a failed invocation, as Lambda's own runtimes do.
 #[cfg(target_family = "wasm")]

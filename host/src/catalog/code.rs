@@ -1,13 +1,14 @@
 //! Code: a function is created with it, and `$LATEST` gets new one.
 
 use super::deployment::{Build, Deployment, forget_failure};
-use super::layers::{check_unpacked, libraries};
+use super::layers::{check_unpacked, extensions, libraries};
 use super::view::Records;
 use super::{Catalog, Error, Function, FunctionConcurrency, Result, View};
 use crate::ids::{FunctionName, Version};
 use crate::sandbox::Deployed;
 use crate::storage::functions::{
-    Change, CodeRecord, ConfigurationRecord, DeploymentRecord, FunctionRecord, RecursiveLoop, VersionRecord,
+    Change, CodeRecord, ConfigurationRecord, DeploymentRecord, ExtensionRecord, FunctionRecord, RecursiveLoop,
+    VersionRecord,
 };
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -258,6 +259,7 @@ impl Catalog {
         let before = self.base(&started.view, name)?;
         if view.records.function.code_signing_config != started.view.records.function.code_signing_config
             || libraries(base.configuration) != libraries(before.configuration)
+            || extensions(base.configuration) != extensions(before.configuration)
         {
             return Err(self.update_in_progress(name));
         }
@@ -388,21 +390,45 @@ impl Catalog {
             family: compiled.report.family,
             initial_memory_bytes: compiled.report.initial_memory_bytes,
             signing_profile_version_arn,
+            extensions: self.store_extensions(configuration).await?,
         };
         check_memory(&code, configuration.memory_size_mb)?;
         check_unpacked(&code, configuration)?;
         Ok(code)
+    }
+
+    /// Compiles the extensions in a configuration's layers and keeps their components. The caller holds `blobs`, as for
+    /// [`Self::store_code`].
+    pub(super) async fn store_extensions(&self, configuration: &ConfigurationRecord) -> Result<Vec<ExtensionRecord>> {
+        if extensions(configuration).is_empty() {
+            return Ok(Vec::new());
+        }
+        let Some(layers) = self.layer_set(configuration).map_err(Error::Invalid)? else { return Ok(Vec::new()) };
+        let mut stored = Vec::new();
+        for (name, compiled) in self.parts.host.deploy_extensions(&layers).await? {
+            stored.push(ExtensionRecord {
+                name,
+                component_sha256: self.parts.storage.blobs.put(compiled.component.into()).await?,
+                family: compiled.report.family,
+                initial_memory_bytes: compiled.report.initial_memory_bytes,
+            });
+        }
+        Ok(stored)
     }
 }
 
 /// A guest that starts with more memory than the function may have could never run.
 pub(super) fn check_memory(code: &CodeRecord, memory_size_mb: u32) -> Result<()> {
     let limit_bytes = u64::from(memory_size_mb) << 20;
-    if code.initial_memory_bytes <= limit_bytes {
-        return Ok(());
+    let extensions = code.extensions.iter();
+    let all = extensions.map(|extension| (format!("The extension {}", extension.name), extension.initial_memory_bytes));
+    for (what, initial_bytes) in all.chain([("The guest".to_owned(), code.initial_memory_bytes)]) {
+        if initial_bytes > limit_bytes {
+            return Err(Error::Invalid(format!(
+                "{what} starts with {} MB of memory, more than the function's MemorySize of {memory_size_mb} MB.",
+                initial_bytes.div_ceil(1 << 20)
+            )));
+        }
     }
-    Err(Error::Invalid(format!(
-        "The guest starts with {} MB of memory, more than the function's MemorySize of {memory_size_mb} MB.",
-        code.initial_memory_bytes.div_ceil(1 << 20)
-    )))
+    Ok(())
 }

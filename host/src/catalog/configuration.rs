@@ -2,7 +2,7 @@
 
 use super::code::check_memory;
 use super::deployment::forget_failure;
-use super::layers::{check_unpacked, libraries};
+use super::layers::{check_unpacked, extensions, libraries};
 use super::{Catalog, Precondition, Result};
 use crate::ids::FunctionName;
 use crate::storage;
@@ -15,8 +15,13 @@ struct Recompiled {
 }
 
 /// Whether one package is another guest under these two.
-fn compiles_otherwise(one: &ConfigurationRecord, other: &ConfigurationRecord) -> bool {
+fn is_another_guest(one: &ConfigurationRecord, other: &ConfigurationRecord) -> bool {
     one.handler != other.handler || libraries(one) != libraries(other)
+}
+
+/// Whether one package is another guest, or has other extensions, under these two.
+fn compiles_otherwise(one: &ConfigurationRecord, other: &ConfigurationRecord) -> bool {
+    is_another_guest(one, other) || extensions(one) != extensions(other)
 }
 
 impl Catalog {
@@ -56,8 +61,8 @@ impl Catalog {
         changed
     }
 
-    /// `Handler` names a file of the package, and layers may carry what it imports; where the edit changes that, the guest is
-    /// made from the package anew.
+    /// `Handler` names a file of the package, and layers may carry what it imports, and extensions; where the edit changes that,
+    /// the guest is made from the package anew, or has other extensions.
     async fn recompiled(
         &self,
         name: &FunctionName,
@@ -74,6 +79,11 @@ impl Catalog {
         }
         if !compiles_otherwise(&configuration, &latest.record.configuration) {
             return Ok(None);
+        }
+        if !is_another_guest(&configuration, &latest.record.configuration) {
+            let extensions = self.store_extensions(&configuration).await?;
+            let code = CodeRecord { extensions, ..latest.record.code.clone() };
+            return Ok(Some(Recompiled { configuration, code }));
         }
         let package = self.parts.storage.blobs.get(latest.record.code.package_sha256.clone()).await?;
         let package = package.ok_or_else(|| storage::Error::Backend(format!("the package of {name} is gone")))?;

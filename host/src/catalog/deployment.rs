@@ -246,7 +246,13 @@ impl Catalog {
 
 /// As AWS has it in `StateReasonCode` and `LastUpdateStatusReasonCode`.
 fn failure(error: &Error) -> DeploymentFailure {
-    let platform = matches!(error, Error::Storage(_) | Error::Deploy(DeployError::Compile(CompileError::Host(_))));
+    let platform = match error {
+        Error::Storage(_) => true,
+        Error::Deploy(DeployError::Compile(cause) | DeployError::Extension { error: cause, .. }) => {
+            matches!(cause, CompileError::Host(_))
+        }
+        _ => false,
+    };
     let (code, reason) = match platform {
         true => ("InternalError", "The service could not compile the function. Try again later.".to_owned()),
         false => ("FunctionError", error.to_string()),

@@ -73,6 +73,7 @@ impl Catalog {
             size_bytes,
             unpacked_bytes: inspected.unpacked_bytes,
             libraries: inspected.libraries,
+            extensions: inspected.extensions,
         };
         let mut record = LayerVersionRecord {
             name: new.name,
@@ -185,6 +186,12 @@ impl Catalog {
 /// What a configuration's layers add to its guest, by the hashes of those that add anything.
 pub(super) fn libraries(configuration: &ConfigurationRecord) -> Vec<&str> {
     let with = configuration.layers.iter().filter(|layer| layer.content.libraries > 0);
+    with.map(|layer| layer.content.sha256.as_str()).collect()
+}
+
+/// What a configuration's layers add as extensions, by the hashes of those that add any.
+pub(super) fn extensions(configuration: &ConfigurationRecord) -> Vec<&str> {
+    let with = configuration.layers.iter().filter(|layer| layer.content.extensions > 0);
     with.map(|layer| layer.content.sha256.as_str()).collect()
 }
 

@@ -4,9 +4,10 @@ use super::view::Records;
 use super::{Catalog, Settings};
 use crate::ids::{FunctionMark, Qualifier, Version};
 use crate::sandbox::environment::{Context, TimeLimits};
+use crate::sandbox::extensions::{ExtensionCode, ExtensionsSpec};
 use crate::sandbox::loaded::CodeKey;
 use crate::sandbox::pool::{Pool, Spec};
-use crate::storage::functions::{FunctionRecord, ProvisionedRecord, RecursiveLoop, VersionRecord};
+use crate::storage::functions::{FunctionRecord, GuestKind, ProvisionedRecord, RecursiveLoop, VersionRecord};
 use crate::telemetry::json_log::JsonLog;
 use crate::telemetry::logs;
 use crate::telemetry::metrics::InvocationSeries;
@@ -43,9 +44,10 @@ impl LiveVersion {
             let level = |name| member(name).unwrap_or("INFO");
             JsonLog::new(level("ApplicationLogLevel"), level("SystemLogLevel"))
         });
-        let spec = spec(catalog, &record, &settings, &log_group, false)?;
         let wall = Duration::from_secs(record.configuration.timeout_s.into());
         let limits = TimeLimits { wall, cpu: settings.cpu_time_limit };
+        let logging = Logging { group: &log_group, json: json_log };
+        let spec = spec(catalog, &record, &settings, &logging, limits, false)?;
         Ok(Self {
             pool: Pool::new(spec, Arc::clone(&catalog.parts.host)),
             record,
@@ -57,15 +59,54 @@ impl LiveVersion {
     }
 }
 
+/// How a version logs.
+struct Logging<'a> {
+    group: &'a Arc<str>,
+    json: Option<JsonLog>,
+}
+
+/// What the extensions of a version's environments have in common.
+fn extensions(
+    catalog: &Catalog,
+    record: &VersionRecord,
+    logging: &Logging<'_>,
+    limits: TimeLimits,
+) -> Result<Option<Arc<ExtensionsSpec>>, String> {
+    if record.code.extensions.is_empty() {
+        return Ok(None);
+    }
+    let code = record.code.extensions.iter().map(|extension| {
+        let sha = &extension.component_sha256;
+        let path = catalog.parts.storage.blobs.path(sha);
+        Ok(ExtensionCode {
+            name: extension.name.as_str().into(),
+            code: CodeKey {
+                component_sha256: sha.as_str().into(),
+                kind: GuestKind::Extension,
+                family: extension.family,
+            },
+            component_path: path.ok_or_else(|| format!("{sha} is not the name of a component"))?,
+        })
+    });
+    Ok(Some(Arc::new(ExtensionsSpec {
+        code: code.collect::<Result<_, String>>()?,
+        handler: record.configuration.handler.clone(),
+        log_group: Arc::clone(logging.group),
+        json_log: logging.json,
+        limits,
+    })))
+}
+
 /// What the environments of a version have in common.
 fn spec(
     catalog: &Catalog,
     record: &VersionRecord,
     settings: &Settings,
-    log_group: &Arc<str>,
+    logs: &Logging<'_>,
+    limits: TimeLimits,
     keep: bool,
 ) -> Result<Spec, String> {
-    let (configuration, home) = (&record.configuration, catalog.home());
+    let (configuration, home, log_group) = (&record.configuration, catalog.home(), logs.group);
     let version = record.version.to_string();
     let memory_size_mb = configuration.memory_size_mb;
     let mut variables: Vec<(String, String)> = [
@@ -125,6 +166,7 @@ fn spec(
         outbound: Arc::clone(&settings.outbound),
         idle_timeout: settings.idle_timeout.unwrap_or(default_idle),
         log_limits: catalog.parts.log_limits,
+        extensions: extensions(catalog, record, logs, limits)?,
     })
 }
 
@@ -222,7 +264,10 @@ impl LiveProvisioned {
             let pool = match kept {
                 Some(pool) => pool,
                 None => {
-                    let spec = spec(catalog, &version.record, &version.settings, &version.log_group, true).ok()?;
+                    let spec = {
+                        let logging = Logging { group: &version.log_group, json: version.json_log };
+                        spec(catalog, &version.record, &version.settings, &logging, version.limits, true).ok()?
+                    };
                     Pool::new(spec, Arc::clone(&catalog.parts.host))
                 }
             };

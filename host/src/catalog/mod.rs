@@ -386,6 +386,7 @@ impl Catalog {
             for version in view.records.versions.values() {
                 referred.insert(version.code.package_sha256.clone());
                 referred.insert(version.code.component_sha256.clone());
+                referred.extend(version.code.extensions.iter().map(|extension| extension.component_sha256.clone()));
                 referred.extend(version.configuration.layers.iter().map(|layer| layer.content.sha256.clone()));
                 if let Ok(Some(set)) = self.layer_set(&version.configuration) {
                     unpacked.extend(set.directories().map(str::to_owned));

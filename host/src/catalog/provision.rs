@@ -65,6 +65,7 @@ impl Provisioner {
 
 /// Brings one pool to `share` environments.
 async fn fill(provisioned: &LiveProvisioned, pool: &Arc<Pool>, share: u32) -> bool {
+    pool.retire_broken();
     let (idle, busy) = pool.counts();
     let held = u32::try_from(idle).unwrap_or(u32::MAX).saturating_add(busy);
     if held > share {

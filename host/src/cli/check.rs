@@ -4,7 +4,7 @@ use super::output::{note, size, table};
 use super::progress::Spinner;
 use super::{Answering, Failure};
 use crate::config::{Config, Overrides};
-use crate::sandbox::compile::{Compilation, Compiler, Limits, Report};
+use crate::sandbox::compile::{Compilation, Compiler, Limits, Report, Role};
 use crate::sandbox::package;
 use crate::storage::functions::{Family, GuestKind};
 use serde_json::json;
@@ -114,7 +114,8 @@ async fn inspect(file: &Path, handler: &str) -> Result<String, String> {
     let compilation = Compilation::new(Compiler::Process { program, limits: Limits::default() });
     let (component, native) = (work.path().join("component.wasm"), work.path().join("native.cwasm"));
     let started = Instant::now();
-    let report = compilation.run(&guest, &[], &component, &native).await.map_err(|error| error.to_string())?;
+    let report =
+        compilation.run(&guest, Role::Function, &[], &component, &native).await.map_err(|error| error.to_string())?;
     drop(spinner);
     let native_bytes = std::fs::metadata(&native).map_or(0, |file| file.len());
     Ok(words(report, bytes.len(), native_bytes, started.elapsed()))
@@ -126,6 +127,7 @@ fn words(report: Report, package_bytes: usize, native_bytes: u64, took: Duration
         GuestKind::HttpP2 => "HTTP component (wasi:http 0.2)",
         GuestKind::HttpP3 => "HTTP component (wasi:http 0.3)",
         GuestKind::Command => "command",
+        GuestKind::Extension => "extension",
     };
     let family = match report.family {
         Family::Plain => "",

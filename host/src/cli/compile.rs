@@ -1,6 +1,6 @@
 //! `lamina compile`: the child's side of a compilation.
 
-use crate::sandbox::compile::{Limits, compiler_process};
+use crate::sandbox::compile::{Limits, Role, compiler_process};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,6 +11,9 @@ pub struct Compile {
     /// The wasm to compile
     #[arg(long)]
     guest: PathBuf,
+    /// Whether it is an extension, and no function
+    #[arg(long)]
+    extension: bool,
     /// Components to compose it with
     #[arg(long)]
     library: Vec<PathBuf>,
@@ -30,7 +33,8 @@ pub struct Compile {
 
 impl Compile {
     pub(super) fn run(self) -> ExitCode {
+        let role = if self.extension { Role::Extension } else { Role::Function };
         let limits = Limits { memory_mb: self.memory_mb, timeout: Duration::from_secs(self.timeout_s) };
-        ExitCode::from(compiler_process(&self.guest, &self.library, &self.component, &self.native, limits))
+        ExitCode::from(compiler_process(&self.guest, role, &self.library, &self.component, &self.native, limits))
     }
 }

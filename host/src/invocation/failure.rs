@@ -61,7 +61,25 @@ pub(super) fn function_error(failure: Failure, request_id: Uuid, limits: Limits)
         Failure::StreamTooLarge { limit_bytes } => stream_too_large(limit_bytes),
         Failure::NoResponse(reason) => from_document(&reason)
             .unwrap_or_else(|| cut_off("Runtime.NoResponse", format!("The guest gave no response: {reason}"))),
+        Failure::Extension { name, failure } => {
+            let (error_type, words) = extension_words(*failure, limits);
+            cut_off(error_type, format!("The extension {name} did not start: {words}"))
+        }
         Failure::Host(reason) => cut_off("Runtime.Unknown", reason),
+    }
+}
+
+/// Why an extension did not start: its type, as Lambda has them but for `Extension.Timeout`, and in words.
+fn extension_words(failure: Failure, limits: Limits) -> (&'static str, String) {
+    match failure {
+        Failure::Answered { error_type, message, .. } => ("Extension.InitError", format!("{error_type}: {message}")),
+        Failure::TimedOut => {
+            ("Extension.Timeout", format!("it had not registered after {:.2} seconds", limits.timeout.as_secs_f64()))
+        }
+        Failure::Exited { status } => ("Extension.Crash", format!("exit status {status}")),
+        Failure::Trapped { message, .. } => ("Extension.Crash", message),
+        Failure::OutOfMemory => ("Extension.Crash", format!("memory size of {} MB exceeded", limits.memory_size_mb)),
+        other => ("Extension.Crash", format!("{other:?}")),
     }
 }
 

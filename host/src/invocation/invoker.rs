@@ -17,6 +17,7 @@ use crate::catalog::{self, Catalog, Function, Target};
 use crate::clock::SharedClock;
 use crate::sandbox::calls::response_stream::{Gathered, PIECES, StreamSink};
 use crate::sandbox::environment::HttpResponse;
+use crate::sandbox::extensions::{Begun as BegunInvocation, ShutdownReason};
 use crate::sandbox::pool::{Lease, StartFailure, Worker};
 use crate::sandbox::{Failure, StartError};
 use crate::shutdown::{Phase, Shutdown};
@@ -271,6 +272,7 @@ impl Invoker {
                 peak_memory_bytes: 0,
                 lines: Vec::new(),
                 error: Some(&error),
+                extensions: None,
             };
             log_tail = record.write(&self.logs, call.tail_log);
         }
@@ -301,6 +303,7 @@ impl Invoker {
         let started_ms = self.clock.now_ms();
         let started = Instant::now();
         set_context(&mut worker.context, &target, call, started_ms);
+        tell_extensions(worker, &target, call, started_ms);
         let mut gathered = None;
         let answered = match kind {
             GuestKind::Command => worker.environment.run(event, limits).await,
@@ -331,8 +334,8 @@ impl Invoker {
         let times = Times { start, started_ms, ended_ms: self.clock.now_ms(), duration, init_duration };
         let record = record_of(&target, call, worker, times, error.as_ref());
         let log_tail = record.write(&self.logs, call.tail_log);
-        self.give_back(lease, start, keep);
-        drop(permit);
+        let ended = Ended { start, keep, reason: reason_of(answered.as_ref().err()) };
+        give_back(&self.catalog, &self.shutdown, lease, permit, ended);
         let result = match (answered, error) {
             (Ok(response), _) => match gathered.filter(|_| answers_http) {
                 Some(Gathered { content_type, .. }) => http_event::streamed_response(&content_type, response.into())
@@ -376,8 +379,10 @@ impl Invoker {
         let abandoned = CancellationToken::new();
         let cancelled = abandoned.clone();
         let (logs, clock, catalog) = (Arc::clone(&self.logs), Arc::clone(&self.clock), Arc::clone(&self.catalog));
+        let shutdown = self.shutdown.clone();
         let task = async move {
             let Some(worker) = lease.worker() else { return };
+            tell_extensions(worker, &target, &call, started_ms);
             let serving = worker.environment.serve(request.map(guest_body), respond, limits);
             let served = tokio::select! {
                 // Until the head is there, the invocation ends with its caller.
@@ -392,8 +397,8 @@ impl Invoker {
             if served.is_err() {
                 failed.note();
             }
-            give_back(&catalog, lease, start, served.is_ok());
-            drop(permit);
+            let ended = Ended { start, keep: served.is_ok(), reason: reason_of(served.as_ref().err()) };
+            give_back(&catalog, &shutdown, lease, permit, ended);
             // Where nobody streams the response, nobody listens once its head is out.
             let _ = report_end.send(StreamEnded { error, log_tail });
         };
@@ -457,11 +462,13 @@ impl Invoker {
         let abandoned = CancellationToken::new();
         let cancelled = abandoned.clone();
         let (logs, clock, catalog) = (Arc::clone(&self.logs), Arc::clone(&self.clock), Arc::clone(&self.catalog));
+        let shutdown = self.shutdown.clone();
         let task = async move {
             let Some(worker) = lease.worker() else { return };
             let mut failed = NoteOnDrop::new(failed);
             let (started, started_ms) = (Instant::now(), clock.now_ms());
             set_context(&mut worker.context, &target, &call, started_ms);
+            tell_extensions(worker, &target, &call, started_ms);
             worker.environment.stream_to(StreamSink::forward(limit_bytes, begin, pieces));
             let handling = worker.environment.handle(&event, &worker.context, limits);
             let answered = tokio::select! {
@@ -481,6 +488,7 @@ impl Invoker {
                 Times { start, started_ms, ended_ms: clock.now_ms(), duration: started.elapsed(), init_duration };
             let record = record_of(&target, &call, worker, times, error.as_ref());
             let log_tail = record.write(&logs, call.tail_log);
+            let reason = reason_of(answered.as_ref().err());
             if let Ok(response) = answered {
                 failed.disarm();
                 match last {
@@ -492,8 +500,7 @@ impl Invoker {
             }
             drop(failed);
             drop(sink);
-            give_back(&catalog, lease, start, keep);
-            drop(permit);
+            give_back(&catalog, &shutdown, lease, permit, Ended { start, keep, reason });
             let _ = report_end.send(StreamEnded { error, log_tail });
         };
         let abandon = abandoned.drop_guard();
@@ -515,17 +522,74 @@ impl Invoker {
             (Err(_), None) => return Err(InvokeError::Platform("a streamed invocation without an end".into())),
         })
     }
+}
 
-    fn give_back(&self, lease: Lease, start: StartKind, keep: bool) {
-        give_back(&self.catalog, lease, start, keep);
+/// How an invocation leaves its environment.
+#[derive(Debug, Clone, Copy)]
+struct Ended {
+    start: StartKind,
+    keep: bool,
+    /// Why the environment ends, where it is not kept.
+    reason: ShutdownReason,
+}
+
+/// Returns an environment or ends it: at once where it has no extensions, else when they are done, and holds its concurrency until then.
+fn give_back(catalog: &Arc<Catalog>, shutdown: &Shutdown, mut lease: Lease, permit: Option<Permit>, ended: Ended) {
+    let extensions = lease.worker().and_then(|worker| worker.extensions.as_mut());
+    match extensions {
+        Some(extensions) if ended.keep && extensions.are_settled() => {
+            extensions.rest();
+            let keep = !extensions.have_failed();
+            finish(catalog, lease, permit, Ended { keep, ..ended });
+        }
+        Some(_) if ended.keep => {
+            let catalog = Arc::clone(catalog);
+            shutdown.spawn(Phase::Work, "extensions", async move {
+                let mut ended = ended;
+                if let Some(extensions) = lease.worker().and_then(|worker| worker.extensions.as_ref()) {
+                    extensions.settled().await;
+                    extensions.rest();
+                    ended.keep = !extensions.have_failed();
+                }
+                finish(&catalog, lease, permit, ended);
+            });
+        }
+        Some(extensions) => {
+            extensions.will_end_for(ended.reason);
+            finish(catalog, lease, permit, ended);
+        }
+        None => finish(catalog, lease, permit, ended),
     }
 }
 
 /// Returns an environment or ends it; a provisioned one that is gone is missed.
-fn give_back(catalog: &Catalog, lease: Lease, start: StartKind, keep: bool) {
-    let reused = if keep { lease.give_back() } else { false };
-    if start == StartKind::Provisioned && !reused {
+fn finish(catalog: &Catalog, lease: Lease, permit: Option<Permit>, ended: Ended) {
+    let reused = if ended.keep { lease.give_back() } else { false };
+    if ended.start == StartKind::Provisioned && !reused {
         catalog.provisioning().notify_one();
+    }
+    drop(permit);
+}
+
+/// What extensions are told where an environment ends with its invocation.
+fn reason_of(failure: Option<&Failure>) -> ShutdownReason {
+    match failure {
+        None => ShutdownReason::Spindown,
+        Some(Failure::TimedOut) => ShutdownReason::Timeout,
+        Some(_) => ShutdownReason::Failure,
+    }
+}
+
+/// Tells the environment's extensions, if it has any, what begins.
+fn tell_extensions(worker: &Worker, target: &Target, call: &Call, started_ms: i64) {
+    if let Some(extensions) = &worker.extensions {
+        extensions.begin(&BegunInvocation {
+            request_id: call.request_id,
+            version: target.version.record.version,
+            invoked_function_arn: &target.arn,
+            trace_id: call.trace_id.as_deref(),
+            started_ms,
+        });
     }
 }
 
@@ -579,7 +643,7 @@ struct Times {
 fn record_of<'a>(
     target: &'a Target,
     call: &'a Call,
-    worker: &mut Worker,
+    worker: &'a Worker,
     times: Times,
     error: Option<&'a FunctionError>,
 ) -> Record<'a> {
@@ -597,6 +661,7 @@ fn record_of<'a>(
         peak_memory_bytes: worker.environment.peak_memory_bytes(),
         lines: worker.environment.io().take_log(),
         error,
+        extensions: worker.extensions.as_deref(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{FunctionError, Source, StartKind, failure};
 use crate::catalog::Target;
+use crate::sandbox::extensions::Extensions;
 use crate::telemetry::capture::{CapturedLine, TAIL_BYTES};
 use crate::telemetry::json_log::JsonLog;
 use crate::telemetry::logs::{LineText, LogBatch, LogLine, LogStore};
@@ -25,6 +26,7 @@ pub(super) struct Record<'a> {
     pub(super) peak_memory_bytes: u64,
     pub(super) lines: Vec<CapturedLine>,
     pub(super) error: Option<&'a FunctionError>,
+    pub(super) extensions: Option<&'a Extensions>,
 }
 
 impl Record<'_> {
@@ -37,13 +39,25 @@ impl Record<'_> {
         }
         let version = &self.target.version;
         let (request_id, timeout) = (self.request_id, version.limits.wall);
+        let status = failure::status(self.error);
+        let report = Report {
+            request_id,
+            duration: self.duration,
+            init_duration: self.init_duration,
+            memory_size_mb: version.record.configuration.memory_size_mb,
+            max_memory_used_mb: u32::try_from(self.peak_memory_bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX),
+            status,
+            trace: None,
+        };
+        if let Some(extensions) = self.extensions {
+            extensions.report(&self.lines, version.json_log, self.ended_ms, &report);
+        }
         let mut lines = Vec::with_capacity(self.lines.len() + 4);
         let line = |ms, line| LogLine::platform(ms, line);
         lines.push(line(self.started_ms, PlatformLine::Start { request_id, version: version.record.version }));
         lines.extend(self.lines.into_iter().map(LogLine::from));
-        let status = failure::status(self.error);
         if let Some(error) = self.error.filter(|error| !error.handled) {
-            lines.push(match status {
+            lines.push(match report.status {
                 Status::Timeout => {
                     let at = jiff::Timestamp::from_millisecond(self.ended_ms).unwrap_or_default();
                     line(self.ended_ms, PlatformLine::TimedOut { request_id, at, timeout })
@@ -63,15 +77,6 @@ impl Record<'_> {
             });
         }
         lines.push(line(self.ended_ms, PlatformLine::End { request_id }));
-        let report = Report {
-            request_id,
-            duration: self.duration,
-            init_duration: self.init_duration,
-            memory_size_mb: version.record.configuration.memory_size_mb,
-            max_memory_used_mb: u32::try_from(self.peak_memory_bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX),
-            status,
-            trace: None,
-        };
         lines.push(line(self.ended_ms, PlatformLine::Report(Box::new(report))));
         let lines = written(version.json_log, lines);
         let tail = tail.then(|| tail_of(&lines));
@@ -83,19 +88,10 @@ impl Record<'_> {
 
 /// The lines in the format that the function asked for.
 fn written(format: Option<JsonLog>, lines: Vec<LogLine>) -> Vec<LogLine> {
-    let Some(json) = format else { return lines };
-    let mut written = Vec::with_capacity(lines.len());
-    for LogLine { timestamp_ms, text } in lines {
-        match text {
-            LineText::Guest(bytes) if !json.keeps(&bytes) => {}
-            LineText::Guest(bytes) => written.push(LogLine { timestamp_ms, text: LineText::Guest(bytes) }),
-            LineText::Platform(line) => {
-                let records = json.records(timestamp_ms, &line).into_iter();
-                written.extend(records.map(|record| LogLine { timestamp_ms, text: LineText::Guest(record) }));
-            }
-        }
+    match format {
+        Some(json) => json.lines(lines),
+        None => lines,
     }
-    written
 }
 
 /// The end of a log, as `LogType=Tail` answers it.

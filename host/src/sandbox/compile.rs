@@ -4,6 +4,7 @@
 //! checked against what the host offers and compiled by `lamina compile`, a process of its own with limits on
 //! memory and time. Parent and child meet in files and one JSON [`Report`] on the child's stdout.
 
+use super::bindings::{FunctionError, extension};
 use super::component;
 use super::compose::{self, Library};
 use super::engine::{self, Family, MEMORIES_PER_COMPONENT, TABLE_ELEMENTS};
@@ -15,7 +16,9 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use wasmtime::Engine;
 use wasmtime::component::Component;
+use wasmtime::component::types::{ComponentExtern, ComponentFunc, ComponentItem};
 
 /// Why a guest was not compiled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +39,22 @@ pub enum CompileError {
     /// The platform's fault; a retry may help.
     #[error("the compiler could not run: {0}")]
     Host(String),
+}
+
+/// What wasm is compiled to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// A function.
+    Function,
+    /// An extension of functions.
+    Extension,
+}
+
+impl Role {
+    /// What guests of `kind` are.
+    pub fn of(kind: GuestKind) -> Self {
+        if kind == GuestKind::Extension { Self::Extension } else { Self::Function }
+    }
 }
 
 /// What the compiler found out about a guest.
@@ -105,6 +124,7 @@ impl Compilation {
     pub async fn run(
         &self,
         guest: &Path,
+        role: Role,
         libraries: &[PathBuf],
         component: &Path,
         native: &Path,
@@ -115,11 +135,12 @@ impl Compilation {
                 let (guest, component, native) = (guest.to_owned(), component.to_owned(), native.to_owned());
                 let libraries = libraries.to_owned();
                 let compiled =
-                    tokio::task::spawn_blocking(move || compile_files(&guest, &libraries, &component, &native)).await;
+                    tokio::task::spawn_blocking(move || compile_files(&guest, role, &libraries, &component, &native))
+                        .await;
                 compiled.map_err(|error| CompileError::Host(error.to_string()))?
             }
             Compiler::Process { program, limits } => {
-                in_process(program, *limits, guest, libraries, component, native).await
+                in_process(program, *limits, guest, role, libraries, component, native).await
             }
         }
     }
@@ -129,6 +150,7 @@ async fn in_process(
     program: &Path,
     limits: Limits,
     guest: &Path,
+    role: Role,
     libraries: &[PathBuf],
     component: &Path,
     native: &Path,
@@ -151,6 +173,7 @@ async fn in_process(
         .arg(limits.memory_mb.to_string())
         .arg("--timeout-s")
         .arg(limits.timeout.as_secs().to_string())
+        .args((role == Role::Extension).then_some("--extension"))
         .args(libraries.iter().flat_map(|library| [Path::new("--library"), library.as_path()]))
         .env_clear()
         .stdin(Stdio::null())
@@ -176,7 +199,14 @@ async fn in_process(
 }
 
 /// The child's side: limits itself, compiles, and prints its [`Report`]. Answers the process's exit code.
-pub fn compiler_process(guest: &Path, libraries: &[PathBuf], component: &Path, native: &Path, limits: Limits) -> u8 {
+pub fn compiler_process(
+    guest: &Path,
+    role: Role,
+    libraries: &[PathBuf],
+    component: &Path,
+    native: &Path,
+    limits: Limits,
+) -> u8 {
     let bytes = limits.memory_mb.saturating_mul(1 << 20);
     let seconds = limits.timeout.as_secs().saturating_mul(4);
     let bound = |resource, value| setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) });
@@ -187,7 +217,7 @@ pub fn compiler_process(guest: &Path, libraries: &[PathBuf], component: &Path, n
     // A lower priority keeps invocations ahead of deployments; where it is not granted, all goes on without.
     let _ = rustix::process::nice(10);
     let result = match bounded {
-        Ok(()) => compile_files(guest, libraries, component, native).map_err(|error| match error {
+        Ok(()) => compile_files(guest, role, libraries, component, native).map_err(|error| match error {
             CompileError::Host(reason) => Refusal::Host(reason),
             other => Refusal::Guest(other.to_string()),
         }),
@@ -198,7 +228,13 @@ pub fn compiler_process(guest: &Path, libraries: &[PathBuf], component: &Path, n
     if written.is_err() { 2 } else { code }
 }
 
-fn compile_files(guest: &Path, libraries: &[PathBuf], component: &Path, native: &Path) -> Result<Report, CompileError> {
+fn compile_files(
+    guest: &Path,
+    role: Role,
+    libraries: &[PathBuf],
+    component: &Path,
+    native: &Path,
+) -> Result<Report, CompileError> {
     let host = |error: std::io::Error| CompileError::Host(error.to_string());
     let wasm = std::fs::read(guest).map_err(host)?;
     let libraries = libraries.iter().map(|path| {
@@ -206,14 +242,14 @@ fn compile_files(guest: &Path, libraries: &[PathBuf], component: &Path, native: 
         Ok(Library { name, wasm: std::fs::read(path)? })
     });
     let libraries = libraries.collect::<std::io::Result<_>>().map_err(host)?;
-    let (report, made, code) = compile(wasm, libraries)?;
+    let (report, made, code) = compile(wasm, role, libraries)?;
     std::fs::write(component, made).map_err(host)?;
     std::fs::write(native, code).map_err(host)?;
     Ok(report)
 }
 
 /// Composes and compiles `wasm`: what it is, the component, its native code.
-fn compile(wasm: Vec<u8>, libraries: Vec<Library>) -> Result<(Report, Vec<u8>, Vec<u8>), CompileError> {
+fn compile(wasm: Vec<u8>, role: Role, libraries: Vec<Library>) -> Result<(Report, Vec<u8>, Vec<u8>), CompileError> {
     let rejected = |error: &dyn std::fmt::Display| CompileError::Rejected(error.to_string());
     let made = component::componentize(wasm).map_err(|error| rejected(&error))?;
     let made = compose::compose(made, libraries).map_err(|error| rejected(&error))?;
@@ -229,10 +265,40 @@ fn compile(wasm: Vec<u8>, libraries: Vec<Library>) -> Result<(Report, Vec<u8>, V
     linker
         .instantiate_pre(&compiled)
         .map_err(|error| CompileError::Rejected(format!("The guest needs what Lamina does not offer: {error:#}")))?;
-    let kind = component::kind(&made).map_err(|error| rejected(&error))?;
+    let kind = match role {
+        Role::Function => component::kind(&made).map_err(|error| rejected(&error))?,
+        Role::Extension => {
+            component::is_extension(&made).map_err(|error| rejected(&error))?;
+            check_extension(&engine, &compiled).map_err(CompileError::Rejected)?;
+            GuestKind::Extension
+        }
+    };
     let initial_memory_bytes = check_resources(&compiled)?;
     let code = compiled.serialize().map_err(|error| CompileError::Host(format!("{error:#}")))?;
     Ok((Report { family, kind, initial_memory_bytes }, made, code))
+}
+
+/// Checks the types of what an extension exports.
+fn check_extension(engine: &Engine, component: &Component) -> Result<(), String> {
+    use extension::{Environment, InvokeEvent, Registration, ShutdownEvent, TelemetryRecord};
+    type Answer<T> = (Result<T, FunctionError>,);
+    let component = component.component_type();
+    let types = component.instance_type();
+    let instance = component.exports(engine).find_map(|(name, export)| match export.ty {
+        ComponentItem::ComponentInstance(instance) if name.starts_with("lamina:function/extension@") => Some(instance),
+        _ => None,
+    });
+    let check = |name: &str, fits: &dyn Fn(&ComponentFunc) -> wasmtime::Result<()>| {
+        let export = instance.as_ref().and_then(|instance| instance.get_export(engine, name));
+        let Some(ComponentExtern { ty: ComponentItem::ComponentFunc(function), .. }) = export else {
+            return Err(format!("The extension does not export {name}."));
+        };
+        fits(&function).map_err(|error| format!("The extension's {name} is of another type: {error:#}"))
+    };
+    check("on-init", &|function| function.typecheck::<(Environment,), Answer<Registration>>(&types))?;
+    check("on-invoke", &|function| function.typecheck::<(InvokeEvent,), Answer<()>>(&types))?;
+    check("on-telemetry", &|function| function.typecheck::<(Vec<TelemetryRecord>,), Answer<()>>(&types))?;
+    check("on-shutdown", &|function| function.typecheck::<(ShutdownEvent,), ()>(&types))
 }
 
 /// What no slot of the pool could hold is refused here, not at the first invocation.

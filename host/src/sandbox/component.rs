@@ -23,7 +23,13 @@ pub enum ComponentError {
          (an HTTP function), wasi:cli/run@0.2 or _start (a command). It exports: {0}"
     )]
     NoEntry(String),
+    /// An extension without the extension's interface.
+    #[error("The extension does not export {EXTENSION}.x. It exports: {0}")]
+    NoExtension(String),
 }
+
+/// The interface of extensions, up to the number of its compatible versions.
+const EXTENSION: &str = "lamina:function/extension@0.1";
 
 /// Makes `wasm` a component, unless it is one.
 pub fn componentize(wasm: Vec<u8>) -> Result<Vec<u8>, ComponentError> {
@@ -68,6 +74,15 @@ pub fn family(component: &[u8]) -> Result<Family, ComponentError> {
     Ok(if concurrent { Family::Concurrent } else { Family::Plain })
 }
 
+/// Checks that a component is an extension, by what it exports.
+pub fn is_extension(component: &[u8]) -> Result<(), ComponentError> {
+    let (_, exports) = names(component)?;
+    let is_it = |(name, kind): &Export| {
+        *kind == ComponentExternalKind::Instance && name.strip_prefix(EXTENSION).is_some_and(is_same_series)
+    };
+    if exports.iter().any(is_it) { Ok(()) } else { Err(ComponentError::NoExtension(listed(&exports))) }
+}
+
 /// How a component is called, by what it exports.
 pub fn kind(component: &[u8]) -> Result<GuestKind, ComponentError> {
     let (_, exports) = names(component)?;
@@ -86,9 +101,13 @@ pub fn kind(component: &[u8]) -> Result<GuestKind, ComponentError> {
     } else if instance("wasi:cli/run@0.2") {
         Ok(GuestKind::Command)
     } else {
-        let listed: Vec<&str> = exports.iter().map(|(name, _)| name.as_str()).take(20).collect();
-        Err(ComponentError::NoEntry(if listed.is_empty() { "nothing".into() } else { listed.join(", ") }))
+        Err(ComponentError::NoEntry(listed(&exports)))
     }
+}
+
+fn listed(exports: &[Export]) -> String {
+    let listed: Vec<&str> = exports.iter().map(|(name, _)| name.as_str()).take(20).collect();
+    if listed.is_empty() { "nothing".into() } else { listed.join(", ") }
 }
 
 /// An export's name and kind.
@@ -157,6 +176,20 @@ mod tests {
         assert!(error.to_string().ends_with("It exports: other"), "{error}");
         let module = componentize(component("(module (func (export \"f\")))"));
         assert!(matches!(module.and_then(|c| kind(&c)), Err(ComponentError::NoEntry(_))));
+    }
+
+    #[test]
+    fn extensions_are_told_by_their_interface() {
+        let exporting =
+            |name: &str| component(&format!(r#"(component (instance $i) (export "{name}" (instance $i)))"#));
+        for name in ["lamina:function/extension@0.1.0", "lamina:function/extension@0.1.7"] {
+            assert_eq!(is_extension(&exporting(name)), Ok(()), "{name}");
+        }
+        for name in ["lamina:function/extension@0.2.0", "lamina:function/extensions@0.1.0", "wasi:cli/run@0.2.0"] {
+            assert_eq!(is_extension(&exporting(name)), Err(ComponentError::NoExtension(name.into())));
+        }
+        // It is no function.
+        assert!(matches!(kind(&exporting("lamina:function/extension@0.1.0")), Err(ComponentError::NoEntry(_))));
     }
 
     #[test]

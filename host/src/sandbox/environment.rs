@@ -84,6 +84,7 @@ impl Environment {
             Entry::HttpP2(indices) => Guest::Http(Box::new(Proxy::P2(indices.load(&mut *store, &instance)?))),
             Entry::HttpP3(indices) => Guest::Http(Box::new(Proxy::P3(indices.load(&mut *store, &instance)?))),
             Entry::Command(indices) => Guest::Command(indices.load(&mut *store, &instance)?),
+            Entry::Extension(_) => wasmtime::bail!("an extension is no function"),
         };
         let init = match &loaded.init {
             Some(index) => Some(instance.get_typed_func(store, index)?),
@@ -220,7 +221,7 @@ fn wrong_kind() -> Failure {
 }
 
 /// Polls `call` until it is done or a limit has passed. Guests yield at every epoch tick, so this looks often enough.
-async fn within<T>(limits: TimeLimits, call: impl Future<Output = T>) -> Result<T, Failure> {
+pub(super) async fn within<T>(limits: TimeLimits, call: impl Future<Output = T>) -> Result<T, Failure> {
     within_unless(limits, call, || None).await
 }
 

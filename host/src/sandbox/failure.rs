@@ -48,6 +48,13 @@ pub enum Failure {
     },
     /// An HTTP guest that returned without a response, or answered `wasi:http` an error code.
     NoResponse(String),
+    /// An extension did not start.
+    Extension {
+        /// The extension.
+        name: String,
+        /// What it failed of.
+        failure: Box<Failure>,
+    },
     /// The host's fault.
     Host(String),
 }
@@ -70,6 +77,15 @@ impl Failure {
             None => error.root_cause().to_string(),
         };
         Self::Trapped { message, frames: frames(error) }
+    }
+
+    /// The type of an extension's failure, as the platform's records tell it.
+    pub(super) fn extension_error_type(&self) -> &'static str {
+        match self {
+            Self::Answered { .. } => "Extension.ExitError",
+            Self::TimedOut | Self::CpuTimeExceeded => "Extension.Timeout",
+            _ => "Extension.Crash",
+        }
     }
 
     /// Whether the environment may serve again.

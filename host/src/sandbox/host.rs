@@ -3,8 +3,9 @@
 use super::calls::filesystem::{TmpRoot, TmpRootError};
 use super::calls::outbound_http::{ClientError, OutboundClient};
 use super::capacity::{Machine, PoolSize};
-use super::compile::{Compilation, CompileError, Compiler};
+use super::compile::{Compilation, CompileError, Compiler, Role};
 use super::engine::{self, Family, MEMORY_GUARD_BYTES, MEMORY_RESERVATION_BYTES, Ticker, Tuning};
+use super::extensions::Services;
 use super::layers::{self, Inspected, LayerDirs, LayerError, LayerSet, UnpackError};
 use super::limits::GrowthBudget;
 use super::linker;
@@ -16,9 +17,9 @@ use super::slots::{Slot, Slots};
 use crate::clock::SharedClock;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 use wasmtime_wasi::filesystem::Dir;
 
@@ -103,7 +104,24 @@ pub enum DeployError {
     /// A layer. The uploader's fault.
     #[error(transparent)]
     Layer(#[from] LayerError),
+    /// An extension in a layer, or the platform.
+    #[error("The extension {name} of the function's layers cannot be used: {error}")]
+    Extension {
+        /// Its file's name.
+        name: String,
+        /// Why not.
+        error: CompileError,
+    },
+    /// The function's layers hold more than Lambda's ten. The uploader's fault.
+    #[error("The layers of a function can hold {EXTENSIONS_PER_FUNCTION} extensions; these hold {count}.")]
+    TooManyExtensions {
+        /// How many there are.
+        count: usize,
+    },
 }
+
+/// Extensions of one function (Lambda quota).
+const EXTENSIONS_PER_FUNCTION: usize = 10;
 
 impl From<UnpackError> for DeployError {
     fn from(error: UnpackError) -> Self {
@@ -141,6 +159,8 @@ pub struct Host {
     shared: Shared,
     /// Pools that hold idle environments, for retirement and eviction.
     pools: Mutex<Vec<Weak<Pool>>>,
+    /// Once they are served.
+    extensions: OnceLock<Services>,
     config: Config,
     size: PoolSize,
     _ticker: Ticker,
@@ -194,10 +214,22 @@ impl Host {
             layers: Arc::new(LayerDirs::open(data_dir.join("layers"))?),
             shared,
             pools: Mutex::default(),
+            extensions: OnceLock::new(),
             config,
             size,
             _ticker: ticker,
         }))
+    }
+
+    /// Lets environments have extensions; without it, functions that have any do not start. The first call counts.
+    pub fn serve_extensions(&self, services: Services) {
+        // Later calls would be of the same daemon.
+        let _ = self.extensions.set(services);
+    }
+
+    /// What extensions work with.
+    pub(super) fn services(&self) -> Option<&Services> {
+        self.extensions.get()
     }
 
     /// The configuration it runs with.
@@ -242,8 +274,37 @@ impl Host {
             Some(set) => self.layers.libraries(set).await?,
             None => Vec::new(),
         };
-        let compiled = self.artifacts.compile(wasm, &libraries).await?;
+        let compiled = self.artifacts.compile(wasm, Role::Function, &libraries).await?;
         Ok(Deployed { compiled, package_unpacked_bytes })
+    }
+
+    /// Compiles the extensions in `layers`, by name.
+    pub async fn deploy_extensions(&self, layers: &LayerSet) -> Result<Vec<(String, Compiled)>, DeployError> {
+        let files = self.layers.extensions(layers).await?;
+        let mut named = BTreeMap::new();
+        for path in files {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            // Of two files that differ in their endings only, the one that comes first.
+            named.entry(name).or_insert(path);
+        }
+        if named.len() > EXTENSIONS_PER_FUNCTION {
+            return Err(DeployError::TooManyExtensions { count: named.len() });
+        }
+        let compiling = named.into_iter().map(|(name, path)| async {
+            let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let failed = |error| DeployError::Extension { name: file, error };
+            Ok((name, self.compile_extension(path).await.map_err(failed)?))
+        });
+        futures_util::future::try_join_all(compiling).await
+    }
+
+    async fn compile_extension(&self, path: PathBuf) -> Result<Compiled, CompileError> {
+        let read = tokio::fs::read(&path).await.map_err(|error| CompileError::Host(error.to_string()))?;
+        let wasm = match path.extension().is_some_and(|extension| extension == "wat") {
+            true => wat::parse_bytes(&read).map_err(|error| CompileError::Rejected(error.to_string()))?.into_owned(),
+            false => read,
+        };
+        self.artifacts.compile(wasm, Role::Extension, &[]).await
     }
 
     /// Checks a layer's archive to its last byte.

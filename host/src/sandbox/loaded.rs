@@ -4,8 +4,8 @@
 //! (a new version of Lamina), the guest is compiled again from its component.
 
 use super::artifact;
-use super::bindings::EventFunctionIndices;
-use super::compile::{Compilation, CompileError, Report};
+use super::bindings::{EventFunctionIndices, FunctionExtensionIndices};
+use super::compile::{Compilation, CompileError, Report, Role};
 use super::engine::Family;
 use super::state::State;
 use lru::LruCache;
@@ -33,6 +33,7 @@ pub(super) enum Entry {
     HttpP2(ProxyIndices),
     HttpP3(ServiceIndices),
     Command(CommandIndices),
+    Extension(FunctionExtensionIndices),
 }
 
 /// A compiled guest in memory, linked and ready to instantiate.
@@ -56,6 +57,7 @@ impl Loaded {
             GuestKind::HttpP2 => Entry::HttpP2(ProxyIndices::new(&pre)?),
             GuestKind::HttpP3 => Entry::HttpP3(ServiceIndices::new(&pre)?),
             GuestKind::Command => Entry::Command(CommandIndices::new(&pre)?),
+            GuestKind::Extension => Entry::Extension(FunctionExtensionIndices::new(&pre)?),
         };
         let range = component.image_range();
         let code_bytes = (range.end.addr() as u64).saturating_sub(range.start.addr() as u64);
@@ -181,13 +183,18 @@ impl Artifacts {
     }
 
     /// Compiles a guest, composed with what is in `libraries`, and keeps its native code.
-    pub(super) async fn compile(&self, wasm: Vec<u8>, libraries: &[PathBuf]) -> Result<Compiled, CompileError> {
+    pub(super) async fn compile(
+        &self,
+        wasm: Vec<u8>,
+        role: Role,
+        libraries: &[PathBuf],
+    ) -> Result<Compiled, CompileError> {
         let host = |error: io::Error| CompileError::Host(error.to_string());
         let job = tempfile::Builder::new().prefix("job-").tempdir_in(&self.work_dir).map_err(host)?;
         let (guest, component, native) =
             (job.path().join("guest.wasm"), job.path().join("component.wasm"), job.path().join("native.cwasm"));
         tokio::fs::write(&guest, wasm).await.map_err(host)?;
-        let report = self.compilation.run(&guest, libraries, &component, &native).await?;
+        let report = self.compilation.run(&guest, role, libraries, &component, &native).await?;
         let made = tokio::fs::read(&component).await.map_err(host)?;
         let component_sha256 = hex(&Sha256::digest(&made));
         let path = self.native_path(report.family, &component_sha256);
@@ -238,7 +245,7 @@ impl Artifacts {
         }
         self.counters.recompilations.fetch_add(1, Ordering::Relaxed);
         let wasm = tokio::fs::read(component_path).await.map_err(|error| host(&error))?;
-        let compiled = self.compile(wasm, &[]).await?;
+        let compiled = self.compile(wasm, Role::of(key.kind), &[]).await?;
         if compiled.component_sha256 != *key.component_sha256 {
             return Err(CompileError::Host("a stored component is not what its name says".into()));
         }

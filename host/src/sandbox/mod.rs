@@ -17,6 +17,7 @@ pub mod component;
 pub mod compose;
 pub mod engine;
 pub mod environment;
+pub mod extensions;
 mod failure;
 mod host;
 pub mod layers;

@@ -7,6 +7,7 @@
 use super::calls;
 use super::engine::Family;
 use super::environment::{Context, Environment, TimeLimits};
+use super::extensions::{Extensions, ExtensionsSpec, NotStarted};
 use super::host::Host;
 use super::layers::LayerSet;
 use super::loaded::CodeKey;
@@ -54,6 +55,8 @@ pub struct Spec {
     pub idle_timeout: Duration,
     /// Bounds of what one invocation may log.
     pub log_limits: crate::telemetry::capture::Limits,
+    /// The extensions of every environment, where there are any.
+    pub extensions: Option<Arc<ExtensionsSpec>>,
 }
 
 impl Spec {
@@ -74,6 +77,14 @@ pub struct Worker {
     pub log_stream: Arc<str>,
     /// How long instantiation and `init` took.
     pub init_duration: Duration,
+    /// Its extensions, where there are any.
+    pub extensions: Option<Box<Extensions>>,
+}
+
+impl Worker {
+    fn is_broken(&self) -> bool {
+        self.extensions.as_ref().is_some_and(|extensions| extensions.have_failed())
+    }
 }
 
 struct Idle {
@@ -128,8 +139,12 @@ impl Pool {
 
     /// The most recently used idle environment.
     pub fn take_warm(self: &Arc<Self>) -> Option<Lease> {
-        let idle = self.idle.lock().pop_back()?;
-        Some(Lease::new(self, idle.worker))
+        loop {
+            let idle = self.idle.lock().pop_back()?;
+            if !idle.worker.is_broken() {
+                return Some(Lease::new(self, idle.worker));
+            }
+        }
     }
 
     /// A new environment that has finished its init phase.
@@ -158,12 +173,32 @@ impl Pool {
             None => None,
         };
         let stream = self.log_stream();
-        let state = State::new(spec, &stream, self.host.shared(), layers);
         let limit = self.host.init_timeout();
+        let mut extensions = match &spec.extensions {
+            Some(of) => {
+                let starting = Extensions::start(&self.host, spec, of, &stream, layers.as_ref(), limit);
+                let started = Box::pin(starting).await;
+                let failed = |NotStarted { error, log }| StartFailure {
+                    error,
+                    log,
+                    log_stream: Some(Arc::clone(&stream)),
+                    duration: Duration::ZERO,
+                };
+                Some(Box::new(started.map_err(failed)?))
+            }
+            None => None,
+        };
+        // Extensions and function share the time of the init phase.
+        let limit = if extensions.is_some() { limit.saturating_sub(started.elapsed()) } else { limit };
+        let state = State::new(spec, spec.code.kind, &stream, self.host.shared(), layers);
         let time = TimeLimits { wall: limit, cpu: None };
         let instantiated = tokio::time::timeout(limit, Environment::instantiate(loaded, state, slot)).await;
         let mut environment = instantiated.map_err(|_| StartError::Guest(Failure::TimedOut))??;
-        if let Err(failure) = environment.init(time).await {
+        let initialized = environment.init(time).await;
+        if let Some(extensions) = &mut extensions {
+            extensions.initialized(self.host.shared().clock.now_ms(), initialized.as_ref().err());
+        }
+        if let Err(failure) = initialized {
             return Err(StartFailure {
                 error: StartError::Guest(failure),
                 log: environment.io().take_log(),
@@ -173,7 +208,7 @@ impl Pool {
         }
         let mut context = spec.context.clone();
         stream.as_ref().clone_into(&mut context.log_stream);
-        Ok(Worker { environment, context, log_stream: stream, init_duration: started.elapsed() })
+        Ok(Worker { environment, context, log_stream: stream, init_duration: started.elapsed(), extensions })
     }
 
     /// The log stream of a new environment: its own, or, where each serves but once, one that all of a day write to.
@@ -247,7 +282,21 @@ impl Pool {
             let expired = idle.iter().take_while(|idle| idle.since.elapsed() >= timeout).count();
             idle.drain(..expired).collect::<Vec<_>>()
         };
-        retired.len()
+        retired.len() + self.retire_broken()
+    }
+
+    /// Ends idle environments of which an extension has failed; answers how many.
+    pub fn retire_broken(&self) -> usize {
+        if self.spec.extensions.is_none() {
+            return 0;
+        }
+        let broken = {
+            let mut idle = self.idle.lock();
+            let (broken, kept) = idle.drain(..).partition::<VecDeque<_>, _>(|idle| idle.worker.is_broken());
+            *idle = kept;
+            broken
+        };
+        broken.len()
     }
 }
 

@@ -107,9 +107,9 @@ pub struct State {
 }
 
 impl State {
-    /// For a new environment of `spec`. Touches no disk.
-    pub(super) fn new(spec: &Spec, log_stream: &str, shared: &Shared, layers: Option<Dir>) -> Self {
-        let io = GuestIo::new(spec.code.kind, spec.log_limits, Arc::clone(&shared.clock));
+    /// For a guest of `kind` in a new environment of `spec`. Touches no disk.
+    pub(super) fn new(spec: &Spec, kind: GuestKind, log_stream: &str, shared: &Shared, layers: Option<Dir>) -> Self {
+        let io = GuestIo::new(kind, spec.log_limits, Arc::clone(&shared.clock));
         let mut wasi = WasiCtx::builder();
         wasi.envs(&spec.variables)
             .env("AWS_LAMBDA_LOG_STREAM_NAME", log_stream)

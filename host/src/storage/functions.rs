@@ -117,6 +117,8 @@ pub enum GuestKind {
     HttpP3,
     /// Exports `wasi:cli/run`, or was a core module with `_start`: event on stdin, response on stdout.
     Command,
+    /// Exports `lamina:function/extension`: part of a layer, beside functions, and never one itself.
+    Extension,
 }
 
 /// Which of the host's two engines a guest runs on.
@@ -150,6 +152,22 @@ pub struct CodeRecord {
     /// ARN of the signing profile whose key signed the package, where that was checked.
     #[serde(default)]
     pub signing_profile_version_arn: Option<String>,
+    /// Extensions of its layers, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<ExtensionRecord>,
+}
+
+/// An extension that environments of a version have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExtensionRecord {
+    /// Its file's name in the layer, without the ending.
+    pub name: String,
+    /// SHA-256 of the component, lower-case hex; its name in the blob store.
+    pub component_sha256: String,
+    /// The engine it runs on.
+    pub family: Family,
+    /// Linear memory it starts with; a function's memory size cannot be below it.
+    pub initial_memory_bytes: u64,
 }
 
 /// A layer version that a function has. It names the content, so that it outlives the layer version.

@@ -19,6 +19,9 @@ pub struct LayerContent {
     pub unpacked_bytes: u64,
     /// Components in it that functions are composed with.
     pub libraries: u32,
+    /// Extensions in it.
+    #[serde(default)]
+    pub extensions: u32,
 }
 
 /// A layer version. All but its policy never changes.

@@ -5,11 +5,11 @@
 //! level lets them through. A function writes its own lines: those that are JSON objects with a `level` are held back below the application
 //! log level, all others stay as they are.
 
-use super::report::{InitPhase, PlatformLine, Report, Status};
+use super::logs::{LineText, LogLine};
+use super::record::{self, time};
+use super::report::{PlatformLine, Status};
 use bytes::Bytes;
-use jiff::Timestamp;
-use serde_json::{Map, Value, json};
-use std::time::Duration;
+use serde_json::{Value, json};
 
 /// Levels of a function's own lines, the least important first.
 pub const APPLICATION_LEVELS: [&str; 6] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
@@ -52,6 +52,22 @@ impl JsonLog {
         level.is_none_or(|level| level >= self.application)
     }
 
+    /// Lines in this format.
+    pub fn lines(&self, lines: Vec<LogLine>) -> Vec<LogLine> {
+        let mut written = Vec::with_capacity(lines.len());
+        for LogLine { timestamp_ms, text } in lines {
+            match text {
+                LineText::Guest(bytes) if !self.keeps(&bytes) => {}
+                LineText::Guest(bytes) => written.push(LogLine { timestamp_ms, text: LineText::Guest(bytes) }),
+                LineText::Platform(line) => {
+                    let records = self.records(timestamp_ms, &line).into_iter();
+                    written.extend(records.map(|record| LogLine { timestamp_ms, text: LineText::Guest(record) }));
+                }
+            }
+        }
+        written
+    }
+
     /// What a line of the platform's becomes: no record, one, or two.
     pub fn records(&self, at_ms: i64, line: &PlatformLine) -> Vec<Bytes> {
         let mut records = Vec::new();
@@ -63,18 +79,14 @@ impl JsonLog {
         };
         match line {
             PlatformLine::Start { request_id, version } => {
-                add(INFO, "start", json!({ "requestId": request_id.to_string(), "version": version }));
+                add(INFO, "start", record::start(*request_id, *version, None))
             }
             // What it says is in the two records of the report.
             PlatformLine::End { .. } => {}
             PlatformLine::Report(report) => {
                 let failed = report.status != Status::Success;
-                let mut done = ended(&report.status, json!({ "durationMs": ms(report.duration) }));
-                done.insert("requestId".into(), report.request_id.to_string().into());
-                add(if failed { WARN } else { DEBUG }, "runtimeDone", done.into());
-                let mut record = ended(&report.status, metrics(report));
-                record.insert("requestId".into(), report.request_id.to_string().into());
-                add(if failed { WARN } else { INFO }, "report", record.into());
+                add(if failed { WARN } else { DEBUG }, "runtimeDone", record::runtime_done(report));
+                add(if failed { WARN } else { INFO }, "report", record::report(report));
             }
             PlatformLine::TimedOut { request_id, timeout, .. } => {
                 let message = format!("Task timed out after {:.2} seconds", timeout.as_secs_f64());
@@ -93,14 +105,15 @@ impl JsonLog {
                 add(INFO, "initStart", record);
             }
             PlatformLine::InitReport { duration, phase, status } => {
-                let mut record = ended(status, json!({ "durationMs": ms(*duration) }));
-                record.insert("initializationType".into(), "on-demand".into());
-                let phase = match phase {
-                    InitPhase::Init => "init",
-                    InitPhase::Invoke => "invoke",
-                };
-                record.insert("phase".into(), phase.into());
-                add(if *status == Status::Success { INFO } else { WARN }, "initReport", record.into());
+                let record = record::init_report("on-demand", *phase, *duration, status);
+                add(if *status == Status::Success { INFO } else { WARN }, "initReport", record);
+            }
+            PlatformLine::Extension { name, state, events, error_type } => {
+                let level = if error_type.is_some() { WARN } else { INFO };
+                add(level, "extension", record::extension(name, state, events, *error_type));
+            }
+            PlatformLine::TelemetrySubscription { name, types } => {
+                add(INFO, "telemetrySubscription", record::telemetry_subscription(name, types));
             }
         }
         records
@@ -119,47 +132,12 @@ fn fault(at_ms: i64, request_id: &str, error_type: &str, message: &str) -> Bytes
     Bytes::from(record.to_string())
 }
 
-fn ended(status: &Status, metrics: Value) -> Map<String, Value> {
-    let mut record = Map::new();
-    let word = match status {
-        Status::Success => "success",
-        Status::Timeout => "timeout",
-        Status::Error(error_type) => {
-            record.insert("errorType".into(), error_type.as_ref().into());
-            "error"
-        }
-    };
-    record.insert("status".into(), word.into());
-    record.insert("metrics".into(), metrics);
-    record
-}
-
-fn metrics(report: &Report) -> Value {
-    let mut metrics = json!({
-        "durationMs": ms(report.duration),
-        "billedDurationMs": u64::try_from(report.billed_ms()).unwrap_or(u64::MAX),
-        "memorySizeMB": report.memory_size_mb,
-        "maxMemoryUsedMB": report.max_memory_used_mb,
-    });
-    if let (Some(init), Some(members)) = (report.init_duration, metrics.as_object_mut()) {
-        members.insert("initDurationMs".into(), ms(init).into());
-    }
-    metrics
-}
-
-/// Milliseconds with three places.
-fn ms(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1e6).round() / 1e3
-}
-
-fn time(at_ms: i64) -> String {
-    Timestamp::from_millisecond(at_ms).unwrap_or_default().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::report::Report;
     use super::*;
     use crate::ids::Version;
+    use std::time::Duration;
     use uuid::Uuid;
 
     fn report(status: Status) -> PlatformLine {

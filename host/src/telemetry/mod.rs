@@ -15,4 +15,5 @@ pub mod host_log;
 pub mod json_log;
 pub mod logs;
 pub mod metrics;
+pub mod record;
 pub mod report;

@@ -55,6 +55,24 @@ pub enum PlatformLine {
         /// An ARN of the runtime.
         runtime_version_arn: Arc<str>,
     },
+    /// `EXTENSION\tName: …\tState: …\tEvents: […]`.
+    Extension {
+        /// The extension.
+        name: Arc<str>,
+        /// Such as `Ready`.
+        state: &'static str,
+        /// What it is told of.
+        events: Arc<[&'static str]>,
+        /// Such as `Extension.Crash`.
+        error_type: Option<&'static str>,
+    },
+    /// `TELEMETRY\tName: …\tState: Subscribed\tTypes: […]`.
+    TelemetrySubscription {
+        /// The extension.
+        name: Arc<str>,
+        /// What it subscribed to.
+        types: Arc<[&'static str]>,
+    },
     /// `INIT_REPORT Init Duration: … ms\tPhase: …\tStatus: …`; printed where the init phase failed.
     InitReport {
         /// How long it took.
@@ -184,6 +202,13 @@ impl fmt::Display for PlatformLine {
             Self::InitStart { runtime_version, runtime_version_arn } => {
                 write!(f, "INIT_START Runtime Version: {runtime_version}\tRuntime Version ARN: {runtime_version_arn}")
             }
+            Self::Extension { name, state, events, error_type } => {
+                write!(f, "EXTENSION\tName: {name}\tState: {state}\tEvents: [{}]", events.join(","))?;
+                error_type.map_or(Ok(()), |error_type| write!(f, "\tError Type: {error_type}"))
+            }
+            Self::TelemetrySubscription { name, types } => {
+                write!(f, "TELEMETRY\tName: {name}\tState: Subscribed\tTypes: [{}]", types.join(","))
+            }
             Self::InitReport { duration, phase, status } => {
                 let phase = match phase {
                     InitPhase::Init => "init",
@@ -296,6 +321,19 @@ mod tests {
             (
                 PlatformLine::InitStart { runtime_version: "lamina:1".into(), runtime_version_arn: "arn:x".into() },
                 "INIT_START Runtime Version: lamina:1\tRuntime Version ARN: arn:x",
+            ),
+            (
+                PlatformLine::Extension {
+                    name: "counter".into(),
+                    state: "ExitError",
+                    events: ["INVOKE", "SHUTDOWN"].into(),
+                    error_type: Some("Extension.Crash"),
+                },
+                "EXTENSION\tName: counter\tState: ExitError\tEvents: [INVOKE,SHUTDOWN]\tError Type: Extension.Crash",
+            ),
+            (
+                PlatformLine::TelemetrySubscription { name: "counter".into(), types: ["Platform", "Function"].into() },
+                "TELEMETRY\tName: counter\tState: Subscribed\tTypes: [Platform,Function]",
             ),
             (
                 PlatformLine::InitReport {

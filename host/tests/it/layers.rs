@@ -30,7 +30,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("triggers", &["credentials", "invocation", "storage", "listener", "clock", "ids", "telemetry", "shutdown"]),
     ("invocation", &["catalog", "sandbox", "storage", "telemetry", "clock", "ids", "shutdown"]),
     ("catalog", &["credentials", "sandbox", "storage", "telemetry", "clock", "ids"]),
-    ("sandbox", &["storage", "telemetry", "clock", "ids"]),
+    ("sandbox", &["storage", "telemetry", "clock", "ids", "shutdown"]),
     ("credentials", &["ids", "clock"]),
     ("storage", &["ids", "clock"]),
     ("telemetry", &["ids", "clock"]),

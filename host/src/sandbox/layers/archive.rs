@@ -3,7 +3,7 @@
 //! Everything is bounded: paths, the directories they imply, their lengths, unpacked bytes as declared and as they come. Refused:
 //! names that leave the archive, links that do, two entries for one path, what is neither file, directory nor symbolic link.
 
-use super::{UnpackError, library};
+use super::{UnpackError, component_files};
 use crate::sandbox::package::UNPACKED_LIMIT_BYTES;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -56,6 +56,8 @@ pub struct Inspected {
     pub unpacked_bytes: u64,
     /// Components in it that functions are composed with.
     pub libraries: u32,
+    /// Extensions in it.
+    pub extensions: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,13 +70,15 @@ enum Kind {
 /// Checks an archive to its last byte. Takes a while where it is large.
 pub fn inspect(archive: &[u8]) -> Result<Inspected, LayerError> {
     let (mut zip, entries) = open(archive)?;
-    let mut inspected = Inspected { unpacked_bytes: 0, libraries: 0 };
+    let mut inspected = Inspected { unpacked_bytes: 0, libraries: 0, extensions: 0 };
     for (path, index, kind) in &entries {
         match kind {
             Kind::Directory => {}
             Kind::Link => drop(target(&mut zip, *index, path)?),
             Kind::File => {
-                inspected.libraries = inspected.libraries.saturating_add(library::is_one(path).into());
+                let is_in = |folder| u32::from(component_files::is_one(folder, path));
+                inspected.libraries = inspected.libraries.saturating_add(is_in(component_files::LIBRARIES));
+                inspected.extensions = inspected.extensions.saturating_add(is_in(component_files::EXTENSIONS));
                 inspected.unpacked_bytes = inspected.unpacked_bytes.saturating_add(copy(
                     &mut zip,
                     *index,
@@ -278,9 +282,16 @@ pub(super) mod tests {
     fn files_directories_and_links_within_are_unpacked() {
         let dir = tempfile::tempdir().unwrap();
         let zip = zip_of(&[("a/", b""), ("a/f", b"xy"), ("b/c/d", b"z"), ("b/", b""), ("b/l@", b"../a/f")]);
-        assert_eq!(inspect(&zip), Ok(Inspected { unpacked_bytes: 3, libraries: 0 }));
+        assert_eq!(inspect(&zip), Ok(Inspected { unpacked_bytes: 3, libraries: 0, extensions: 0 }));
         unpack(&zip, dir.path()).unwrap();
         assert_eq!(std::fs::read(dir.path().join("b/l")).unwrap(), b"xy");
+    }
+
+    #[test]
+    fn libraries_and_extensions_are_counted() {
+        let zip =
+            zip_of(&[("lib/a.wasm", b""), ("lib/b.txt", b""), ("extensions/a.wat", b""), ("extensions/b/c.wasm", b"")]);
+        assert_eq!(inspect(&zip), Ok(Inspected { unpacked_bytes: 0, libraries: 1, extensions: 1 }));
     }
 
     #[test]

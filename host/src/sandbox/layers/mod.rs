@@ -8,7 +8,7 @@
 //! Assumptions: one daemon at a time uses a directory; blobs of layers in use are kept by the caller.
 
 mod archive;
-mod library;
+mod component_files;
 mod merge;
 
 pub use archive::{Inspected, LayerError, inspect};
@@ -123,13 +123,22 @@ impl LayerDirs {
 
     /// The components of `set` that guests are composed with, made there where it is missing, later layers first.
     pub(super) async fn libraries(self: &Arc<Self>, set: &LayerSet) -> Result<Vec<PathBuf>, UnpackError> {
+        self.components(set, component_files::LIBRARIES).await
+    }
+
+    /// The extensions in `set`, which is unpacked where it is not.
+    pub(super) async fn extensions(self: &Arc<Self>, set: &LayerSet) -> Result<Vec<PathBuf>, UnpackError> {
+        self.components(set, component_files::EXTENSIONS).await
+    }
+
+    async fn components(self: &Arc<Self>, set: &LayerSet, folder: &'static str) -> Result<Vec<PathBuf>, UnpackError> {
         let held = self.get(set).await?;
         let (dirs, set) = (Arc::clone(self), set.clone());
         let found = tokio::task::spawn_blocking(move || {
             let mut found = Vec::new();
             let mut names = HashSet::new();
             for layer in set.layers.iter().rev() {
-                for path in library::files(&dirs.dir.join(&layer.sha256))? {
+                for path in component_files::files(&dirs.dir.join(&layer.sha256), folder)? {
                     // Of two files of one name, guests see the later layer's.
                     if names.insert(path.file_name().map(ToOwned::to_owned)) {
                         found.push(path);

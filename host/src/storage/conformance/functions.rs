@@ -59,6 +59,7 @@ fn version(of: &str, version: Version) -> VersionRecord {
             family: Family::Concurrent,
             initial_memory_bytes: 1 << 33,
             signing_profile_version_arn: Some("arn".into()),
+            extensions: Vec::new(),
         },
         configuration: ConfigurationRecord {
             description: "d".into(),

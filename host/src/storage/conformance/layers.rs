@@ -14,7 +14,7 @@ fn layer(name: &str, version: u64) -> LayerVersionRecord {
         license_info: Some("MIT".into()),
         compatible_runtimes: vec!["provided.al2023".into()],
         compatible_architectures: vec!["arm64".into()],
-        content: LayerContent { sha256: "0".repeat(64), size_bytes: 1, unpacked_bytes: 2, libraries: 1 },
+        content: LayerContent { sha256: "0".repeat(64), size_bytes: 1, unpacked_bytes: 2, libraries: 1, extensions: 0 },
         policy: Default::default(),
         revision_id: "r".into(),
         created_at_ms: 3,

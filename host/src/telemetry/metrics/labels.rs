@@ -37,6 +37,20 @@ macro_rules! label {
 }
 
 label! {
+    /// What an extension did when it failed.
+    ExtensionPhase {
+        /// Starting.
+        Init = "init",
+        /// Hearing of an invocation.
+        Invoke = "invoke",
+        /// Taking records.
+        Telemetry = "telemetry",
+        /// Ending.
+        Shutdown = "shutdown",
+    }
+}
+
+label! {
     /// `source`: who asked for an invocation.
     Source {
         /// The `Invoke` API.

@@ -12,7 +12,7 @@
 pub mod labels;
 pub mod series;
 
-use labels::{AsyncState, Label, MessageOutcome, MessageState, SlotState, StatusClass, SubscriptionOutcome};
+use labels::{AsyncState, ExtensionPhase, Label, MessageOutcome, MessageState, SlotState, StatusClass, SubscriptionOutcome};
 use parking_lot::{Mutex, RwLock};
 use prometheus::core::Collector;
 use prometheus::{
@@ -57,6 +57,8 @@ pub struct Metrics {
     pub recursive_invocations_dropped: IntCounter,
     /// Sandboxes, compilation and the code cache.
     pub sandbox: SandboxMetrics,
+    /// Extensions.
+    pub extensions: ExtensionMetrics,
     /// Queues.
     pub queues: QueueMetrics,
     /// Event source mappings.
@@ -96,6 +98,15 @@ pub struct SandboxMetrics {
     pub cache_entries: IntGauge,
     /// Size of the native code mapped now.
     pub cache_size_bytes: IntGauge,
+}
+
+/// Extensions of functions, all together.
+pub struct ExtensionMetrics {
+    failures: Vec<IntCounter>,
+    /// Records of the Telemetry API that an extension has taken.
+    pub records: IntCounter,
+    /// Records that were lost: the extension was too slow for them, or failed.
+    pub records_dropped: IntCounter,
 }
 
 /// Queues.
@@ -311,6 +322,24 @@ impl Metrics {
                     .counter("code_cache_evictions_total", "Times native code was put out of memory to make room.")?,
                 cache_entries: to.gauge("code_cache_entries", "Packages whose native code is in memory.")?,
                 cache_size_bytes: to.gauge("code_cache_size_bytes", "Size of the native code in memory.")?,
+            },
+            extensions: {
+                let failures = to.counter_vec(
+                    "extension_failures_total",
+                    "Calls in which an extension failed, by what it was called for.",
+                    &["phase"],
+                )?;
+                ExtensionMetrics {
+                    failures: ExtensionPhase::ALL
+                        .iter()
+                        .map(|phase| failures.get_metric_with_label_values(&[phase.as_str()]))
+                        .collect::<Result<_, _>>()?,
+                    records: to.counter("telemetry_records_total", "Telemetry records that extensions took.")?,
+                    records_dropped: to.counter(
+                        "telemetry_records_dropped_total",
+                        "Telemetry records lost because an extension was too slow for them or failed.",
+                    )?,
+                }
             },
             queues: QueueMetrics {
                 messages: to.gauge_vec("queue_messages", "Messages of a queue, by state.", &["queue", "state"])?,
@@ -563,6 +592,15 @@ impl StorageMetrics {
     pub fn committed(&self, writes: usize, took: Duration) {
         self.commit_duration.observe(took.as_secs_f64());
         self.commit_writes.observe(writes as f64);
+    }
+}
+
+impl ExtensionMetrics {
+    /// Counts a failure.
+    pub fn failed(&self, phase: ExtensionPhase) {
+        if let Some(counter) = self.failures.get(phase.index()) {
+            counter.inc();
+        }
     }
 }
 

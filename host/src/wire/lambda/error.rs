@@ -68,11 +68,16 @@ impl From<catalog::Error> for WireError {
 impl From<DeployError> for WireError {
     fn from(error: DeployError) -> Self {
         match &error {
-            DeployError::Compile(CompileError::Host(_)) => {
+            DeployError::Compile(CompileError::Host(_))
+            | DeployError::Extension { error: CompileError::Host(_), .. } => {
                 tracing::error!(%error, "a package could not be deployed");
                 platform("The service could not compile the function. Try again later.")
             }
-            DeployError::Package(_) | DeployError::Layer(_) | DeployError::Compile(_) => {
+            DeployError::Package(_)
+            | DeployError::Layer(_)
+            | DeployError::Compile(_)
+            | DeployError::Extension { .. }
+            | DeployError::TooManyExtensions { .. } => {
                 Self::bad_request("InvalidParameterValueException", error.to_string())
             }
         }
