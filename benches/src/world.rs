@@ -5,6 +5,7 @@ use bytes::Bytes;
 use lamina::catalog::{self, Catalog, NewFunction};
 use lamina::clock::{SharedClock, SystemClock};
 use lamina::ids::{FunctionName, FunctionRef, Home};
+use lamina::images::Images;
 use lamina::invocation::{Invocation, Invoker, Outcome, Payload, Response, Source};
 use lamina::sandbox::compile::Compiler;
 use lamina::sandbox::{Config, Host};
@@ -92,6 +93,7 @@ impl Parts {
             host: Arc::clone(&host),
             metrics: Arc::clone(&metrics),
             clock: Arc::clone(&clock),
+            images: Images::new(Default::default())?,
             signing_keys: Vec::new(),
             log_limits: Default::default(),
         };
@@ -126,7 +128,7 @@ pub async fn create(
     let name = FunctionName::new(name)?;
     let new = NewFunction {
         name: name.clone(),
-        package: package.into(),
+        package: package.into().into(),
         configuration,
         tags: Default::default(),
         publish: false,

@@ -31,7 +31,7 @@ use crate::ids::Home;
 use crate::invocation::StreamingConfig;
 use crate::sandbox::signature::SigningKey;
 use crate::triggers::http::RouteConfig;
-use crate::{catalog, credentials, sandbox, shutdown, storage, telemetry, triggers};
+use crate::{catalog, credentials, images, sandbox, shutdown, storage, telemetry, triggers};
 use serde::{Deserialize, Serialize};
 use source::Source;
 use std::collections::BTreeMap;
@@ -56,6 +56,8 @@ pub struct Config {
     pub storage: StorageConfig,
     /// Environments and compilation.
     pub sandbox: sandbox::Config,
+    /// Code as images.
+    pub images: images::Config,
     /// Invocations at once.
     pub concurrency: catalog::Config,
     /// The HTTP trigger.
@@ -384,6 +386,7 @@ impl Config {
             ("home", self.home == other.home),
             ("storage", self.storage == other.storage),
             ("sandbox", self.sandbox == other.sandbox),
+            ("images", self.images == other.images),
             ("concurrency", self.concurrency == other.concurrency),
             ("http", self.http == other.http),
             ("function_urls", self.function_urls == other.function_urls),
@@ -425,14 +428,24 @@ impl Config {
         };
         place(&mut self.storage.data_dir);
         self.sandbox.outbound_ca_file.iter_mut().for_each(place);
+        self.images.credentials_file.iter_mut().chain(&mut self.images.ca_file).for_each(place);
+        self.images.layout_directories.iter_mut().for_each(place);
         self.tls.paths_mut().for_each(place);
         self.credentials.file.iter_mut().chain(&mut self.credentials.key_file).for_each(place);
         for (index, function) in self.functions.iter_mut().enumerate() {
-            match environment::expand(&function.package.to_string_lossy(), variables) {
-                Ok(expanded) => function.package = PathBuf::from(expanded),
-                Err(message) => report(&format!("functions[{index}].package"), message),
+            if let Some(package) = &mut function.package {
+                match environment::expand(&package.to_string_lossy(), variables) {
+                    Ok(expanded) => *package = PathBuf::from(expanded),
+                    Err(message) => report(&format!("functions[{index}].package"), message),
+                }
+                place(package);
             }
-            place(&mut function.package);
+            if let Some(image) = &mut function.image {
+                match environment::expand(image, variables) {
+                    Ok(expanded) => *image = expanded,
+                    Err(message) => report(&format!("functions[{index}].image"), message),
+                }
+            }
         }
     }
 

@@ -18,6 +18,8 @@ pub mod seal;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use file::read_private;
+
 pub use authenticator::{Authenticator, Caller, Denied, Signed};
 pub use keys::{Keys, Stamp};
 pub use policy::{Decision, Policy};
