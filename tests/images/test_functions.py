@@ -10,6 +10,7 @@ import pytest
 
 from harness import clients, packages
 from harness.clients import refused
+from harness.functions import active
 from harness.functions import create as create_zip
 from harness.registry import create, digest, settings, wasm
 
@@ -289,3 +290,35 @@ def test_the_wasm_is_a_package_of_the_store(daemon, registry, name):
     create(daemon, name, registry.reference("stored", "v1"))
     hexed = digest(content).removeprefix("sha256:")
     assert (daemon.data / "blobs" / hexed[:2] / hexed).exists() or list((daemon.data / "blobs").rglob(f"*{hexed}*"))
+
+
+def test_a_pending_image_is_finished_without_its_registry(own_daemon, registry, name):
+    content = packages.many_functions(1_500)
+    pinned = registry.push("pending", "v1", content)
+    image = registry.reference("pending", "v1")
+    daemon = own_daemon(settings(registry.host), environment={"LAMINA_SANDBOX_PENDING_AFTER_MS": "0"}).start()
+    code = {"ImageUri": image}
+    made = daemon.lam.create_function(
+        FunctionName=name, Code=code, PackageType="Image", Role=clients.ROLE, Publish=True
+    )
+    assert (made["State"], made["PackageType"], made["Version"]) == ("Pending", "Image", "1")
+    assert made["CodeSha256"] == pinned.removeprefix("sha256:") and "Runtime" not in made
+    found = daemon.lam.get_function(FunctionName=name)["Code"]
+    assert found["ImageUri"] == image and found["ResolvedImageUri"].endswith(pinned)
+    # What is compiled was pulled before the answer.
+    daemon.kill()
+    daemon.config.write_text("")
+    daemon.start()
+    active(daemon.lam, name)
+    for qualifier in ("$LATEST", "1"):
+        found = daemon.lam.get_function(FunctionName=name, Qualifier=qualifier)
+        assert found["Code"]["ResolvedImageUri"].endswith(pinned)
+        assert found["Configuration"]["CodeSha256"] == pinned.removeprefix("sha256:")
+
+
+def test_an_image_that_cannot_be_pulled_is_told_at_once(own_daemon, registry, name):
+    daemon = own_daemon(settings(registry.host), environment={"LAMINA_SANDBOX_PENDING_AFTER_MS": "0"}).start()
+    with refused(INVALID, 400, "does not exist"):
+        create(daemon, name, registry.reference("never", "v1"))
+    with refused("ResourceNotFoundException", 404):
+        daemon.lam.get_function(FunctionName=name)
