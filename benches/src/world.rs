@@ -105,7 +105,7 @@ impl Parts {
 
 /// Creates a function; `fresh` gives every invocation a new sandbox.
 pub async fn create(
-    catalog: &Catalog,
+    catalog: &Arc<Catalog>,
     name: &str,
     package: impl Into<Bytes>,
     fresh: bool,
