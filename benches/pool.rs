@@ -61,7 +61,11 @@ fn run_alias_pick(criterion: &mut Criterion) -> Result<()> {
         let any = Precondition::default();
         world.catalog.publish_version(&name, None, None, &any).await?;
         for seed in 1..3 {
-            let update = CodeUpdate { package: guests::counter(seed).into(), publish: true, ..Default::default() };
+            let update = CodeUpdate {
+                package: bytes::Bytes::from(guests::counter(seed)).into(),
+                publish: true,
+                ..Default::default()
+            };
             world.catalog.update_code(&name, update, &any).await?;
         }
         let weights = [(Version::Number(2), 0.3), (Version::Number(3), 0.2)].into();

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use lamina::catalog::{self, Catalog, NewFunction};
 use lamina::clock::{SharedClock, SystemClock};
 use lamina::ids::{FunctionName, FunctionRef, Home};
+use lamina::images::Images;
 use lamina::invocation::{Invocation, Invoker, Outcome, Payload, Response, Source};
 use lamina::sandbox::compile::Compiler;
 use lamina::sandbox::{Config, Host};
@@ -92,6 +93,7 @@ impl Parts {
             host: Arc::clone(&host),
             metrics: Arc::clone(&metrics),
             clock: Arc::clone(&clock),
+            images: Images::new(Default::default())?,
             signing_keys: Vec::new(),
             log_limits: Default::default(),
         };
@@ -103,7 +105,7 @@ impl Parts {
 
 /// Creates a function; `fresh` gives every invocation a new sandbox.
 pub async fn create(
-    catalog: &Catalog,
+    catalog: &Arc<Catalog>,
     name: &str,
     package: impl Into<Bytes>,
     fresh: bool,
@@ -126,7 +128,7 @@ pub async fn create(
     let name = FunctionName::new(name)?;
     let new = NewFunction {
         name: name.clone(),
-        package: package.into(),
+        package: package.into().into(),
         configuration,
         tags: Default::default(),
         publish: false,

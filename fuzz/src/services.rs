@@ -6,6 +6,7 @@ use lamina::catalog::{self, Catalog};
 use lamina::clock::{SharedClock, SystemClock};
 use lamina::credentials::{self, Authenticator, Keys};
 use lamina::ids::{FunctionName, FunctionRef, Home, Version};
+use lamina::images::Images;
 use lamina::invocation::lineage::Lineage;
 use lamina::invocation::{Invocation, Invoke, InvokeError, Outcome, Response, StartKind};
 use lamina::sandbox::compile::Compiler;
@@ -89,6 +90,7 @@ async fn api(dir: &std::path::Path) -> anyhow::Result<Api> {
         host: Host::start(sandbox, dir, Compiler::InProcess, Arc::clone(&clock))?,
         metrics,
         clock: Arc::clone(&clock),
+        images: Images::new(Default::default())?,
         signing_keys: Vec::new(),
         log_limits: Default::default(),
     };

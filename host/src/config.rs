@@ -31,7 +31,7 @@ use crate::ids::Home;
 use crate::invocation::StreamingConfig;
 use crate::sandbox::signature::SigningKey;
 use crate::triggers::http::RouteConfig;
-use crate::{catalog, credentials, sandbox, shutdown, storage, telemetry, triggers};
+use crate::{catalog, credentials, images, sandbox, shutdown, storage, telemetry, triggers};
 use serde::{Deserialize, Serialize};
 use source::Source;
 use std::collections::BTreeMap;
@@ -56,6 +56,8 @@ pub struct Config {
     pub storage: StorageConfig,
     /// Environments and compilation.
     pub sandbox: sandbox::Config,
+    /// Code as images.
+    pub images: images::Config,
     /// Invocations at once.
     pub concurrency: catalog::Config,
     /// The HTTP trigger.
@@ -387,6 +389,7 @@ impl Config {
             ("home", self.home == other.home),
             ("storage", self.storage == other.storage),
             ("sandbox", self.sandbox == other.sandbox),
+            ("images", self.images == other.images),
             ("concurrency", self.concurrency == other.concurrency),
             ("http", self.http == other.http),
             ("function_urls", self.function_urls == other.function_urls),
@@ -428,18 +431,31 @@ impl Config {
         };
         place(&mut self.storage.data_dir);
         self.sandbox.outbound_ca_file.iter_mut().for_each(place);
+        self.images.credentials_file.iter_mut().chain(&mut self.images.ca_file).for_each(place);
+        self.images.layout_directories.iter_mut().for_each(place);
         self.tls.paths_mut().for_each(place);
         self.credentials.file.iter_mut().chain(&mut self.credentials.key_file).for_each(place);
-        let packages = self.functions.iter_mut().map(|function| &mut function.package).enumerate();
-        let packages = packages.map(|(index, path)| (format!("functions[{index}].package"), path));
-        let layers = self.layers.iter_mut().map(|layer| &mut layer.path).enumerate();
-        let layers = layers.map(|(index, path)| (format!("layers[{index}].path"), path));
-        for (key, path) in packages.chain(layers) {
-            match environment::expand(&path.to_string_lossy(), variables) {
-                Ok(expanded) => *path = PathBuf::from(expanded),
-                Err(message) => report(&key, message),
+        for (index, layer) in self.layers.iter_mut().enumerate() {
+            match environment::expand(&layer.path.to_string_lossy(), variables) {
+                Ok(expanded) => layer.path = PathBuf::from(expanded),
+                Err(message) => report(&format!("layers[{index}].path"), message),
             }
-            place(path);
+            place(&mut layer.path);
+        }
+        for (index, function) in self.functions.iter_mut().enumerate() {
+            if let Some(package) = &mut function.package {
+                match environment::expand(&package.to_string_lossy(), variables) {
+                    Ok(expanded) => *package = PathBuf::from(expanded),
+                    Err(message) => report(&format!("functions[{index}].package"), message),
+                }
+                place(package);
+            }
+            if let Some(image) = &mut function.image {
+                match environment::expand(image, variables) {
+                    Ok(expanded) => *image = expanded,
+                    Err(message) => report(&format!("functions[{index}].image"), message),
+                }
+            }
         }
     }
 

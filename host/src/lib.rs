@@ -8,6 +8,7 @@
 //! - [`triggers`]: HTTP routes, schedules and queues. Each turns the outside world into an invocation.
 //! - [`invocation`]: the narrow waist. Everything that runs a function enters at [`invocation::Invoker::invoke`].
 //! - [`catalog`]: functions, versions, aliases and weights, concurrency.
+//! - [`images`]: code out of OCI registries and layouts, pulled when it is deployed.
 //! - [`sandbox`]: engine, pools, limits, compiled artifacts.
 //! - [`storage`]: what is acknowledged is here, on disk.
 //! - [`telemetry`]: metrics, function logs and the daemon's own log.
@@ -28,6 +29,7 @@ pub mod clock;
 pub mod config;
 pub mod credentials;
 pub mod ids;
+pub mod images;
 pub mod invocation;
 pub mod listener;
 pub mod reconcile;

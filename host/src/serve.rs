@@ -11,6 +11,7 @@ use crate::catalog::{self, Catalog, Provisioner};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::{Config, ConfigError};
 use crate::credentials::{self, Authenticator, Keys};
+use crate::images::{self, Images};
 use crate::invocation::{Invoke, Invoker};
 use crate::listener::{self, Bound, Tls};
 use crate::reconcile::{self, Reconciler};
@@ -97,6 +98,9 @@ pub enum ServeError {
     /// A declared package or resource.
     #[error(transparent)]
     Declared(#[from] ConfigError),
+    /// Images.
+    #[error(transparent)]
+    Images(#[from] images::SetupError),
     /// Signals, threads, the program's own path.
     #[error("the daemon could not be set up: {0}")]
     Io(#[from] std::io::Error),
@@ -274,6 +278,7 @@ impl Base {
             metrics: Arc::clone(&metrics),
             clock: Arc::clone(&clock),
             log_limits: config.log_capture,
+            images: Images::new(config.images.clone())?,
             signing_keys: config.signing_keys.clone(),
         };
         let catalog = Catalog::open(parts, &config.concurrency).await?;

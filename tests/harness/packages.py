@@ -95,6 +95,38 @@ def padded_module(size):
     return module + b"\x00" + _padded_leb128(content + len(name)) + name + bytes(content)
 
 
+def echo_module():
+    """`invoke_echo.command.wat` in binary form: a command module that copies standard input to standard output."""
+    preview1 = b"\x16wasi_snapshot_preview1"
+    types = section(1, b"\x02" + b"\x60\x04\x7f\x7f\x7f\x7f\x01\x7f" + b"\x60\x00\x00")
+    imports = section(2, b"\x02" + preview1 + b"\x07fd_read\x00\x00" + preview1 + b"\x08fd_write\x00\x00")
+    functions, memory = section(3, b"\x01\x01"), section(5, b"\x01\x00\x02")
+    exports = section(7, b"\x02" + b"\x06memory\x02\x00" + b"\x06_start\x00\x02")
+    body = bytes.fromhex(
+        "01017f"  # a local
+        "0340"
+        "410041c000360200"
+        "410441808004360200"  # the buffer: at 64, 65,536 bytes
+        "4100410041014108100004400"
+        "00b"
+        "41082802002100"  # read; how much
+        "20004504400f0b"
+        "41042000360200"  # nothing: the end
+        "0340"
+        "4101410041014108100104400"
+        "00b"  # write
+        "4100410028020041082802006a360200"
+        "4104410428020041082802006b360200"  # on by what was written
+        "41042802000d00"
+        "0b"
+        "0c00"
+        "0b"
+        "0b"
+    )
+    code = section(10, b"\x01" + leb128(len(body)) + body)
+    return b"\x00asm\x01\x00\x00\x00" + types + imports + functions + memory + exports + code
+
+
 def many_functions(count):
     """A valid command module with `count` functions, each a little work for a compiler."""
     # (func (result i32) i32.const 1 (i32.const 3 i32.mul i32.const 5 i32.xor) × 200)

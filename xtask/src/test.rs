@@ -1,7 +1,7 @@
 //! `cargo xtask test`: every check, in the order in which each fails soonest.
 //!
 //! Formatting and lints, licences, native tests, fuzz targets for a while, then the black-box tests against the daemon just built. What is missing is
-//! installed first: promtool (unpacked, never started as a service), cargo-nextest, the Python environment, guest compilers.
+//! installed first: promtool and docker-registry (unpacked, never started as a service), cargo-nextest, the Python environment, guest compilers.
 
 use crate::workspace::{Workspace, which};
 use crate::{apt, fuzz, guests, python, steps};
@@ -40,7 +40,8 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     fuzz::set_up(workspace)?;
     let nextest = nextest(workspace)?;
     let python = python::environment(workspace, "venv", &workspace.root.join("tests/requirements.txt"))?;
-    let promtool = promtool(workspace)?;
+    let promtool = tool(workspace, "prometheus", "promtool")?;
+    let registry = tool(workspace, "docker-registry", "docker-registry")?;
     if options.filter.is_none() {
         lints(workspace)?;
         let mut ruff = Command::new(&python);
@@ -54,12 +55,13 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         fuzz::run(workspace, &fuzz::Options::all(if options.full { FUZZ_S.0 } else { FUZZ_S.1 }))?;
     }
     let daemon = daemon(workspace, options.release)?;
-    black_box(workspace, options, &Programs { python, promtool, daemon })
+    black_box(workspace, options, &Programs { python, promtool, registry, daemon })
 }
 
 struct Programs {
     python: PathBuf,
     promtool: PathBuf,
+    registry: PathBuf,
     daemon: PathBuf,
 }
 
@@ -168,14 +170,14 @@ pub fn daemon(workspace: &Workspace, release: bool) -> Result<PathBuf> {
     Ok(workspace.target.join(if release { "release" } else { "debug" }).join("lamina"))
 }
 
-/// promtool from `PATH`, or unpacked from Debian's `prometheus`.
-fn promtool(workspace: &Workspace) -> Result<PathBuf> {
-    if let Some(found) = which("promtool") {
+/// A program from `PATH`, or unpacked from the Debian package that has it.
+fn tool(workspace: &Workspace, package: &str, program: &str) -> Result<PathBuf> {
+    if let Some(found) = which(program) {
         return Ok(found);
     }
-    let own = workspace.own().join("tools/promtool");
+    let own = workspace.own().join("tools").join(program);
     if !own.is_file() {
-        apt::extract(workspace, "prometheus", "promtool", &own)?;
+        apt::extract(workspace, package, program, &own)?;
     }
     Ok(own)
 }
@@ -189,7 +191,8 @@ fn black_box(workspace: &Workspace, options: &Options, programs: &Programs) -> R
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("LAMINA_BIN", &programs.daemon)
         .env("LAMINA_GUESTS", workspace.guests())
-        .env("LAMINA_PROMTOOL", &programs.promtool);
+        .env("LAMINA_PROMTOOL", &programs.promtool)
+        .env("LAMINA_REGISTRY", &programs.registry);
     if options.full {
         pytest.arg("--full");
     }

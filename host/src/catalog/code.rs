@@ -7,20 +7,64 @@ use super::{Catalog, Error, Function, FunctionConcurrency, Result, View};
 use crate::ids::{FunctionName, Version};
 use crate::sandbox::Deployed;
 use crate::storage::functions::{
-    Change, CodeRecord, ConfigurationRecord, DeploymentRecord, ExtensionRecord, FunctionRecord, RecursiveLoop,
+    Change, CodeRecord, ConfigurationRecord, DeploymentRecord, ExtensionRecord, FunctionRecord, ImageRecord, RecursiveLoop,
     VersionRecord,
 };
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Signatures are of packages.
+pub(super) const NO_SIGNED_IMAGES: &str = "Code signing is not supported for functions created with container images.";
+
+/// Where a function's code comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Package {
+    /// A deployment package.
+    Upload(Bytes),
+    /// An image, by its reference; pulled when it is deployed.
+    Image(String),
+    /// An image that was pulled: its wasm.
+    Pulled(Bytes, ImageRecord),
+}
+
+impl Package {
+    /// What is here of it: nothing of an image before it is pulled.
+    fn bytes(&self) -> Bytes {
+        match self {
+            Self::Upload(package) | Self::Pulled(package, _) => package.clone(),
+            Self::Image(_) => Bytes::new(),
+        }
+    }
+
+    /// The image that it was pulled from.
+    fn image(&self) -> Option<&ImageRecord> {
+        match self {
+            Self::Pulled(_, image) => Some(image),
+            Self::Upload(_) | Self::Image(_) => None,
+        }
+    }
+}
+
+impl Default for Package {
+    fn default() -> Self {
+        Self::Upload(Bytes::new())
+    }
+}
+
+impl From<Bytes> for Package {
+    fn from(package: Bytes) -> Self {
+        Self::Upload(package)
+    }
+}
+
 /// What `CreateFunction` gives.
 #[derive(Debug, Clone)]
 pub struct NewFunction {
     /// The name.
     pub name: FunctionName,
-    /// The deployment package.
-    pub package: Bytes,
+    /// The code; an image where the configuration says so.
+    pub package: Package,
     /// The configuration, checked by the caller against the API's constraints.
     pub configuration: ConfigurationRecord,
     /// Tags.
@@ -34,8 +78,8 @@ pub struct NewFunction {
 /// What `UpdateFunctionCode` gives.
 #[derive(Debug, Clone, Default)]
 pub struct CodeUpdate {
-    /// The deployment package.
-    pub package: Bytes,
+    /// The code.
+    pub package: Package,
     /// `Architectures`, where they change; echoed, since wasm runs on any.
     pub architectures: Option<Vec<String>>,
     /// Whether to publish a version at once.
@@ -93,26 +137,31 @@ struct Base<'a> {
 
 impl Catalog {
     /// Creates a function. Its code is compiled and everything is durable before the answer.
-    pub async fn create_function(self: &Arc<Self>, new: NewFunction) -> Result<VersionRecord> {
-        let build = self.build_new(&new).await?;
+    pub async fn create_function(self: &Arc<Self>, mut new: NewFunction) -> Result<VersionRecord> {
+        let build = self.build_new(&mut new).await?;
         let (code, _blobs) = build.finish().await;
         self.insert_function(new, code?).await
     }
 
     /// The same, answered before the code is compiled where that takes long. Everything else is durable, and compiling goes on
     /// after a restart.
-    pub async fn create_function_soon(self: &Arc<Self>, new: NewFunction) -> Result<Deployment> {
-        let mut build = self.build_new(&new).await?;
+    pub async fn create_function_soon(self: &Arc<Self>, mut new: NewFunction) -> Result<Deployment> {
+        let mut build = self.build_new(&mut new).await?;
         match self.soon(&mut build).await {
             Some(code) => self.insert_function(new, code?).await.map(Deployment::done),
             None => self.insert_unfinished(new, build).await,
         }
     }
 
-    async fn build_new(self: &Arc<Self>, new: &NewFunction) -> Result<Build> {
+    async fn build_new(self: &Arc<Self>, new: &mut NewFunction) -> Result<Build> {
         self.check_free(&new.name)?;
+        if new.code_signing_config.is_some() && new.configuration.is_image() {
+            return Err(Error::Invalid(NO_SIGNED_IMAGES.into()));
+        }
+        self.fetch(&mut new.package).await?;
         let signing = new.code_signing_config.as_deref();
-        self.build(new.package.clone(), new.configuration.clone(), signing).await
+        let (package, image) = (new.package.bytes(), new.package.image().cloned());
+        self.build(package, image, new.configuration.clone(), signing).await
     }
 
     fn check_free(&self, name: &FunctionName) -> Result<()> {
@@ -148,7 +197,9 @@ impl Catalog {
     }
 
     async fn insert_unfinished(self: &Arc<Self>, new: NewFunction, build: Build) -> Result<Deployment> {
-        let package_sha256 = self.parts.storage.blobs.put(new.package.clone()).await?;
+        let package = new.package.bytes();
+        let package_size_bytes = package.len() as u64;
+        let package_sha256 = self.parts.storage.blobs.put(package).await?;
         let _accounts = self.accounts.lock().await;
         let _signing = self.hold_code_signing().await;
         let mut function = self.function_record(&new).await?;
@@ -156,7 +207,8 @@ impl Catalog {
         function.next_version = function.next_version.saturating_add(u64::from(new.publish));
         let deployment = DeploymentRecord {
             package_sha256,
-            package_size_bytes: new.package.len() as u64,
+            package_size_bytes,
+            image: new.package.image().cloned(),
             signing_profile_version_arn: build.signed_by.clone(),
             configuration: new.configuration,
             publish,
@@ -206,10 +258,10 @@ impl Catalog {
     pub async fn update_code(
         self: &Arc<Self>,
         name: &FunctionName,
-        update: CodeUpdate,
+        mut update: CodeUpdate,
         precondition: &Precondition,
     ) -> Result<VersionRecord> {
-        let from = self.update_from(name, &update, precondition).await?;
+        let from = self.update_from(name, &mut update, precondition).await?;
         let (code, _blobs) = from.build.finish().await;
         self.replace_code(&from.started, update, precondition, code?).await
     }
@@ -218,10 +270,10 @@ impl Catalog {
     pub async fn update_code_soon(
         self: &Arc<Self>,
         name: &FunctionName,
-        update: CodeUpdate,
+        mut update: CodeUpdate,
         precondition: &Precondition,
     ) -> Result<Deployment> {
-        let mut from = self.update_from(name, &update, precondition).await?;
+        let mut from = self.update_from(name, &mut update, precondition).await?;
         // A dry run leaves nothing that could be finished later.
         let code = match update.dry_run {
             true => {
@@ -239,15 +291,18 @@ impl Catalog {
     async fn update_from(
         self: &Arc<Self>,
         name: &FunctionName,
-        update: &CodeUpdate,
+        update: &mut CodeUpdate,
         precondition: &Precondition,
     ) -> Result<UpdateFrom> {
         let function = self.function(name)?;
         let view = function.view();
         let base = self.base(&view, name)?;
         precondition.check(base.revision_id)?;
+        check_kind(&update.package, base.configuration)?;
+        self.fetch(&mut update.package).await?;
         let signing = view.records.function.code_signing_config.as_deref();
-        let build = self.build(update.package.clone(), base.configuration.clone(), signing).await?;
+        let (package, image) = (update.package.bytes(), update.package.image().cloned());
+        let build = self.build(package, image, base.configuration.clone(), signing).await?;
         Ok(UpdateFrom { started: Started { function, view }, build })
     }
 
@@ -313,20 +368,26 @@ impl Catalog {
         precondition: &Precondition,
     ) -> Result<Deployment> {
         let UpdateFrom { started, build } = from;
-        let package_sha256 = self.parts.storage.blobs.put(update.package.clone()).await?;
+        let package = update.package.bytes();
+        let package_size_bytes = package.len() as u64;
+        let package_sha256 = self.parts.storage.blobs.put(package).await?;
+        let image = update.package.image().cloned();
         let accepted = self.change(&started.function, |view| {
             let base = self.check_still(&started, view, precondition)?;
             let mut function = view.records.function.clone();
             // The same package under the same configuration is the version that was published last.
             let last = view.records.last_published().filter(|last| {
+                let manifest = |image: &ImageRecord| image.manifest_sha256.clone();
                 last.code.package_sha256 == package_sha256
+                    && last.code.image.as_ref().map(manifest) == image.as_ref().map(manifest)
                     && base.latest.is_some_and(|latest| latest.configuration == last.configuration)
             });
             let publish = (update.publish && last.is_none()).then_some(function.next_version);
             function.next_version = function.next_version.saturating_add(u64::from(publish.is_some()));
             function.deployment = Some(DeploymentRecord {
                 package_sha256,
-                package_size_bytes: update.package.len() as u64,
+                package_size_bytes,
+                image,
                 signing_profile_version_arn: build.signed_by.clone(),
                 configuration: update.configuration(base.configuration),
                 publish,
@@ -357,6 +418,20 @@ impl Catalog {
             }
             (None, None) => Err(self.not_found(name, None)),
         }
+    }
+
+    /// Brings an image here, where the package is one. Before anything is held: a registry may take its time.
+    async fn fetch(&self, package: &mut Package) -> Result<()> {
+        if let Package::Image(uri) = package {
+            let pulled = self.parts.images.pull(uri).await?;
+            let image = ImageRecord {
+                uri: uri.clone(),
+                resolved_uri: pulled.resolved,
+                manifest_sha256: pulled.digest.hex().to_owned(),
+            };
+            *package = Package::Pulled(pulled.wasm, image);
+        }
+        Ok(())
     }
 
     /// Another change came first, and this one was made for what was there before.
@@ -391,6 +466,7 @@ impl Catalog {
             initial_memory_bytes: compiled.report.initial_memory_bytes,
             signing_profile_version_arn,
             extensions: self.store_extensions(configuration).await?,
+            image: None,
         };
         check_memory(&code, configuration.memory_size_mb)?;
         check_unpacked(&code, configuration)?;
@@ -415,6 +491,18 @@ impl Catalog {
         }
         Ok(stored)
     }
+}
+
+/// Code comes for good as what it came as first.
+fn check_kind(package: &Package, configuration: &ConfigurationRecord) -> Result<()> {
+    let message = match (package, configuration.is_image()) {
+        (Package::Upload(_), true) => "Please provide ImageUri when updating a function with packageType Image.",
+        (Package::Image(_) | Package::Pulled(..), false) => {
+            "Please don't provide ImageUri when updating a function with packageType Zip."
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::Invalid(message.into()))
 }
 
 /// A guest that starts with more memory than the function may have could never run.

@@ -5,12 +5,13 @@
 //! not belong to its content is refused whatever the policy says; a package that is unsigned or signed by someone else is refused
 //! under `Enforce`, and deployed and counted under `Warn`.
 
+use super::code::NO_SIGNED_IMAGES;
 use super::{Catalog, Error, Result};
-use crate::ids::FunctionName;
+use crate::ids::{FunctionName, Version};
 use crate::sandbox::DeployError;
 use crate::sandbox::signature::{self, Signed, SigningKey};
 use crate::storage::code_signing::{CodeSigningConfigRecord, UntrustedArtifact};
-use crate::storage::functions::{Change, FunctionRecord};
+use crate::storage::functions::{Change, ConfigurationRecord, FunctionRecord};
 use bytes::Bytes;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
@@ -99,6 +100,11 @@ impl Catalog {
             self.check_code_signing_config(id)?;
         }
         self.change(&function, |view| {
+            let latest = view.records.versions.get(&Version::Latest).map(|latest| &latest.configuration);
+            let latest = latest.or(view.deployment().map(|deployment| &deployment.configuration));
+            if id.is_some() && latest.is_some_and(ConfigurationRecord::is_image) {
+                return Err(Error::Invalid(NO_SIGNED_IMAGES.into()));
+            }
             let record = FunctionRecord { code_signing_config: id.map(str::to_owned), ..view.records.function.clone() };
             Ok((vec![Change::PutFunction(record)], ()))
         })

@@ -89,7 +89,8 @@ impl Catalog {
         let package = package.ok_or_else(|| storage::Error::Backend(format!("the package of {name} is gone")))?;
         // The package is the one that was let in: it is not judged anew.
         let signed_by = latest.record.code.signing_profile_version_arn.clone();
-        let code = self.store_code(package, &configuration, signed_by).await?;
+        let mut code = self.store_code(package, &configuration, signed_by).await?;
+        code.image.clone_from(&latest.record.code.image);
         Ok(Some(Recompiled { configuration, code }))
     }
 }

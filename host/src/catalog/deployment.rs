@@ -12,7 +12,8 @@ use crate::sandbox::DeployError;
 use crate::sandbox::compile::CompileError;
 use crate::storage;
 use crate::storage::functions::{
-    Change, CodeRecord, ConfigurationRecord, DeploymentFailure, DeploymentRecord, FunctionRecord, VersionRecord,
+    Change, CodeRecord, ConfigurationRecord, DeploymentFailure, DeploymentRecord, FunctionRecord, ImageRecord,
+    VersionRecord,
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -90,17 +91,18 @@ impl Catalog {
     pub(super) async fn build(
         self: &Arc<Self>,
         package: Bytes,
+        image: Option<ImageRecord>,
         configuration: ConfigurationRecord,
         code_signing_config: Option<&str>,
     ) -> Result<Build> {
         let blobs = Arc::clone(&self.blobs).read_owned().await;
         let signed_by = self.check_signature(package.clone(), code_signing_config).await?;
-        Ok(self.build_checked(package, configuration, signed_by, blobs))
+        Ok(self.build_checked((package, image), configuration, signed_by, blobs))
     }
 
     fn build_checked(
         self: &Arc<Self>,
-        package: Bytes,
+        (package, image): (Bytes, Option<ImageRecord>),
         configuration: ConfigurationRecord,
         signed_by: Option<String>,
         blobs: OwnedRwLockReadGuard<()>,
@@ -109,7 +111,7 @@ impl Catalog {
         let code = Box::pin(async move {
             let code = catalog.store_code(package, &configuration, arn).await?;
             catalog.prepare_layers(&configuration).await?;
-            Ok(code)
+            Ok(CodeRecord { image, ..code })
         });
         Build { signed_by, code, blobs }
     }
@@ -154,6 +156,7 @@ impl Catalog {
                 let (code, _blobs) = match found {
                     Ok(package) => {
                         let signed_by = deployment.signing_profile_version_arn;
+                        let package = (package, deployment.image);
                         catalog.build_checked(package, deployment.configuration, signed_by, blobs).finish().await
                     }
                     Err(error) => (Err(error), blobs),

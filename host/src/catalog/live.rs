@@ -115,15 +115,18 @@ fn spec(
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory_size_mb.to_string()),
         ("AWS_LAMBDA_LOG_GROUP_NAME", log_group.to_string()),
         ("AWS_LAMBDA_INITIALIZATION_TYPE", if keep { "provisioned-concurrency" } else { "on-demand" }.to_owned()),
-        ("AWS_EXECUTION_ENV", format!("AWS_Lambda_{}", configuration.runtime)),
         ("AWS_REGION", home.region.to_string()),
         ("AWS_DEFAULT_REGION", home.region.to_string()),
         ("LAMBDA_TASK_ROOT", "/var/task".to_owned()),
         ("TZ", ":UTC".to_owned()),
-        ("_HANDLER", configuration.handler.clone()),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
+    // Images have neither.
+    if !configuration.is_image() {
+        variables.push(("AWS_EXECUTION_ENV".to_owned(), format!("AWS_Lambda_{}", configuration.runtime)));
+        variables.push(("_HANDLER".to_owned(), configuration.handler.clone()));
+    }
     let logging = configuration.echoed.get("LoggingConfig");
     for (member, name) in [("LogFormat", "AWS_LAMBDA_LOG_FORMAT"), ("ApplicationLogLevel", "AWS_LAMBDA_LOG_LEVEL")] {
         if let Some(value) = logging.and_then(|logging| logging.get(member)?.as_str()) {
@@ -160,6 +163,7 @@ fn spec(
         memory_size_mb,
         tmp_size_mb: configuration.ephemeral_storage_mb,
         variables,
+        arguments: configuration.arguments(),
         context,
         reuse: settings.reuse,
         keep,

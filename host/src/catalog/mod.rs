@@ -29,7 +29,7 @@ mod urls;
 mod view;
 
 pub use aliases::AliasChange;
-pub use code::{CodeUpdate, NewFunction, Precondition};
+pub use code::{CodeUpdate, NewFunction, Package, Precondition};
 pub use deployment::{Deployment, Rest, Unfinished};
 pub use event_invoke::EventInvokeChange;
 pub use layers::NewLayerVersion;
@@ -41,6 +41,7 @@ pub use view::View;
 
 use crate::clock::SharedClock;
 use crate::ids::{FunctionName, FunctionRef, Home, Qualifier, Version};
+use crate::images::{ImageError, Images};
 use crate::sandbox::{DeployError, Host};
 use crate::storage::Storage;
 use crate::storage::functions::{Change, UrlRecord};
@@ -121,6 +122,9 @@ pub enum Error {
     /// A package whose signature does not belong to it. The caller's fault.
     #[error("{0}")]
     InvalidCodeSignature(String),
+    /// An image was not pulled.
+    #[error(transparent)]
+    Image(#[from] ImageError),
     /// The package or the guest in it.
     #[error(transparent)]
     Deploy(#[from] DeployError),
@@ -180,6 +184,8 @@ pub struct Parts {
     pub clock: SharedClock,
     /// The most log a single invocation may write.
     pub log_limits: crate::telemetry::capture::Limits,
+    /// Where images come from.
+    pub images: Arc<Images>,
     /// Keys whose signatures of packages count.
     pub signing_keys: Vec<crate::sandbox::signature::SigningKey>,
 }

@@ -2,13 +2,15 @@
 
 use super::{Catalog, Error, Precondition, Result, View};
 use crate::ids::{FunctionName, Version};
+#[cfg(doc)]
+use crate::storage::functions::CodeRecord;
 use crate::storage::functions::{Change, FunctionRecord, VersionRecord};
 
 impl Catalog {
     /// Publishes `$LATEST`. Where neither code nor configuration changed since the last published version, that one is answered
     /// (<https://docs.aws.amazon.com/lambda/latest/api/API_PublishVersion.html>).
     ///
-    /// - `code_sha256`: hex; publishes only this code.
+    /// - `code_sha256`: hex, as [`CodeRecord::sha256`] has it; publishes only this code.
     pub async fn publish_version(
         &self,
         name: &FunctionName,
@@ -20,7 +22,7 @@ impl Catalog {
         self.change(&function, |view| {
             let latest = self.settled(view, name)?;
             precondition.check(&latest.revision_id)?;
-            if code_sha256.is_some_and(|wanted| wanted != latest.code.package_sha256) {
+            if code_sha256.is_some_and(|wanted| wanted != latest.code.sha256()) {
                 return Err(Error::Invalid(
                     "CodeSHA256 is different from current CodeSHA256 in $LATEST. Please try again with the CodeSHA256 in $LATEST."
                         .into(),
@@ -41,7 +43,7 @@ impl Catalog {
         if let Some(last) = view.records.last_published() {
             let mut same = last.configuration.clone();
             same.description.clone_from(&latest.configuration.description);
-            if last.code == latest.code && same == latest.configuration {
+            if last.code.is_same(&latest.code) && same == latest.configuration {
                 return (Vec::new(), last.clone());
             }
         }

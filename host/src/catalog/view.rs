@@ -6,8 +6,8 @@ use super::split::Split;
 use super::{Catalog, Error, Result, Unfinished};
 use crate::ids::{AliasName, FunctionName, Qualifier, Version};
 use crate::storage::functions::{
-    AliasRecord, Change, DeploymentRecord, EventInvokeRecord, FunctionRecord, PolicyRecord, ProvisionedRecord,
-    Snapshot, UrlRecord, VersionRecord,
+    AliasRecord, Change, DeploymentRecord, EventInvokeRecord, FunctionRecord, ImageRecord, PolicyRecord,
+    ProvisionedRecord, Snapshot, UrlRecord, VersionRecord,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -215,6 +215,15 @@ impl View {
         }
         self.unfinished(version)?;
         self.deployment().map(|deployment| deployment.package_sha256.as_str())
+    }
+
+    /// The image that a version's package was in or is to be of.
+    pub fn image(&self, version: Version) -> Option<&ImageRecord> {
+        if let Some(record) = self.records.versions.get(&version) {
+            return record.code.image.as_ref();
+        }
+        self.unfinished(version)?;
+        self.deployment().and_then(|deployment| deployment.image.as_ref())
     }
 
     /// All provisioned environments asked for.

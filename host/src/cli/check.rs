@@ -86,8 +86,10 @@ impl Check {
         checked.push(Checked { what, result: Ok(found.join(", ")) });
         if self.packages {
             for (index, function) in config.functions.iter().enumerate() {
+                // Images are looked at when they are pulled.
+                let Some(package) = &function.package else { continue };
                 let what = format!("function {}", function.name);
-                let mut one = guest(&function.package, &function.handler, what).await;
+                let mut one = guest(package, &function.handler, what).await;
                 // The place in the file, too: that is where a wrong path is put right.
                 one.result = one
                     .result

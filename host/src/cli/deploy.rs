@@ -19,7 +19,11 @@ pub struct Deploy {
     /// The function; created if it does not exist
     name: String,
     /// The package: a .wasm or .wat, a zip, or a directory to be zipped
-    path: PathBuf,
+    #[arg(required_unless_present = "image", conflicts_with = "image")]
+    path: Option<PathBuf>,
+    /// A wasm image that the daemon pulls: host/repository:tag, host/repository@sha256:…, or oci:/directory:tag on its machine
+    #[arg(long, value_name = "REFERENCE", conflicts_with = "handler")]
+    image: Option<String>,
     /// Names the wasm file in a zip: <HANDLER>.wasm [default: bootstrap]
     #[arg(long)]
     handler: Option<String>,
@@ -51,6 +55,31 @@ pub struct Deploy {
     remote: Remote,
 }
 
+/// Where the code is.
+enum Code {
+    /// Here.
+    Package(Vec<u8>),
+    /// Where the daemon finds it.
+    Image(String),
+}
+
+impl Code {
+    /// The members of the API that carry it.
+    fn members(&self) -> Value {
+        match self {
+            Self::Package(package) => json!({ "ZipFile": BASE64_STANDARD.encode(package) }),
+            Self::Image(image) => json!({ "ImageUri": image }),
+        }
+    }
+
+    fn doing(&self, name: &str) -> String {
+        match self {
+            Self::Package(_) => format!("uploading {name}"),
+            Self::Image(image) => format!("{name} from {image}"),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Sandbox {
     /// As Lambda does it
@@ -77,15 +106,15 @@ fn pair(text: &str) -> Result<(String, String), String> {
 impl Deploy {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let (api, output) = self.remote.open()?;
-        let package = package::read(&self.path)?;
+        let code = self.code()?;
         let before = match api.lambda(Method::GET, &function_path(&self.name, "/configuration"), &Value::Null).await {
             Ok(configuration) => Some(configuration),
             Err(failure) if failure.is_not_found() => None,
             Err(failure) => return Err(failure),
         };
         let (what, mut function) = match &before {
-            None => ("created", self.create(&api, &package).await?),
-            Some(before) => self.update(&api, before, &package).await?,
+            None => ("created", self.create(&api, &code).await?),
+            Some(before) => self.update(&api, before, &code).await?,
         };
         if is_under_way(&function) {
             function = self.compiled(&api).await?;
@@ -100,12 +129,12 @@ impl Deploy {
         };
         let answer = json!({ "Result": what, "Function": function, "Alias": alias });
         output.show(&answer, || {
-            let package_size = size(u64::try_from(package.len()).unwrap_or(u64::MAX));
-            let mut lines = format!(
-                "{} {what}: {package_size}, {} MB, version {version}",
-                self.name,
-                text(&function, "/MemorySize")
-            );
+            let source = match &code {
+                Code::Package(package) => size(u64::try_from(package.len()).unwrap_or(u64::MAX)),
+                Code::Image(image) => image.clone(),
+            };
+            let mut lines =
+                format!("{} {what}: {source}, {} MB, version {version}", self.name, text(&function, "/MemorySize"));
             let mut next = format!("lamina invoke {}", self.name);
             if let Some(alias) = &self.alias {
                 lines.push_str(&format!(", alias {alias}"));
@@ -134,18 +163,31 @@ impl Deploy {
         }
     }
 
-    async fn create(&self, api: &Api, package: &[u8]) -> Result<Value, Failure> {
-        let mut body = self.configuration(&Value::Null);
-        body.insert("FunctionName".into(), self.name.clone().into());
-        body.insert("Runtime".into(), "provided.al2023".into());
-        body.insert("Role".into(), "arn:aws:iam::000000000000:role/lamina".into());
-        body.entry("Handler").or_insert_with(|| "bootstrap".into());
-        body.insert("Code".into(), json!({ "ZipFile": BASE64_STANDARD.encode(package) }));
-        let path = "/2015-03-31/functions";
-        api.upload(Method::POST, path, &body.into(), format!("uploading {}", self.name)).await
+    fn code(&self) -> Result<Code, Failure> {
+        match (&self.image, &self.path) {
+            (Some(image), _) => Ok(Code::Image(image.clone())),
+            (None, Some(path)) => package::read(path).map(Code::Package),
+            (None, None) => Err(Failure::usage("a package or an image is needed".to_owned())),
+        }
     }
 
-    async fn update(&self, api: &Api, before: &Value, package: &[u8]) -> Result<(&'static str, Value), Failure> {
+    async fn create(&self, api: &Api, code: &Code) -> Result<Value, Failure> {
+        let mut body = self.configuration(&Value::Null);
+        body.insert("FunctionName".into(), self.name.clone().into());
+        body.insert("Role".into(), "arn:aws:iam::000000000000:role/lamina".into());
+        match code {
+            Code::Image(_) => drop(body.insert("PackageType".into(), "Image".into())),
+            Code::Package(_) => {
+                body.insert("Runtime".into(), "provided.al2023".into());
+                body.entry("Handler").or_insert_with(|| "bootstrap".into());
+            }
+        }
+        body.insert("Code".into(), code.members());
+        let path = "/2015-03-31/functions";
+        api.upload(Method::POST, path, &body.into(), code.doing(&self.name)).await
+    }
+
+    async fn update(&self, api: &Api, before: &Value, code: &Code) -> Result<(&'static str, Value), Failure> {
         let mut function = before.clone();
         let mut what = "unchanged";
         // The configuration first: the handler finds the guest in the package.
@@ -155,12 +197,20 @@ impl Deploy {
             function = api.lambda(Method::PUT, &path, &configuration.into()).await?;
             what = "updated";
         }
-        let same = text(before, "/CodeSha256") == BASE64_STANDARD.encode(Sha256::digest(package));
-        if !same || self.handler.is_some() && what == "updated" {
-            let body = json!({ "ZipFile": BASE64_STANDARD.encode(package) });
+        let same = match code {
+            Code::Package(package) => {
+                let hash = BASE64_STANDARD.encode(Sha256::digest(package));
+                text(before, "/CodeSha256") == hash && !(self.handler.is_some() && what == "updated")
+            }
+            // What the tag means now is for the daemon to find out.
+            Code::Image(_) => false,
+        };
+        if !same {
             let path = function_path(&self.name, "/code");
-            function = api.upload(Method::PUT, &path, &body, format!("uploading {}", self.name)).await?;
-            what = "updated";
+            function = api.upload(Method::PUT, &path, &code.members(), code.doing(&self.name)).await?;
+            if matches!(code, Code::Package(_)) || text(before, "/CodeSha256") != text(&function, "/CodeSha256") {
+                what = "updated";
+            }
         }
         Ok((what, function))
     }

@@ -6,6 +6,7 @@ use super::resources::{
 };
 use crate::catalog::{Settings, runtimes, settings};
 use crate::ids::{Home, LayerName, QueueName, Version};
+use crate::images::{self, ImageReference};
 use crate::sandbox::signature::SigningKey;
 use crate::telemetry::host_log;
 use crate::triggers::http::{RouteConfig, RouteError, Router};
@@ -146,6 +147,7 @@ fn sections(config: &Config, report: Report<'_>) {
     {
         report("sandbox.outbound_ca_file", format!("{} is not a file", file.display()), None);
     }
+    section_images(&config.images, report);
     let concurrency = &config.concurrency;
     within(report, "concurrency.ceiling", concurrency.ceiling, 1..=1_000_000);
     if concurrency.unreserved_minimum > concurrency.ceiling {
@@ -201,6 +203,33 @@ fn sections(config: &Config, report: Report<'_>) {
     }
 }
 
+fn section_images(images: &images::Config, report: Report<'_>) {
+    for (name, registries) in [("registries", &images.registries), ("insecure_registries", &images.insecure_registries)]
+    {
+        for (index, registry) in registries.iter().enumerate() {
+            if let Err(message) = images::Config::check_registry(registry) {
+                report(&format!("images.{name}[{index}]"), message, Some("such as \"ghcr.io\"".to_owned()));
+            }
+        }
+        if registries.len() > 100 {
+            report(&format!("images.{name}"), "has more than 100 entries".to_owned(), None);
+        }
+    }
+    for (index, directory) in images.layout_directories.iter().enumerate() {
+        if !directory.is_absolute() {
+            let message = format!("{} must be absolute", directory.display());
+            report(&format!("images.layout_directories[{index}]"), message, None);
+        }
+    }
+    for (name, file) in [("credentials_file", &images.credentials_file), ("ca_file", &images.ca_file)] {
+        if let Some(file) = file.as_ref().filter(|file| !file.is_file()) {
+            report(&format!("images.{name}"), format!("{} is not a file", file.display()), None);
+        }
+    }
+    within(report, "images.pull_timeout_s", images.pull_timeout_s, 1..=3_600);
+    within(report, "images.max_pulls", images.max_pulls, 1..=100);
+}
+
 fn functions(config: &Config, report: Report<'_>) {
     let mut names = HashSet::new();
     let mut reserved = 0u64;
@@ -209,7 +238,7 @@ fn functions(config: &Config, report: Report<'_>) {
         if !names.insert(&function.name) {
             report(&format!("{path}.name"), format!("the function {} is declared twice", function.name), None);
         }
-        one_function(&path, function, report);
+        one_function(&path, function, &config.images, report);
         layers_of(&path, function, config, report);
         reserved = reserved.saturating_add(taken(function));
         let free = config.concurrency.ceiling.saturating_sub(config.concurrency.unreserved_minimum);
@@ -293,13 +322,23 @@ fn provisioned(function: &FunctionDeclaration) -> u64 {
     function.aliases.iter().filter_map(|alias| alias.provisioned_concurrency).map(u64::from).sum()
 }
 
-fn one_function(path: &str, function: &FunctionDeclaration, report: Report<'_>) {
+fn one_function(path: &str, function: &FunctionDeclaration, images: &images::Config, report: Report<'_>) {
     let key = |name: &str| format!("{path}.{name}");
-    if !function.package.is_file() {
-        let message = format!("there is no package file {}", function.package.display());
-        let hint =
-            function.package.to_string_lossy().contains("guests").then_some("cargo xtask guests builds the samples");
-        report(&key("package"), message, hint.map(str::to_owned));
+    match (&function.package, &function.image) {
+        (Some(package), None) if !package.is_file() => {
+            let message = format!("there is no package file {}", package.display());
+            let hint = package.to_string_lossy().contains("guests").then_some("cargo xtask guests builds the samples");
+            report(&key("package"), message, hint.map(str::to_owned));
+        }
+        (Some(_), None) => {}
+        (None, Some(image)) => {
+            let parsed = image.parse::<ImageReference>();
+            if let Err(message) = parsed.and_then(|reference| images.check_place(&reference)) {
+                report(&key("image"), message, None);
+            }
+        }
+        (Some(_), Some(_)) => report(&key("image"), "a function has a package or an image, not both".to_owned(), None),
+        (None, None) => report(path, "needs a package or an image".to_owned(), None),
     }
     if function.handler.is_empty()
         || function.handler.len() > 128

@@ -22,7 +22,11 @@ pub struct FunctionDeclaration {
     /// Its name.
     pub name: FunctionName,
     /// The deployment package: bare wasm or wat, or a zip. Relative to the file; `${NAME:-default}` stands for a variable.
-    pub package: PathBuf,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<PathBuf>,
+    /// An image in the place of a package; `${NAME:-default}` stands for a variable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     /// Names the wasm file in a zip where it is not `bootstrap`.
     #[serde(default = "default_handler")]
     pub handler: String,
@@ -120,17 +124,20 @@ impl FunctionDeclaration {
 
     /// The configuration as the catalog keeps it.
     pub fn configuration(&self, home: &Home) -> ConfigurationRecord {
+        let is_image = self.image.is_some();
+        let of_package = |text: &str| if is_image { String::new() } else { text.to_owned() };
+        let package_type = is_image.then(|| ("PackageType".to_owned(), "Image".into()));
         ConfigurationRecord {
             description: self.description.clone(),
-            handler: self.handler.clone(),
-            runtime: "provided.al2023".to_owned(),
+            handler: of_package(&self.handler),
+            runtime: of_package("provided.al2023"),
             role: format!("arn:aws:iam::{}:role/lamina", home.account),
             timeout_s: self.timeout_s,
             memory_size_mb: self.memory_size_mb,
             ephemeral_storage_mb: self.ephemeral_storage_mb,
             layers: Vec::new(),
             environment: self.variables(),
-            echoed: serde_json::Map::new(),
+            echoed: package_type.into_iter().collect(),
         }
     }
 }

@@ -62,7 +62,7 @@ fn what_does_not_parse_or_has_the_wrong_type_is_told_with_its_place_and_key() {
         ("[http]\nmax_body_bytes = 'x'\n", "line 2, column 18: http.max_body_bytes: invalid type"),
         ("[listen]\nadmin_addr = 'here'\n", "line 2, column 14: listen.admin_addr: invalid socket address"),
         ("[[functions]]\nname = 'a b'\npackage = 'f.wasm'\n", "line 2, column 8: functions[0].name"),
-        ("[[functions]]\nname = 'f'\n", "functions[0]: missing field `package`"),
+        ("[[functions]]\nname = 'f'\n", "functions[0]: needs a package or an image"),
         ("[[schedules]]\nname='s'\nexpression='rate(1 minute)'\nfunction='f'\nmissed='some'\n", "schedules[0].missed"),
         ("[sandbox]\nidle_timeout_s = -1\n", "line 2, column 18: sandbox.idle_timeout_s"),
     ] {
@@ -149,7 +149,7 @@ fn faults_of_flags_and_variables_name_them() {
 fn package_paths_take_variables_and_are_relative_to_the_file() {
     let text = "[[functions]]\nname = 'f'\npackage = '${GUESTS:-.}/f.wasm'\n";
     let config = load(text, &Overrides::default(), &[]).unwrap();
-    assert!(config.functions[0].package.is_absolute() && config.functions[0].package.ends_with("f.wasm"));
+    assert!(config.functions[0].package.as_ref().is_some_and(|path| path.is_absolute() && path.ends_with("f.wasm")));
     let said = load(text, &Overrides::default(), &[("GUESTS", "/nowhere")]).unwrap_err();
     assert!(said.contains("/nowhere/f.wasm"), "{said}");
     let said = fault("[[functions]]\nname = 'f'\npackage = '${GUESTS}/f.wasm'\n");

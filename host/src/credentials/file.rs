@@ -272,7 +272,7 @@ fn make_private_directory(path: &Path) -> Result<(), Error> {
 }
 
 /// Reads a file that nobody else may read or change; `None` where there is none.
-fn read_private(path: &Path, limit_bytes: u64) -> Result<Option<String>, Error> {
+pub(crate) fn read_private(path: &Path, limit_bytes: u64) -> Result<Option<String>, Error> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(reason) if reason.kind() == std::io::ErrorKind::NotFound => return Ok(None),

@@ -20,6 +20,8 @@ pub mod seal;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use file::read_private;
+
 pub use authenticator::{Authenticator, Caller, Denied, Signed};
 pub use evaluation::{Ask, Context, Principal};
 pub use keys::{Keys, Stamp};

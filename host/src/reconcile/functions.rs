@@ -2,10 +2,9 @@
 
 use super::Run;
 use super::plan::Package;
-use crate::catalog::{CodeUpdate, Error, NewFunction, Precondition, Result};
+use crate::catalog::{self, CodeUpdate, Error, NewFunction, Precondition, Result};
 use crate::config::FunctionDeclaration;
 use crate::storage::functions::{ConfigurationRecord, VersionRecord};
-use bytes::Bytes;
 use std::collections::BTreeMap;
 
 impl Run<'_> {
@@ -78,6 +77,12 @@ impl Run<'_> {
     ) -> Result<Vec<String>> {
         let name = &declared.name;
         let current = &latest.configuration;
+        if declared.image.is_some() != current.is_image() {
+            let kind = if current.is_image() { "an image" } else { "a package" };
+            return Err(Error::Conflict(format!(
+                "the code of {name} comes as {kind}, for as long as the function exists"
+            )));
+        }
         // What the file has no key for is as the API left it.
         let wanted = ConfigurationRecord {
             runtime: current.runtime.clone(),
@@ -120,7 +125,7 @@ impl Run<'_> {
         self.parts.catalog.update_configuration(&declared.name, &Precondition::default(), edit).await.map(drop)
     }
 
-    async fn replace_code(&self, declared: &FunctionDeclaration, package: Bytes) -> Result<()> {
+    async fn replace_code(&self, declared: &FunctionDeclaration, package: catalog::Package) -> Result<()> {
         let (none, update) = (Precondition::default(), CodeUpdate { package, ..CodeUpdate::default() });
         self.parts.catalog.update_code(&declared.name, update, &none).await.map(drop)
     }

@@ -1,6 +1,6 @@
 //! The look ahead: packages are read, and guests that are new are recognised, before anything is changed.
 
-use crate::catalog::Catalog;
+use crate::catalog::{self, Catalog};
 use crate::config::{Config, ConfigError, FunctionDeclaration};
 use crate::ids::Version;
 use crate::sandbox::{component, package};
@@ -16,8 +16,8 @@ const PACKAGE_LIMIT_BYTES: u64 = package::UNPACKED_LIMIT_BYTES;
 pub(super) enum Package {
     /// `$LATEST` has this package already.
     Same,
-    /// A new one.
-    New(Bytes),
+    /// A new one, or an image that is yet to be pulled.
+    New(catalog::Package),
 }
 
 /// Looks at the packages of all functions, in order.
@@ -25,11 +25,19 @@ pub(super) async fn plan(catalog: &Arc<Catalog>, config: &Config) -> Result<Vec<
     let mut packages = Vec::with_capacity(config.functions.len());
     let mut problems = Vec::new();
     for (index, function) in config.functions.iter().enumerate() {
+        if let Some(image) = &function.image {
+            packages.push(image_of(catalog, function, image));
+            continue;
+        }
+        let Some(path) = function.package.clone() else {
+            problems.push(config.places.problem(&format!("functions[{index}]"), "needs a package or an image"));
+            continue;
+        };
         let current = catalog.version(&function.name, None).ok().filter(|live| live.record.version == Version::Latest);
         let known =
             current.map(|live| (live.record.code.package_sha256.clone(), live.record.configuration.handler.clone()));
         let declaration = function.clone();
-        let looked = tokio::task::spawn_blocking(move || look(&declaration, known)).await;
+        let looked = tokio::task::spawn_blocking(move || look(&declaration, &path, known)).await;
         match looked.unwrap_or_else(|error| Err(error.to_string())) {
             Ok(package) => packages.push(package),
             Err(message) => problems.push(config.places.problem(&format!("functions[{index}].package"), message)),
@@ -38,9 +46,16 @@ pub(super) async fn plan(catalog: &Arc<Catalog>, config: &Config) -> Result<Vec<
     if problems.is_empty() { Ok(packages) } else { Err(ConfigError { problems }) }
 }
 
+/// A tag is looked up when it is declared, not at every start: registries may be away, and what a tag means may change.
+fn image_of(catalog: &Catalog, function: &FunctionDeclaration, image: &str) -> Package {
+    let current = catalog.version(&function.name, None).ok();
+    let has = current.as_ref().and_then(|live| live.record.code.image.as_ref()).is_some_and(|had| had.uri == image);
+    if has { Package::Same } else { Package::New(catalog::Package::Image(image.to_owned())) }
+}
+
 /// Reads a package. `known` is what `$LATEST` has: the hash of its package, and the handler that found the guest in it.
-fn look(function: &FunctionDeclaration, known: Option<(String, String)>) -> Result<Package, String> {
-    let bytes = read(&function.package)?;
+fn look(function: &FunctionDeclaration, path: &Path, known: Option<(String, String)>) -> Result<Package, String> {
+    let bytes = read(path)?;
     let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     if known.is_some_and(|(package, handler)| package == hash && handler == function.handler) {
         return Ok(Package::Same);
@@ -48,7 +63,7 @@ fn look(function: &FunctionDeclaration, known: Option<(String, String)>) -> Resu
     let guest = package::guest(&bytes, &function.handler).map_err(|error| error.to_string())?;
     let component = component::componentize(guest).map_err(|error| error.to_string())?;
     component::kind(&component).map_err(|error| error.to_string())?;
-    Ok(Package::New(bytes))
+    Ok(Package::New(bytes.into()))
 }
 
 fn read(path: &Path) -> Result<Bytes, String> {

@@ -3,6 +3,7 @@ use crate::catalog;
 use crate::clock::SystemClock;
 use crate::config::{MappingDeclaration, Overrides};
 use crate::ids::{AliasName, FunctionName, Home, QueueName, Version};
+use crate::images::Images;
 use crate::sandbox::compile::Compiler;
 use crate::sandbox::{self, Host};
 use crate::storage::Storage;
@@ -88,6 +89,7 @@ impl World {
             metrics: Arc::new(Metrics::new(&metrics::Config::default(), "test", "test").unwrap()),
             clock: Arc::clone(&clock),
             log_limits: Default::default(),
+            images: Images::new(Default::default()).unwrap(),
             signing_keys: Vec::new(),
         };
         let catalog = Catalog::open(parts, &catalog::Config::default()).await.unwrap();

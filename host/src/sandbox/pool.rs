@@ -43,6 +43,8 @@ pub struct Spec {
     pub tmp_size_mb: u32,
     /// Environment variables. The name of the log stream is added by each environment.
     pub variables: Vec<(String, String)>,
+    /// The guest's arguments.
+    pub arguments: Vec<String>,
     /// The context of every invocation, but for what differs between them.
     pub context: Context,
     /// Whether environments serve again; `false` gives every invocation a new one.

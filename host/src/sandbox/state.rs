@@ -112,6 +112,7 @@ impl State {
         let io = GuestIo::new(kind, spec.log_limits, Arc::clone(&shared.clock));
         let mut wasi = WasiCtx::builder();
         wasi.envs(&spec.variables)
+            .args(&spec.arguments)
             .env("AWS_LAMBDA_LOG_STREAM_NAME", log_stream)
             .stdin(io.stdin.clone())
             .stdout(io.stdout())

@@ -43,6 +43,9 @@ pub struct DeploymentRecord {
     pub package_sha256: String,
     /// Size of the package.
     pub package_size_bytes: u64,
+    /// The image that the package was in, where it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageRecord>,
     /// ARN of the signing profile whose key signed the package, where that was checked.
     pub signing_profile_version_arn: Option<String>,
     /// The configuration that goes with it.
@@ -155,6 +158,35 @@ pub struct CodeRecord {
     /// Extensions of its layers, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extensions: Vec<ExtensionRecord>,
+    /// The image that the package was in, where it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageRecord>,
+}
+
+impl CodeRecord {
+    /// What names this code to callers, lower-case hex: SHA-256 of the image's manifest, or of the package.
+    pub fn sha256(&self) -> &str {
+        self.image.as_ref().map_or(&self.package_sha256, |image| &image.manifest_sha256)
+    }
+
+    /// Whether it is the same code, under whatever tag its image was found.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (&self.image, &other.image) {
+            (Some(one), Some(other)) => one.manifest_sha256 == other.manifest_sha256,
+            _ => self == other,
+        }
+    }
+}
+
+/// An image that code came from. It was pulled once: the package holds all of it that runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageRecord {
+    /// The reference, as given.
+    pub uri: String,
+    /// The reference by digest.
+    pub resolved_uri: String,
+    /// SHA-256 of its manifest, lower-case hex.
+    pub manifest_sha256: String,
 }
 
 /// An extension that environments of a version have.
@@ -209,6 +241,18 @@ impl ConfigurationRecord {
     /// ARN of the queue that gets asynchronous events given up, where `DeadLetterConfig` names one.
     pub fn dead_letter_arn(&self) -> Option<&str> {
         self.echoed.get("DeadLetterConfig")?.get("TargetArn")?.as_str()
+    }
+
+    /// Whether code comes as an image (`PackageType`). Never changes.
+    pub fn is_image(&self) -> bool {
+        self.echoed.get("PackageType").is_some_and(|kind| kind == "Image")
+    }
+
+    /// The arguments of the guest: what `ImageConfig` has as `EntryPoint`, then its `Command`.
+    pub fn arguments(&self) -> Vec<String> {
+        let config = self.echoed.get("ImageConfigResponse").and_then(|response| response.get("ImageConfig"));
+        let list = |name: &str| config.and_then(|config| config.get(name)?.as_array()).into_iter().flatten();
+        list("EntryPoint").chain(list("Command")).filter_map(|argument| argument.as_str().map(str::to_owned)).collect()
     }
 }
 

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use lamina::catalog::{self, Catalog, NewFunction};
 use lamina::clock::{SharedClock, SystemClock};
 use lamina::ids::{FunctionName, FunctionRef, Home};
+use lamina::images::Images;
 use lamina::invocation::{Invocation, InvokeError, Invoker, Outcome, Payload, Source};
 use lamina::sandbox::compile::Compiler;
 use lamina::sandbox::{Config, Host};
@@ -41,6 +42,7 @@ impl World {
             metrics,
             clock: Arc::clone(&clock),
             log_limits: Default::default(),
+            images: Images::new(Default::default()).unwrap(),
             signing_keys: Vec::new(),
         };
         let catalog = Catalog::open(parts, &concurrency).await.unwrap();
@@ -77,7 +79,7 @@ impl World {
         self.catalog
             .create_function(NewFunction {
                 name,
-                package,
+                package: package.into(),
                 configuration,
                 tags: Default::default(),
                 publish: false,

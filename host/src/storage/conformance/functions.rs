@@ -4,8 +4,8 @@ use super::*;
 use crate::ids::{AliasName, FunctionName, Qualifier, Version};
 use crate::storage::functions::{
     AliasRecord, Change, CodeRecord, ConfigurationRecord, Cors, DeploymentFailure, DeploymentRecord, EventInvokeRecord,
-    Family, FunctionRecord, GuestKind, InvokeMode, PolicyRecord, ProvisionedRecord, RecursiveLoop, RuntimeManagement,
-    Snapshot, Sticky, UrlAuthType, UrlRecord, VersionRecord,
+    Family, FunctionRecord, GuestKind, ImageRecord, InvokeMode, PolicyRecord, ProvisionedRecord, RecursiveLoop,
+    RuntimeManagement, Snapshot, Sticky, UrlAuthType, UrlRecord, VersionRecord,
 };
 use std::collections::BTreeMap;
 
@@ -36,6 +36,7 @@ fn function(of: &str, next_version: u64) -> FunctionRecord {
         deployment: Some(DeploymentRecord {
             package_sha256: "c".repeat(64),
             package_size_bytes: 7,
+            image: Some(image()),
             signing_profile_version_arn: Some("arn".into()),
             configuration: version(of, Version::Latest).configuration,
             publish: Some(next_version),
@@ -44,6 +45,10 @@ fn function(of: &str, next_version: u64) -> FunctionRecord {
             failure: Some(DeploymentFailure { code: "FunctionError".into(), reason: "r".into() }),
         }),
     }
+}
+
+fn image() -> ImageRecord {
+    ImageRecord { uri: "r/a:t".into(), resolved_uri: "r/a@d".into(), manifest_sha256: "e".repeat(64) }
 }
 
 fn version(of: &str, version: Version) -> VersionRecord {
@@ -58,6 +63,7 @@ fn version(of: &str, version: Version) -> VersionRecord {
             kind: GuestKind::HttpP3,
             family: Family::Concurrent,
             initial_memory_bytes: 1 << 33,
+            image: Some(image()),
             signing_profile_version_arn: Some("arn".into()),
             extensions: Vec::new(),
         },

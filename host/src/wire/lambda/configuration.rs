@@ -3,7 +3,7 @@
 use super::constraints::{failed, invalid, length, one_of, pattern, range, unsupported};
 use super::layers::version_arn;
 use crate::catalog::settings::RESERVED_VARIABLES;
-use crate::catalog::{self, Catalog, Settings, runtimes};
+use crate::catalog::{self, Catalog, Package, Settings, runtimes};
 use crate::ids::{Home, LayerName};
 use crate::storage::functions::ConfigurationRecord;
 use crate::telemetry::json_log::{APPLICATION_LEVELS, SYSTEM_LEVELS};
@@ -15,6 +15,10 @@ use std::collections::BTreeMap;
 
 /// Bytes of all variables together.
 const ENVIRONMENT_LIMIT_BYTES: usize = 4096;
+
+/// Members of a list of arguments, and their bytes.
+const ARGUMENTS: usize = 1500;
+const ARGUMENTS_LIMIT_BYTES: usize = 32 << 10;
 
 /// The members of a request; what it leaves out is `None`.
 #[derive(Debug, Default, Deserialize)]
@@ -39,7 +43,7 @@ pub(super) struct Requested {
     snap_start: Option<SnapStart>,
     layers: Option<Vec<String>>,
     file_system_configs: Option<Vec<Value>>,
-    image_config: Option<Map<String, Value>>,
+    image_config: Option<ImageConfig>,
     capacity_provider_config: Option<Value>,
     durable_config: Option<Value>,
     tenancy_config: Option<Value>,
@@ -91,6 +95,37 @@ struct SnapStart {
     apply_on: Option<String>,
 }
 
+/// What is set about an image.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct ImageConfig {
+    entry_point: Option<Vec<String>>,
+    command: Option<Vec<String>>,
+    working_directory: Option<String>,
+}
+
+/// How a function's code comes; decided once, when it is created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PackageType {
+    Zip,
+    Image,
+}
+
+impl PackageType {
+    /// Refuses code of the other kind.
+    pub(super) fn check(self, package: Option<&Package>) -> Result<(), WireError> {
+        match (self, package) {
+            (Self::Zip, Some(Package::Image(_))) => {
+                Err(invalid("Please don't provide ImageUri when the intended function PackageType is Zip."))
+            }
+            (Self::Image, None | Some(Package::Upload(_))) => {
+                Err(invalid("Please provide ImageUri when the intended function PackageType is Image."))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// A request's configuration, every member within its constraints.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Checked {
@@ -104,11 +139,19 @@ pub(super) struct Checked {
     layers: Option<Vec<(LayerName, u64)>>,
     environment: Option<BTreeMap<String, String>>,
     logging: Option<LoggingConfig>,
+    image_config: Option<ImageConfig>,
     /// `null` takes a member away.
     echoed: Map<String, Value>,
 }
 
 impl Requested {
+    /// How the code of a new function comes.
+    pub(super) fn package_type(&self) -> Result<PackageType, WireError> {
+        let kind = self.package_type.as_deref().unwrap_or("Zip");
+        one_of(kind, "packageType", &["Image", "Zip"])?;
+        Ok(if kind == "Image" { PackageType::Image } else { PackageType::Zip })
+    }
+
     /// Checks every member.
     pub(super) fn check(self, home: &Home) -> Result<Checked, WireError> {
         self.refuse_unsupported()?;
@@ -159,8 +202,12 @@ impl Requested {
         if let Some(logging) = &self.logging_config {
             logging.check()?;
         }
+        if let Some(image) = &self.image_config {
+            image.check()?;
+        }
         Ok(Checked {
             logging: self.logging_config,
+            image_config: self.image_config,
             runtime: self.runtime,
             role: self.role,
             handler: self.handler,
@@ -180,12 +227,6 @@ impl Requested {
     /// What would be a lie to accept.
     fn refuse_unsupported(&self) -> Result<(), WireError> {
         let filled = |list: &Option<Vec<Value>>| list.as_ref().is_some_and(|list| !list.is_empty());
-        if self.package_type.as_deref().is_some_and(|kind| kind != "Zip") {
-            return Err(unsupported("PackageType", "packages are zip archives (Zip)"));
-        }
-        if self.image_config.as_ref().is_some_and(|image| !image.is_empty()) {
-            return Err(unsupported("ImageConfig", "functions are WebAssembly, not container images"));
-        }
         if filled(&self.file_system_configs) {
             return Err(unsupported("FileSystemConfigs", "functions have /tmp only"));
         }
@@ -212,6 +253,46 @@ impl Requested {
             }
         }
         Ok(())
+    }
+}
+
+impl ImageConfig {
+    fn check(&self) -> Result<(), WireError> {
+        for (list, member) in [(&self.entry_point, "imageConfig.entryPoint"), (&self.command, "imageConfig.command")] {
+            let list = list.as_deref().unwrap_or_default();
+            if list.len() > ARGUMENTS {
+                let constraint = format!("Member must have length less than or equal to {ARGUMENTS}");
+                return Err(failed(format!("[{}]", list.join(", ")), member, constraint));
+            }
+            // What the guest could not be given, and what it would take for two.
+            let size_bytes: usize = list.iter().map(|argument| argument.len().saturating_add(1)).sum();
+            if size_bytes > ARGUMENTS_LIMIT_BYTES || list.iter().any(|argument| argument.contains('\0')) {
+                return Err(invalid(format!(
+                    "{member} must be at most {ARGUMENTS_LIMIT_BYTES} bytes in all, without NUL characters."
+                )));
+            }
+        }
+        if let Some(directory) = &self.working_directory {
+            length(directory, "imageConfig.workingDirectory", 1000)?;
+            if !matches!(directory.as_str(), "" | "/") {
+                return Err(unsupported("ImageConfig.WorkingDirectory", "functions start in /"));
+            }
+        }
+        Ok(())
+    }
+
+    /// As functions show it; null for nothing.
+    fn shown(self) -> Value {
+        let mut shown = Map::new();
+        for (name, list) in [("EntryPoint", self.entry_point), ("Command", self.command)] {
+            if let Some(list) = list.filter(|list| !list.is_empty()) {
+                shown.insert(name.into(), list.into());
+            }
+        }
+        if let Some(directory) = self.working_directory.filter(|directory| !directory.is_empty()) {
+            shown.insert("WorkingDirectory".into(), directory.into());
+        }
+        if shown.is_empty() { Value::Null } else { json!({ "ImageConfig": shown }) }
     }
 }
 
@@ -259,8 +340,9 @@ impl LoggingConfig {
 
 impl Checked {
     /// The configuration of a new function.
-    pub(super) fn create(self, catalog: &Catalog) -> Result<ConfigurationRecord, WireError> {
-        if self.runtime.is_none() || self.handler.is_none() {
+    pub(super) fn create(self, catalog: &Catalog, package_type: PackageType) -> Result<ConfigurationRecord, WireError> {
+        let is_image = package_type == PackageType::Image;
+        if !is_image && (self.runtime.is_none() || self.handler.is_none()) {
             return Err(invalid(
                 "Runtime and Handler are mandatory parameters for functions created with deployment packages.",
             ));
@@ -278,7 +360,7 @@ impl Checked {
             ephemeral_storage_mb: 512,
             layers: Vec::new(),
             environment: BTreeMap::new(),
-            echoed: Map::new(),
+            echoed: if is_image { Map::from_iter([("PackageType".into(), "Image".into())]) } else { Map::new() },
         };
         self.apply(catalog, &mut record)?;
         Ok(record)
@@ -294,6 +376,26 @@ impl Checked {
         fn set<T>(place: &mut T, value: Option<T>) {
             if let Some(value) = value {
                 *place = value;
+            }
+        }
+        if record.is_image() {
+            let has_layers = self.layers.as_ref().is_some_and(|layers| !layers.is_empty());
+            if self.runtime.is_some() || self.handler.is_some() || has_layers {
+                return Err(catalog::Error::Invalid(
+                    "Please don't provide Handler or Runtime or Layer when the intended function PackageType is Image."
+                        .into(),
+                ));
+            }
+        }
+        if let Some(image) = self.image_config {
+            match image.shown() {
+                Value::Null => drop(record.echoed.remove("ImageConfigResponse")),
+                shown if record.is_image() => drop(record.echoed.insert("ImageConfigResponse".into(), shown)),
+                _ => {
+                    return Err(catalog::Error::Invalid(
+                        "Please don't provide ImageConfig when the intended function PackageType is Zip.".into(),
+                    ));
+                }
             }
         }
         set(&mut record.runtime, self.runtime);

@@ -38,8 +38,11 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request) -> Result<Answer,
         let signing = input.code_signing_config_arn.filter(|arn| !arn.is_empty());
         let code_signing_config = signing.map(|arn| code_signing::id_of(&home, &arn)).transpose()?;
         let requested: Requested = codec::parse(body)?;
-        let configuration = requested.check(&home)?.create(&catalog)?;
-        let package = code.decode("CreateFunction")?;
+        let package_type = requested.package_type()?;
+        let package = code.decode("CreateFunction");
+        package_type.check(package.as_ref().ok())?;
+        let configuration = requested.check(&home)?.create(&catalog, package_type)?;
+        let package = package?;
         let publish = input.publish.unwrap_or(false);
         Ok(NewFunction { name, package, configuration, tags, publish, code_signing_config })
     })

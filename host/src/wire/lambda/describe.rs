@@ -2,7 +2,7 @@
 
 use crate::catalog::{Deployment, View};
 use crate::ids::{FunctionName, Home, Version};
-use crate::storage::functions::{AttachedLayer, ConfigurationRecord, DeploymentRecord, VersionRecord};
+use crate::storage::functions::{AttachedLayer, ConfigurationRecord, DeploymentRecord, ImageRecord, VersionRecord};
 use crate::telemetry::logs;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -79,6 +79,7 @@ fn accepted(
         version: number.unwrap_or(Version::Latest),
         package_sha256: &deployment.package_sha256,
         package_size_bytes: deployment.package_size_bytes,
+        image: deployment.image.as_ref(),
         signed_by: deployment.signing_profile_version_arn.as_ref(),
         configuration: &deployment.configuration,
         revision_id: &deployment.revision_id,
@@ -107,6 +108,7 @@ pub(super) fn configuration(home: &Home, record: &VersionRecord, qualifier: Opti
         version: record.version,
         package_sha256: &record.code.package_sha256,
         package_size_bytes: record.code.package_size_bytes,
+        image: record.code.image.as_ref(),
         signed_by: record.code.signing_profile_version_arn.as_ref(),
         configuration: &record.configuration,
         revision_id: &record.revision_id,
@@ -121,6 +123,7 @@ struct Facts<'a> {
     version: Version,
     package_sha256: &'a str,
     package_size_bytes: u64,
+    image: Option<&'a ImageRecord>,
     signed_by: Option<&'a String>,
     configuration: &'a ConfigurationRecord,
     revision_id: &'a str,
@@ -128,6 +131,14 @@ struct Facts<'a> {
 }
 
 impl Facts<'_> {
+    /// Of a package its hash in base64, of an image the digest in hex, as AWS has it.
+    fn code_sha256(&self) -> String {
+        match self.image {
+            Some(image) => image.manifest_sha256.clone(),
+            None => hex_to_base64(self.package_sha256),
+        }
+    }
+
     fn shape(&self, home: &Home, qualifier: Option<&dyn Display>) -> Value {
         let facts = self;
         let own: Option<&dyn Display> = match &facts.version {
@@ -146,7 +157,7 @@ impl Facts<'_> {
             "Timeout": settings.timeout_s,
             "MemorySize": settings.memory_size_mb,
             "LastModified": time(facts.modified_at_ms, "%Y-%m-%dT%H:%M:%S%.3f+0000"),
-            "CodeSha256": hex_to_base64(facts.package_sha256),
+            "CodeSha256": facts.code_sha256(),
             "Version": facts.version,
             "TracingConfig": { "Mode": "PassThrough" },
             "RevisionId": facts.revision_id,
@@ -162,6 +173,13 @@ impl Facts<'_> {
             "LoggingConfig": { "LogFormat": "Text", "LogGroup": *logs::group_name(facts.function) },
         });
         if let Some(members) = shape.as_object_mut() {
+            if settings.is_image() {
+                for member in ["Runtime", "Handler", "RuntimeVersionConfig"] {
+                    members.shift_remove(member);
+                }
+                // The size of an image is its registry's.
+                members.insert("CodeSize".into(), 0.into());
+            }
             if !settings.environment.is_empty() {
                 members.insert("Environment".into(), json!({ "Variables": settings.environment }));
             }
@@ -192,6 +210,12 @@ pub(super) fn runtime_version_arn(home: &Home) -> String {
 /// Milliseconds since the Unix epoch, in UTC.
 pub(super) fn time(ms: i64, format: &str) -> String {
     jiff::Timestamp::from_millisecond(ms).unwrap_or_default().strftime(format).to_string()
+}
+
+/// A `CodeSha256` of either kind, as it is stored; `None` where it is neither.
+pub(super) fn hex_of_code(text: &str) -> Option<String> {
+    let is_hex = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_hex { Some(text.to_ascii_lowercase()) } else { base64_to_hex(text) }
 }
 
 /// A stored hash as AWS writes it.

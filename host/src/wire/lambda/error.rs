@@ -1,6 +1,7 @@
 //! The catalog's and the invoker's errors as Lambda's.
 
 use crate::catalog;
+use crate::images::{Fault, ImageError};
 use crate::invocation::{InvokeError, ThrottleReason};
 use crate::sandbox::DeployError;
 use crate::sandbox::compile::CompileError;
@@ -59,8 +60,23 @@ impl From<catalog::Error> for WireError {
             Error::CodeUnverified(message) => Self::bad_request("CodeVerificationFailedException", message),
             Error::InvalidCodeSignature(message) => Self::bad_request("InvalidCodeSignatureException", message),
             Error::PolicyTooLong { .. } => Self::bad_request("PolicyLengthExceededException", error.to_string()),
+            Error::Image(error) => error.into(),
             Error::Deploy(error) => error.into(),
             Error::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<ImageError> for WireError {
+    fn from(error: ImageError) -> Self {
+        let message = error.to_string();
+        match error.fault {
+            Fault::AccessDenied => Self::new(StatusCode::FORBIDDEN, "AccessDeniedException", message),
+            Fault::Busy => Self {
+                retry_after_s: Some(RETRY_AFTER_S),
+                ..Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", message)
+            },
+            _ => Self::bad_request("InvalidParameterValueException", message),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use super::{LambdaApi, describe, package, target};
 use crate::ids::{FunctionRef, Qualifier, Version};
+use crate::storage::functions::ImageRecord;
 use crate::wire::codec::{self, Answer, Request};
 use crate::wire::error::WireError;
 use http::StatusCode;
@@ -10,12 +11,17 @@ use serde_json::{Value, json};
 
 pub(super) fn handle(api: &LambdaApi, request: &Request, name: &str) -> Result<Answer, WireError> {
     let target = target::qualified(api, name, request)?;
-    let (sha256, configuration) = described(api, &target)?;
-    let mut code = json!({ "RepositoryType": "S3" });
-    let url = sha256.and_then(|sha256| package::location(request, &sha256));
-    if let (Some(url), Some(code)) = (url, code.as_object_mut()) {
-        code.insert("Location".into(), url.into());
-    }
+    let (stored, configuration) = described(api, &target)?;
+    let code = match stored {
+        // AWS knows one kind of registry, and clients know its name.
+        Stored { image: Some(image), .. } => {
+            json!({ "RepositoryType": "ECR", "ImageUri": image.uri, "ResolvedImageUri": image.resolved_uri })
+        }
+        Stored { package_sha256, .. } => match package_sha256.and_then(|sha256| package::location(request, &sha256)) {
+            Some(url) => json!({ "RepositoryType": "S3", "Location": url }),
+            None => json!({ "RepositoryType": "S3" }),
+        },
+    };
     let function = api.catalog.function(&target.name)?.view();
     let function = &function.records.function;
     let mut shape = json!({ "Configuration": configuration, "Code": code });
@@ -35,8 +41,14 @@ pub(super) fn configuration(api: &LambdaApi, request: &Request, name: &str) -> R
     codec::json(StatusCode::OK, &described(api, &target)?.1)
 }
 
-/// A version as it is now, and the hash of its package.
-fn described(api: &LambdaApi, target: &FunctionRef) -> Result<(Option<String>, Value), WireError> {
+/// Where a version's code is.
+struct Stored {
+    package_sha256: Option<String>,
+    image: Option<ImageRecord>,
+}
+
+/// A version as it is now, and where its code is.
+fn described(api: &LambdaApi, target: &FunctionRef) -> Result<(Stored, Value), WireError> {
     let view = api.catalog.function(&target.name)?.view();
     let qualifier = target.qualifier.as_ref().map(|qualifier: &Qualifier| qualifier as &dyn std::fmt::Display);
     let number = match &target.qualifier {
@@ -44,15 +56,18 @@ fn described(api: &LambdaApi, target: &FunctionRef) -> Result<(Option<String>, V
         Some(Qualifier::Version(version)) => *version,
         Some(Qualifier::Alias(_)) => api.catalog.version(&target.name, target.qualifier.as_ref())?.record.version,
     };
-    let sha256 = view.package_sha256(number).map(str::to_owned);
+    let stored =
+        Stored { package_sha256: view.package_sha256(number).map(str::to_owned), image: view.image(number).cloned() };
     match describe::version(api.catalog.home(), &view, number, qualifier) {
-        Some(shape) => Ok((sha256, shape)),
+        Some(shape) => Ok((stored, shape)),
         None => Err(match api.catalog.version(&target.name, target.qualifier.as_ref()) {
             Err(error) => error.into(),
             // It came a moment ago.
             Ok(live) => {
                 let shape = describe::configuration(api.catalog.home(), &live.record, qualifier);
-                return Ok((Some(live.record.code.package_sha256.clone()), shape));
+                let code = &live.record.code;
+                let package_sha256 = Some(code.package_sha256.clone());
+                return Ok((Stored { package_sha256, image: code.image.clone() }, shape));
             }
         }),
     }

@@ -4,12 +4,12 @@ use super::LambdaApi;
 use super::constraints::{invalid, unsupported};
 use super::error::not_found;
 use super::route::PACKAGE_BODY_LIMIT_BYTES;
+use crate::catalog::Package;
 use crate::wire::access::Links;
 use crate::wire::codec::{Answer, Request, whole};
 use crate::wire::error::WireError;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde::Deserialize;
 
@@ -31,20 +31,21 @@ pub(super) struct Code {
 }
 
 impl Code {
-    /// The package in the request, decoded. Takes a while where it is large.
-    pub(super) fn decode(&self, operation: &str) -> Result<Bytes, WireError> {
+    /// The package in the request, decoded, or the image that it names. Takes a while where it is large.
+    pub(super) fn decode(&self, operation: &str) -> Result<Package, WireError> {
         let s3 = [&self.s3_bucket, &self.s3_key, &self.s3_object_version, &self.s3_object_storage_mode];
         if s3.iter().any(|member| member.is_some()) {
             return Err(unsupported("Code in S3 (S3Bucket, S3Key)", "send the package as ZipFile"));
         }
-        if self.image_uri.is_some() {
-            return Err(unsupported("ImageUri", "send the package as ZipFile"));
-        }
         if self.source_kms_key_arn.as_deref().is_some_and(|key| !key.is_empty()) {
             return Err(unsupported("SourceKMSKeyArn", "packages are not encrypted"));
         }
-        let Some(text) = self.zip_file.as_deref().filter(|text| !text.is_empty()) else {
-            return Err(invalid("Please provide a source for function code."));
+        let zip = self.zip_file.as_deref().filter(|text| !text.is_empty());
+        let text = match (zip, self.image_uri.as_deref().filter(|uri| !uri.is_empty())) {
+            (Some(text), None) => text,
+            (None, Some(uri)) => return Ok(Package::Image(uri.to_owned())),
+            (Some(_), Some(_)) => return Err(invalid("Please provide only one source for function code.")),
+            (None, None) => return Err(invalid("Please provide a source for function code.")),
         };
         let package = BASE64_STANDARD.decode(text).map_err(|error| {
             WireError::bad_request("SerializationException", format!("ZipFile is not base64: {error}"))
@@ -56,7 +57,7 @@ impl Code {
                 format!("Request must be smaller than {PACKAGE_BODY_LIMIT_BYTES} bytes for the {operation} operation"),
             ));
         }
-        Ok(package.into())
+        Ok(Package::Upload(package.into()))
     }
 }
 

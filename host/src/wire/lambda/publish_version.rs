@@ -28,7 +28,7 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request, name: &str) -> Re
     }
     let code_sha256 = match input.code_sha256.filter(|sha| !sha.is_empty()) {
         Some(sha) => {
-            Some(describe::base64_to_hex(&sha).ok_or_else(|| invalid(format!("CodeSha256 is not base64: {sha:?}")))?)
+            Some(describe::hex_of_code(&sha).ok_or_else(|| invalid(format!("CodeSha256 is not base64: {sha:?}")))?)
         }
         None => None,
     };

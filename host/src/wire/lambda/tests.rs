@@ -6,6 +6,7 @@ use super::*;
 use crate::catalog::{self, Parts};
 use crate::clock::{SharedClock, SystemClock};
 use crate::ids::{Home, Version};
+use crate::images::Images;
 use crate::invocation::{
     FunctionError, Invocation, InvokeError, Outcome, PAYLOAD_LIMIT_BYTES, Payload, Response, StartKind, ThrottleReason,
 };
@@ -137,6 +138,7 @@ impl World {
             metrics: Arc::new(Metrics::new(&metrics::Config::default(), "test", "test").unwrap()),
             clock,
             log_limits: Default::default(),
+            images: Images::new(Default::default()).unwrap(),
             signing_keys: Vec::new(),
         };
         let catalog = Catalog::open(parts, &catalog::Config::default()).await.unwrap();

@@ -4,10 +4,9 @@ use super::configuration::check_architectures;
 use super::constraints::unsupported;
 use super::package::{self, Code};
 use super::{LambdaApi, describe, target};
-use crate::catalog::{CodeUpdate, Precondition};
+use crate::catalog::{CodeUpdate, Package, Precondition};
 use crate::wire::codec::{self, Answer, Request};
 use crate::wire::error::WireError;
-use bytes::Bytes;
 use http::StatusCode;
 use serde::Deserialize;
 
@@ -39,7 +38,7 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request, name: &str) -> Re
     answer
 }
 
-fn read(body: &[u8]) -> Result<(Input, Bytes), WireError> {
+fn read(body: &[u8]) -> Result<(Input, Package), WireError> {
     let input: Input = codec::parse(body)?;
     if input.publish_to.is_some() {
         return Err(unsupported("PublishTo", "publish a version with Publish"));

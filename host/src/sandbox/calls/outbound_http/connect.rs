@@ -66,8 +66,11 @@ pub(super) struct Destination {
 }
 
 /// A connection, encrypted or not.
-pub(super) enum Connection {
+#[derive(Debug)]
+pub enum Connection {
+    /// As it is.
     Plain(TcpStream),
+    /// Over TLS.
     Tls(Box<TlsStream<TcpStream>>),
 }
 

@@ -17,7 +17,7 @@ mod connect;
 mod tests;
 
 pub use self::allow_list::{AllowEntry, AllowList, AllowListError, MAX_ENTRIES};
-pub use self::connect::{Resolver, SystemResolver};
+pub use self::connect::{Connection, Resolver, SystemResolver};
 
 use self::allow_list::HostName;
 use self::connect::{Destination, connect};
@@ -121,6 +121,34 @@ impl OutboundClient {
     }
 }
 
+impl OutboundClient {
+    /// Connects to the host of `uri`, over TLS where its scheme says so, if `allow` has its name and the address that it resolves to.
+    /// For requests that are the host's own; a guest's are counted and go through [`OutboundHttp`].
+    ///
+    /// # Errors
+    /// `HTTP-request-denied` where the list has it not, and the connection's failure as it is.
+    pub async fn connect(&self, allow: &AllowList, uri: &Uri, limit: Duration) -> Result<Connection, Error> {
+        let to = destination_of(uri)?;
+        allow.check(&to)?;
+        connect(self.resolver.as_ref(), &self.tls, allow, &to, limit).await
+    }
+}
+
+impl AllowList {
+    /// Whether a request to the host of `uri` may be made, as far as that can be told before its name is resolved.
+    pub fn allows(&self, uri: &Uri) -> bool {
+        destination_of(uri).is_ok_and(|to| self.check(&to).is_ok())
+    }
+
+    fn check(&self, to: &Destination) -> Result<(), Error> {
+        let allowed = match &to.host {
+            HostName::Name(name) => self.allows_name(name, &to.scheme, to.port),
+            host @ HostName::Address(address) => self.allows_address(host, *address, &to.scheme, to.port),
+        };
+        if allowed { Ok(()) } else { Err(Error::HttpRequestDenied) }
+    }
+}
+
 fn add_authorities(roots: &mut rustls::RootCertStore, path: &Path) -> Result<(), String> {
     let mut found = false;
     for certificate in CertificateDer::pem_file_iter(path).map_err(|e| e.to_string())? {
@@ -157,16 +185,7 @@ impl OutboundHttp {
 
     fn begin(&mut self, request: &Request<WasiBody>) -> Result<Outgoing, Error> {
         let to = destination(request)?;
-        if let HostName::Name(name) = &to.host
-            && !self.allow.allows_name(name, &to.scheme, to.port)
-        {
-            return Err(Error::HttpRequestDenied);
-        }
-        if let HostName::Address(address) = to.host
-            && !self.allow.allows_address(&to.host, address, &to.scheme, to.port)
-        {
-            return Err(Error::HttpRequestDenied);
-        }
+        self.allow.check(&to)?;
         let own = self.connections.get_or_insert_with(|| Arc::new(Semaphore::new(MAX_ENVIRONMENT_CONNECTIONS)));
         let permit =
             |of: &Arc<Semaphore>| Arc::clone(of).try_acquire_owned().map_err(|_| Error::ConnectionLimitReached);
@@ -290,7 +309,10 @@ fn destination<B>(request: &Request<B>) -> Result<Destination, Error> {
     if request.method() == Method::CONNECT {
         return Err(Error::HttpRequestMethodInvalid);
     }
-    let uri = request.uri();
+    destination_of(request.uri())
+}
+
+fn destination_of(uri: &Uri) -> Result<Destination, Error> {
     let scheme = match uri.scheme() {
         Some(scheme) if *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS => scheme.clone(),
         _ => return Err(Error::HttpProtocolError),

@@ -1,7 +1,7 @@
 //! `PublishLayerVersion` (<https://docs.aws.amazon.com/lambda/latest/api/API_PublishLayerVersion.html>).
 
 use super::{name, runtimes, view};
-use crate::catalog::NewLayerVersion;
+use crate::catalog::{NewLayerVersion, Package};
 use crate::wire::codec::{self, Answer, Request};
 use crate::wire::error::WireError;
 use crate::wire::lambda::LambdaApi;
@@ -34,7 +34,9 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request, layer: &str) -> R
         runtimes::check_runtimes(&compatible_runtimes)?;
         let compatible_architectures = input.compatible_architectures.unwrap_or_default();
         runtimes::check_architectures(&compatible_architectures)?;
-        let archive = content.decode("PublishLayerVersion")?;
+        let Package::Upload(archive) = content.decode("PublishLayerVersion")? else {
+            return Err(missing("content"));
+        };
         Ok(NewLayerVersion {
             name,
             archive,
