@@ -8,12 +8,27 @@ import pytest
 
 from harness.daemon import Daemon
 from harness.functions import create, zipped
+from harness.recorder import Recorder
 
 _numbers = itertools.count(1)
 
 
 def pytest_addoption(parser):
     parser.addoption("--full", action="store_true", help="the long forms: 50 kills, timing comparisons")
+
+
+_RECORDER = pytest.StashKey()
+
+
+def pytest_configure(config):
+    if os.environ.get("LAMINA_PARITY"):
+        config.stash[_RECORDER] = Recorder()
+        config.stash[_RECORDER].install()
+
+
+def pytest_sessionfinish(session):
+    if _RECORDER in session.config.stash:
+        session.config.stash[_RECORDER].write(os.environ["LAMINA_PARITY"])
 
 
 def pytest_collection_modifyitems(config, items):
