@@ -5,6 +5,7 @@ import botocore.session
 import pytest
 
 from harness.parity import OFFERED
+from harness.recorder import REFUSAL, REFUSALS
 
 ARN = "arn:aws:{}:us-east-1:000000000000:{}"
 
@@ -43,5 +44,6 @@ def test_an_operation_is_answered_in_its_services_shape(daemon, service, operati
         assert 400 <= status < 500 and message, error.response
         if service in ("lambda", "scheduler", "logs"):
             assert code.endswith("Exception"), error.response
-        if "not supported by Lamina" in message:
+        if code in REFUSALS:
+            assert REFUSAL in message, message
             assert SHARED.get(operation.name, operation.name) in message, message

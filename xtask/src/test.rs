@@ -1,11 +1,12 @@
 //! `cargo xtask test`: every check, in the order in which each fails soonest.
 //!
-//! Formatting and lints, licences, native tests, fuzz targets for a while, then the black-box tests against the daemon just built. What is missing is
-//! installed first: promtool (unpacked, never started as a service), cargo-nextest, the Python environment, guest compilers.
+//! Formatting and lints, licences, native tests, fuzz targets for a while, then the black-box tests against the daemon just built, and whether `docs/aws-parity.md`
+//! has what they saw. What is missing is installed first: promtool (unpacked, never started as a service), cargo-nextest, the Python environment, guest compilers.
 
 use crate::workspace::{Workspace, which};
-use crate::{apt, fuzz, guests, python, steps};
-use anyhow::{Result, bail};
+use crate::{apt, fuzz, guests, parity, python, steps};
+use anyhow::{Context, Result, bail};
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -39,7 +40,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     // The whole workspace is built below, and with it what fuzzing needs.
     fuzz::set_up(workspace)?;
     let nextest = nextest(workspace)?;
-    let python = python::environment(workspace, "venv", &workspace.root.join("tests/requirements.txt"))?;
+    let python = python(workspace)?;
     let promtool = promtool(workspace)?;
     if options.filter.is_none() {
         lints(workspace)?;
@@ -54,7 +55,24 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         fuzz::run(workspace, &fuzz::Options::all(if options.full { FUZZ_S.0 } else { FUZZ_S.1 }))?;
     }
     let daemon = daemon(workspace, options.release)?;
-    black_box(workspace, options, &Programs { python, promtool, daemon })
+    black_box(workspace, options, &Programs { python: python.clone(), promtool, daemon })?;
+    if options.filter.is_none() {
+        parity::check(workspace, &python)?;
+    }
+    Ok(())
+}
+
+/// All black-box tests and nothing else, for their record of what operations answered. Guests have been built.
+pub fn black_box_alone(workspace: &Workspace) -> Result<()> {
+    let options = Options { full: false, release: false, guests: guests::Options::default(), filter: None };
+    let (python, promtool) = (python(workspace)?, promtool(workspace)?);
+    let daemon = daemon(workspace, options.release)?;
+    black_box(workspace, &options, &Programs { python, promtool, daemon })
+}
+
+/// The interpreter of the black-box tests, with what they need installed.
+pub fn python(workspace: &Workspace) -> Result<PathBuf> {
+    python::environment(workspace, "venv", &workspace.root.join("tests/requirements.txt"))
 }
 
 struct Programs {
@@ -181,6 +199,11 @@ fn promtool(workspace: &Workspace) -> Result<PathBuf> {
 }
 
 fn black_box(workspace: &Workspace, options: &Options, programs: &Programs) -> Result<()> {
+    let record = parity::record(workspace);
+    if options.filter.is_none() && record.exists() {
+        // What an earlier run saw may hold no longer.
+        fs::remove_file(&record).with_context(|| format!("cannot remove {}", record.display()))?;
+    }
     let mut pytest = Command::new(&programs.python);
     pytest
         .current_dir(&workspace.root)
@@ -189,6 +212,7 @@ fn black_box(workspace: &Workspace, options: &Options, programs: &Programs) -> R
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("LAMINA_BIN", &programs.daemon)
         .env("LAMINA_GUESTS", workspace.guests())
+        .env("LAMINA_PARITY", &record)
         .env("LAMINA_PROMTOOL", &programs.promtool);
     if options.full {
         pytest.arg("--full");
