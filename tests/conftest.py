@@ -17,18 +17,16 @@ def pytest_addoption(parser):
     parser.addoption("--full", action="store_true", help="the long forms: 50 kills, timing comparisons")
 
 
-_RECORDER = pytest.StashKey()
-
-
-def pytest_configure(config):
-    if os.environ.get("LAMINA_PARITY"):
-        config.stash[_RECORDER] = Recorder()
-        config.stash[_RECORDER].install()
-
-
-def pytest_sessionfinish(session):
-    if _RECORDER in session.config.stash:
-        session.config.stash[_RECORDER].write(os.environ["LAMINA_PARITY"])
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session):
+    path = os.environ.get("LAMINA_PARITY")
+    if not path:
+        return (yield)
+    with Recorder() as recorder:
+        try:
+            return (yield)
+        finally:
+            recorder.write(path)
 
 
 def pytest_collection_modifyitems(config, items):

@@ -1,18 +1,20 @@
 """The tables of operations in `docs/aws-parity.md`, made from what a run of the tests saw.
 
-`python -m harness.parity RECORD` (in `tests/`) writes them, `--check` compares them and fails where they differ, `--missing` lists the
-errors that AWS documents and no test saw. RECORD is what the tests wrote (`recorder`). `cargo xtask parity` calls it.
+`python -m harness.parity RECORD` (in `tests/`) writes them, `--check` compares them and fails where they differ,
+`--missing` lists the errors that AWS documents and no test saw. RECORD is what the tests wrote (`recorder`).
+`cargo xtask parity` calls it.
 
-An operation is *supported* when a test saw it succeed, *partly* so when `parity.toml` says besides what is missing, and *refused* when a test
-saw the refusal and none a success. It is an error if no test called an operation of a model, or `parity.toml` speaks of what is not so.
+An operation is *supported* when a test saw it succeed, *partly* so when `parity.toml` says besides what is missing, and
+*refused* when a test saw the refusal and none a success. It is an error if no test called an operation of a model, or
+`parity.toml` speaks of what is not so.
 """
 
 import argparse
 import pathlib
 import sys
-import tomllib
 
 import botocore.session
+import tomllib
 
 from . import recorder
 
@@ -65,7 +67,8 @@ class Service:
                 yield f"{NOTES.name}: {self.name} has no operation {operation}"
                 continue
             if not self.supported(operation):
-                yield f"{NOTES.name}: {self.name}: {operation} has a note, and is refused"
+                if operation in self.seen and self.seen[operation].refused_with:
+                    yield f"{NOTES.name}: {self.name}: {operation} has a note, and is refused"
                 continue
             if unknown := note.keys() - {PARTLY, REMARK, NEVER}:
                 yield f"{NOTES.name}: {self.name}: {operation} has {sorted(unknown)}, which mean nothing"

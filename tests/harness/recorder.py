@@ -1,10 +1,11 @@
 """What the operations answered in this run: the ground of the tables in `docs/aws-parity.md`.
 
-Every boto3 client of the process is listened to, whoever makes it. Of each operation it is kept whether a call succeeded, which error codes
-were answered, and the code of a refusal for not being in Lamina. Raw requests and the AWS CLI are not seen.
+Every boto3 client of the process is listened to, whoever makes it. Of each operation it is kept whether a call
+succeeded, which error codes were answered, and the code of a refusal for not being in Lamina. Raw requests and the AWS
+CLI are not seen.
 
-Written to the file that `LAMINA_PARITY` names, added to what the file has: runs of some of the tests complete an earlier one. Whoever wants
-a run to stand alone removes the file first.
+Written to the file that `LAMINA_PARITY` names, added to what the file has: runs of some of the tests complete an
+earlier one. Whoever wants a run to stand alone removes the file first.
 """
 
 import json
@@ -14,7 +15,8 @@ import threading
 
 import botocore.session
 
-# How an operation is refused for not being here; members of operations that are here are refused in these words under other codes.
+# How an operation is refused for not being here. Members of operations that are here are refused in these words under
+# other codes.
 REFUSAL = "not supported by Lamina"
 REFUSALS = ("UnknownOperationException", "UnsupportedOperation")
 
@@ -56,9 +58,9 @@ class Recorder:
         self._seen = {}
         self._lock = threading.Lock()
 
-    def install(self):
+    def __enter__(self):
         """From now on made clients are listened to."""
-        create_client = botocore.session.Session.create_client
+        self._create_client = create_client = botocore.session.Session.create_client
 
         def created(session, *arguments, **more):
             client = create_client(session, *arguments, **more)
@@ -66,6 +68,10 @@ class Recorder:
             return client
 
         botocore.session.Session.create_client = created
+        return self
+
+    def __exit__(self, *_):
+        botocore.session.Session.create_client = self._create_client
 
     def _heard(self, model, parsed, http_response, **_):
         with self._lock:

@@ -1,4 +1,7 @@
-"""Every operation of botocore's models of the services offered is answered in the service's shape: done, or refused, by name if need be."""
+"""Every operation of botocore's models of the services offered is answered in the service's shape.
+
+It is done, or refused, by name if it is not here.
+"""
 
 import botocore.exceptions
 import botocore.session

@@ -1,4 +1,7 @@
-"""Lists in pages lead to their end: all there is, each item once, no page longer than asked for. Of every operation that botocore pages."""
+"""Lists in pages lead to their end, of every operation that botocore pages.
+
+All there is, each item once, no page longer than asked for.
+"""
 
 import contextlib
 import itertools
@@ -65,7 +68,7 @@ class World:
         return name
 
 
-# Each makes `COUNT` items, and answers the arguments to list them, what they are called and how to tell that of an item.
+# Each makes `COUNT` items, and answers the arguments to list them, what they are called, and where an item has that.
 
 
 def list_aliases(world):

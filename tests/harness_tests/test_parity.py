@@ -1,0 +1,93 @@
+"""The tables of operations: made of what was seen, and refused where that is not enough."""
+
+import json
+
+import pytest
+
+from harness import parity, recorder
+from harness.clients import boto, refused
+from harness.parity import Service
+from harness.recorder import Seen
+
+MODEL = Service("sts", {}, {})
+
+
+def sts(notes=None, **seen):
+    """STS, of whose operations those not given were refused."""
+    record = {name: Seen(refused_with="UnsupportedOperation") for name in MODEL.operations} | seen
+    record = {name: seen for name, seen in record.items() if seen}
+    return Service("sts", {"sts": notes or {}}, {"sts": record})
+
+
+def test_rows_are_what_was_seen():
+    there = {"GetCallerIdentity": Seen(succeeded=True, errors=["AccessDenied"]), "AssumeRole": Seen(succeeded=True)}
+    service = sts({"AssumeRole": {"partly": "without tags.", "remark": "for a while"}}, **there)
+    assert list(service.faults()) == []
+    rows = list(service.table())
+    assert rows[2:5] == [
+        "| AssumeRole | partly | without tags. for a while |",
+        "| GetCallerIdentity | supported | |",
+        "| AssumeRoleWithSAML | refused | `UnsupportedOperation` |",
+    ]
+    assert len(rows) == 2 + len(service.operations)
+
+
+@pytest.mark.parametrize(
+    "seen, notes, words",
+    [
+        ({"GetSessionToken": None}, {}, "no test called GetSessionToken"),
+        ({"GetSessionToken": Seen(errors=["A"])}, {}, "neither succeeded nor was refused; it answered ['A']"),
+        ({}, {"GetNothing": {"remark": "x"}}, "sts has no operation GetNothing"),
+        ({}, {"GetSessionToken": {"remark": "x"}}, "GetSessionToken has a note, and is refused"),
+        ({"AssumeRole": Seen(True)}, {"AssumeRole": {"part": "x"}}, "['part'], which mean nothing"),
+        ({"AssumeRole": Seen(True)}, {"AssumeRole": {"never": {"Nothing": "x"}}}, "AssumeRole has no error Nothing"),
+        (
+            {"AssumeRole": Seen(True, errors=["ExpiredTokenException"])},
+            {"AssumeRole": {"never": {"ExpiredTokenException": "x"}}},
+            "never to answer ExpiredTokenException",
+        ),
+        ({}, {"never": {"ExpiredTokenException": "x"}}, "ExpiredTokenException is excused for nothing"),
+    ],
+)
+def test_what_keeps_a_table_from_being_made(seen, notes, words):
+    (fault,) = sts(notes, **seen).faults()
+    assert words in fault
+
+
+def test_errors_that_are_missing():
+    service = sts(
+        {"never": {"RegionDisabledException": "x"}, "AssumeRole": {"never": {"ExpiredTokenException": "x"}}},
+        AssumeRole=Seen(True, errors=["PackedPolicyTooLargeException"]),
+    )
+    assert service.missing("AssumeRole") == ["MalformedPolicyDocumentException"]
+
+
+def test_a_page_is_filled_between_its_marks():
+    service = sts()
+    page = f"a\n<!-- parity of sts: {parity.COMMAND} -->\nold\n<!-- end of parity -->\nb\n"
+    filled = parity.filled(page, [service])
+    assert filled.startswith("a\n<!-- ") and filled.endswith("\n<!-- end of parity -->\nb\n") and "old" not in filled
+    assert parity.filled(filled, [service]) == filled
+    assert "- old" in parity.differing(page, filled)
+    for broken in (page.replace("parity of sts", "x"), page.replace("end of parity", "x")):
+        with pytest.raises(ValueError):
+            parity.filled(broken, [service])
+
+
+def test_runs_add_to_a_record(tmp_path, daemon):
+    path = tmp_path / "more" / "parity.json"
+    with recorder.Recorder() as one:
+        boto("sts", daemon.api).get_caller_identity()
+    with recorder.Recorder() as two:
+        with refused("UnsupportedOperation"):
+            boto("sts", daemon.api).get_session_token()
+        with refused("AWS.SimpleQueueService.NonExistentQueue"):
+            boto("sqs", daemon.api).get_queue_url(QueueName="no-such-queue")
+    one.write(path)
+    assert json.loads(path.read_text())["sts"].keys() == {"GetCallerIdentity"}
+    two.write(path)
+    record = recorder.load(path)
+    assert record["sts"]["GetCallerIdentity"].succeeded and not record["sts"]["GetCallerIdentity"].errors
+    assert record["sts"]["GetSessionToken"].refused_with == "UnsupportedOperation"
+    # By the model's name, not by the older one that clients are told too.
+    assert record["sqs"]["GetQueueUrl"].errors == {"QueueDoesNotExist"}
