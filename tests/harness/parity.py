@@ -1,8 +1,8 @@
 """The tables of operations in `docs/aws-parity.md`, made from what a run of the tests saw.
 
 `python -m harness.parity RECORD` (in `tests/`) writes them, `--check` compares them and fails where they differ,
-`--missing` lists the errors that AWS documents and no test saw. RECORD is what the tests wrote (`recorder`).
-`cargo xtask parity` calls it.
+`--missing` lists the errors that AWS documents and no test saw; `--check` fails for them too. RECORD is what the tests
+wrote (`recorder`). `cargo xtask parity` calls it.
 
 An operation is *supported* when a test saw it succeed, *partly* so when `parity.toml` says besides what is missing, and
 *refused* when a test saw the refusal and none a success. It is an error if no test called an operation of a model, or
@@ -27,7 +27,7 @@ COMMAND = "cargo xtask parity"
 OFFERED = ("lambda", "sqs", "scheduler", "logs", "sts")
 
 # The keys of an operation in `parity.toml`, and the table in a service for all of its operations.
-PARTLY, REMARK, NEVER = "partly", "remark", "never"
+PARTLY, REMARK, UNSEEN = "partly", "remark", "unseen"
 
 
 class Service:
@@ -37,8 +37,8 @@ class Service:
         self.name = name
         self.model = botocore.session.get_session().get_service_model(name)
         self.operations = list(self.model.operation_names)
-        self.never = notes.get(name, {}).get(NEVER, {})
-        self.notes = {key: note for key, note in notes.get(name, {}).items() if key != NEVER}
+        self.unseen = notes.get(name, {}).get(UNSEEN, {})
+        self.notes = {key: note for key, note in notes.get(name, {}).items() if key != UNSEEN}
         self.seen = record.get(name, {})
 
     def documented(self, operation):
@@ -51,7 +51,7 @@ class Service:
 
     def missing(self, operation):
         """Documented errors that no test saw and of which `parity.toml` does not say why."""
-        excused = self.never.keys() | self.notes.get(operation, {}).get(NEVER, {}).keys()
+        excused = self.unseen.keys() | self.notes.get(operation, {}).get(UNSEEN, {}).keys()
         return [code for code in self.documented(operation) if code not in self.seen[operation].errors | excused]
 
     def faults(self):
@@ -70,20 +70,20 @@ class Service:
                 if operation in self.seen and self.seen[operation].refused_with:
                     yield f"{NOTES.name}: {self.name}: {operation} has a note, and is refused"
                 continue
-            if unknown := note.keys() - {PARTLY, REMARK, NEVER}:
+            if unknown := note.keys() - {PARTLY, REMARK, UNSEEN}:
                 yield f"{NOTES.name}: {self.name}: {operation} has {sorted(unknown)}, which mean nothing"
-            for code in note.get(NEVER, {}):
+            for code in note.get(UNSEEN, {}):
                 if code not in self.documented(operation):
                     yield f"{NOTES.name}: {self.name}: {operation} has no error {code}"
                 elif code in self.seen[operation].errors:
-                    yield f"{NOTES.name}: {self.name}: {operation} is said never to answer {code}, and a test saw it"
+                    yield f"{NOTES.name}: {self.name}: {operation} is said to answer {code} unseen, and a test saw it"
         excused = {
             code
             for operation in filter(self.supported, self.operations)
             for code in self.documented(operation)
             if code not in self.seen[operation].errors
         }
-        for code in self.never:
+        for code in self.unseen:
             if code not in excused:
                 yield f"{NOTES.name}: {self.name}: {code} is excused for nothing"
 
@@ -97,7 +97,7 @@ class Service:
                 word, text = "refused", f"`{self.seen[operation].refused_with}`"
             else:
                 word = "partly" if PARTLY in note else "supported"
-                text = ". ".join(note[key].rstrip(".") for key in (PARTLY, REMARK) if key in note)
+                text = "; ".join(note[key] for key in (PARTLY, REMARK) if key in note)
             yield f"| {operation} | {word} | {text} |".replace("|  |", "| |")
 
 
@@ -132,23 +132,26 @@ def main(arguments=None):
     services = [Service(name, notes, record) for name in OFFERED]
     faults = [fault for service in services for fault in service.faults()]
     faults += [f"{NOTES.name}: {name} is no service here" for name in notes if name not in OFFERED]
+    missing = [
+        f"{service.name} {operation}: {' '.join(codes)}"
+        for service in services
+        for operation in filter(service.supported, service.operations)
+        if (codes := service.missing(operation))
+    ]
     if options.missing:
-        missing = 0
-        for service in services:
-            for operation in filter(service.supported, service.operations):
-                if codes := service.missing(operation):
-                    missing += len(codes)
-                    print(f"{service.name} {operation}: {' '.join(codes)}")
-        print(f"{missing} documented errors that no test saw and {NOTES.name} does not excuse")
+        print("\n".join(missing or [f"every documented error was seen, or {NOTES.name} says why not"]))
         return 0
     if faults:
         print("\n".join(faults), file=sys.stderr)
         return 1
+    if missing:
+        says = f"documented errors that no test saw; test them, or say in {NOTES.name} why they are `{UNSEEN}`:"
+        print("\n".join([says, *missing]), file=sys.stderr)
     old = PAGE.read_text()
     new = filled(old, services)
     if old == new:
         print(f"{PAGE.name} has what the tests saw")
-        return 0
+        return int(options.check and bool(missing))
     if options.check:
         rows = "\n".join(differing(old, new))
         print(f"{PAGE.name} is stale: `{COMMAND}` writes it anew.\n{rows}", file=sys.stderr)

@@ -21,11 +21,11 @@ def sts(notes=None, **seen):
 
 def test_rows_are_what_was_seen():
     there = {"GetCallerIdentity": Seen(succeeded=True, errors=["AccessDenied"]), "AssumeRole": Seen(succeeded=True)}
-    service = sts({"AssumeRole": {"partly": "without tags.", "remark": "for a while"}}, **there)
+    service = sts({"AssumeRole": {"partly": "without tags", "remark": "for a while"}}, **there)
     assert list(service.faults()) == []
     rows = list(service.table())
     assert rows[2:5] == [
-        "| AssumeRole | partly | without tags. for a while |",
+        "| AssumeRole | partly | without tags; for a while |",
         "| GetCallerIdentity | supported | |",
         "| AssumeRoleWithSAML | refused | `UnsupportedOperation` |",
     ]
@@ -40,13 +40,13 @@ def test_rows_are_what_was_seen():
         ({}, {"GetNothing": {"remark": "x"}}, "sts has no operation GetNothing"),
         ({}, {"GetSessionToken": {"remark": "x"}}, "GetSessionToken has a note, and is refused"),
         ({"AssumeRole": Seen(True)}, {"AssumeRole": {"part": "x"}}, "['part'], which mean nothing"),
-        ({"AssumeRole": Seen(True)}, {"AssumeRole": {"never": {"Nothing": "x"}}}, "AssumeRole has no error Nothing"),
+        ({"AssumeRole": Seen(True)}, {"AssumeRole": {"unseen": {"Nothing": "x"}}}, "AssumeRole has no error Nothing"),
         (
             {"AssumeRole": Seen(True, errors=["ExpiredTokenException"])},
-            {"AssumeRole": {"never": {"ExpiredTokenException": "x"}}},
-            "never to answer ExpiredTokenException",
+            {"AssumeRole": {"unseen": {"ExpiredTokenException": "x"}}},
+            "is said to answer ExpiredTokenException unseen",
         ),
-        ({}, {"never": {"ExpiredTokenException": "x"}}, "ExpiredTokenException is excused for nothing"),
+        ({}, {"unseen": {"ExpiredTokenException": "x"}}, "ExpiredTokenException is excused for nothing"),
     ],
 )
 def test_what_keeps_a_table_from_being_made(seen, notes, words):
@@ -56,7 +56,7 @@ def test_what_keeps_a_table_from_being_made(seen, notes, words):
 
 def test_errors_that_are_missing():
     service = sts(
-        {"never": {"RegionDisabledException": "x"}, "AssumeRole": {"never": {"ExpiredTokenException": "x"}}},
+        {"unseen": {"RegionDisabledException": "x"}, "AssumeRole": {"unseen": {"ExpiredTokenException": "x"}}},
         AssumeRole=Seen(True, errors=["PackedPolicyTooLargeException"]),
     )
     assert service.missing("AssumeRole") == ["MalformedPolicyDocumentException"]

@@ -1,5 +1,6 @@
 """What Lambda documents as errors of each operation, where no other test is about it."""
 
+import contextlib
 import io
 import zipfile
 
@@ -13,6 +14,7 @@ from harness.recorder import REFUSALS
 
 MODEL = botocore.session.get_session().get_service_model("lambda")
 NAME = "no-such-function"
+PROFILE = f"arn:aws:signer:{REGION}:{ACCOUNT}:/signing-profiles/known/0123456789"
 CODE_SIGNING_CONFIG = f"arn:aws:lambda:{REGION}:{ACCOUNT}:code-signing-config:csc-00000000000000000"
 
 # What operations need beside the function they are about.
@@ -55,22 +57,22 @@ def of_a_function():
 
 @pytest.fixture
 def call(lam):
-    """Calls an operation; the test is over where it is not here."""
+    """Calls an operation by its name."""
+    return lambda operation, **arguments: lam._make_api_call(operation, arguments)
 
-    def call(operation, **arguments):
-        try:
-            return lam._make_api_call(operation, arguments)
-        except lam.exceptions.ClientError as error:
-            if error.response["Error"]["Code"] in REFUSALS:
-                pytest.skip("not here")
-            raise
 
-    return call
+@contextlib.contextmanager
+def refused_if_here(code, status, says=None):
+    """As `refused`, but that operations which are not here are refused for that."""
+    with refused((code, *REFUSALS)) as refusal:
+        yield
+    if refusal.code == code:
+        assert refusal.status == status and (says or "") in refusal.message, refusal.response
 
 
 @pytest.mark.parametrize("operation", list(of_a_function()))
 def test_a_function_has_to_be_there(call, operation):
-    with refused("ResourceNotFoundException", 404):
+    with refused_if_here("ResourceNotFoundException", 404):
         call(operation, FunctionName=NAME, **MORE.get(operation, {}))
 
 
@@ -79,7 +81,7 @@ def test_a_function_has_one_qualifier_where_it_takes_one(call, operation):
     more = dict(MORE.get(operation, {}))
     if "Qualifier" in members(operation):
         more["Qualifier"] = "2"
-    with refused("InvalidParameterValueException", 400, says="ualifier"):
+    with refused_if_here("InvalidParameterValueException", 400, says="ualifier"):
         call(operation, FunctionName=f"{NAME}:live", **more)
 
 
@@ -96,7 +98,7 @@ def test_a_marker_has_to_be_one_of_the_list(lam, call, make, operation):
         }
         config = lam.create_code_signing_config(AllowedPublishers=publishers)["CodeSigningConfig"]
         arguments["CodeSigningConfigArn"] = config["CodeSigningConfigArn"]
-    with refused("InvalidParameterValueException", 400):
+    with refused_if_here("InvalidParameterValueException", 400):
         call(operation, Marker="!", **arguments)
     if config:
         lam.delete_code_signing_config(CodeSigningConfigArn=config["CodeSigningConfigArn"])
@@ -144,9 +146,8 @@ def test_a_broken_signature_is_refused_in_updates(own_daemon, tmp_path):
     daemon = own_daemon()
     daemon.api = "http://127.0.0.1:1"
     public = daemon.lamina("sign", "--new-key", tmp_path / "key.pem").stdout.decode().strip()
-    profile = f"arn:aws:signer:{REGION}:{ACCOUNT}:/signing-profiles/known/0123456789"
     daemon.config.write_text(
-        f'[[signing_keys]]\nname = "known"\npublic_key = "{public}"\nprofile_version_arn = "{profile}"\n'
+        f'[[signing_keys]]\nname = "known"\npublic_key = "{public}"\nprofile_version_arn = "{PROFILE}"\n'
     )
     daemon.start()
     (tmp_path / "package.zip").write_bytes(zipped("invoke_echo.event"))
@@ -154,7 +155,7 @@ def test_a_broken_signature_is_refused_in_updates(own_daemon, tmp_path):
     signed = (tmp_path / "signed.zip").read_bytes()
     with zipfile.ZipFile(io.BytesIO(signed)) as files:
         entries = {name: files.read(name) for name in files.namelist()}
-    config = daemon.lam.create_code_signing_config(AllowedPublishers={"SigningProfileVersionArns": [profile]})
+    config = daemon.lam.create_code_signing_config(AllowedPublishers={"SigningProfileVersionArns": [PROFILE]})
     arn = config["CodeSigningConfig"]["CodeSigningConfigArn"]
     create(daemon.lam, "f", signed, CodeSigningConfigArn=arn)
     with refused("InvalidCodeSignatureException", 400):
