@@ -74,6 +74,34 @@ def test_a_page_is_filled_between_its_marks():
             parity.filled(broken, [service])
 
 
+def test_the_command_fails_until_the_page_is_written(tmp_path, monkeypatch, capsys):
+    page, notes, record = tmp_path / "page.md", tmp_path / "parity.toml", tmp_path / "record.json"
+    page.write_text(f"<!-- parity of sts: {parity.COMMAND} -->\n<!-- end of parity -->\n")
+    notes.write_text('[sts.GetCallerIdentity]\nremark = "who"\n')
+    seen = {name: Seen(refused_with="UnsupportedOperation") for name in MODEL.operations}
+    seen |= {"GetCallerIdentity": Seen(True), "GetSessionToken": Seen(True)}
+    record.write_text(json.dumps({"sts": {name: seen.json() for name, seen in seen.items()}}))
+    monkeypatch.setattr(parity, "PAGE", page)
+    monkeypatch.setattr(parity, "NOTES", notes)
+    monkeypatch.setattr(parity, "OFFERED", ("sts",))
+
+    def run(*options):
+        return parity.main([str(record), *options]), capsys.readouterr()
+
+    status, said = run("--check")
+    assert status == 1 and "stale" in said.err and "+ | GetCallerIdentity | supported | who |" in said.err
+    assert run()[0] == 0 and "| GetCallerIdentity | supported | who |" in page.read_text()
+    # Written, but an error that AWS documents was not seen.
+    assert run("--check")[0] == 1 and "GetSessionToken: RegionDisabledException" in run("--missing")[1].out
+    with notes.open("a") as more:
+        more.write('[sts.unseen]\nRegionDisabledException = "there is one region"\n')
+    assert run("--check")[0] == 0
+    with notes.open("a") as more:
+        more.write('[nothing.Get]\nremark = "x"\n')
+    status, said = run()
+    assert status == 1 and "nothing is no service here" in said.err
+
+
 def test_runs_add_to_a_record(tmp_path, daemon):
     path = tmp_path / "more" / "parity.json"
     with recorder.Recorder() as one:

@@ -230,9 +230,9 @@ CASES = {
 
 
 def paged():
-    session = botocore.session.get_session()
+    models = botocore.session.get_session().get_component("data_loader")
     for service in OFFERED:
-        for operation, rules in session.get_paginator_model(service)._paginator_config.items():
+        for operation, rules in models.load_service_model(service, "paginators-1")["pagination"].items():
             yield pytest.param(service, operation, rules, id=operation)
 
 
