@@ -8,12 +8,25 @@ import pytest
 
 from harness.daemon import Daemon
 from harness.functions import create, zipped
+from harness.recorder import Recorder
 
 _numbers = itertools.count(1)
 
 
 def pytest_addoption(parser):
     parser.addoption("--full", action="store_true", help="the long forms: 50 kills, timing comparisons")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session):
+    path = os.environ.get("LAMINA_PARITY")
+    if not path:
+        return (yield)
+    with Recorder() as recorder:
+        try:
+            return (yield)
+        finally:
+            recorder.write(path)
 
 
 def pytest_collection_modifyitems(config, items):

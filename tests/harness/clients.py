@@ -24,6 +24,8 @@ def boto(service, endpoint):
             parameter_validation=False,
             retries={"max_attempts": 0, "mode": "standard"},
             max_pool_connections=128,
+            # Names under the loopback address are not known everywhere.
+            inject_host_prefix=False,
             connect_timeout=5,
             read_timeout=60,
         ),

@@ -2,17 +2,20 @@
 
 from . import clients, packages, wait
 
-
 # What CreateFunction asks for besides a name and code.
 ROLE_AND_RUNTIME = {"Runtime": "provided.al2023", "Handler": "bootstrap", "Role": clients.ROLE}
 
 
 def create(lam, name, zipped, environment=None, **more):
     """CreateFunction with what tests rarely care about filled in, waited for until Active."""
-    settings = {
-        "Timeout": 10,
-        "MemorySize": 128,
-    } | ROLE_AND_RUNTIME | more
+    settings = (
+        {
+            "Timeout": 10,
+            "MemorySize": 128,
+        }
+        | ROLE_AND_RUNTIME
+        | more
+    )
     if environment is not None:
         settings["Environment"] = {"Variables": environment}
     answer = lam.create_function(FunctionName=name, Code={"ZipFile": zipped}, **settings)

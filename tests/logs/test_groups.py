@@ -168,3 +168,23 @@ def test_what_is_not_there_is_refused_by_name(logs):
         logs.describe_resource_policies()
     with refused("UnknownOperationException", 400, says="PutMetricFilter"):
         logs.put_metric_filter(logGroupName="a", filterName="b", filterPattern="", metricTransformations=[])
+
+
+@pytest.mark.parametrize(
+    "operation, more",
+    [
+        ("create_log_stream", {"logGroupName": "no-such-group", "logStreamName": "s"}),
+        ("delete_log_stream", {"logGroupName": "no-such-group", "logStreamName": "s"}),
+        ("describe_log_streams", {"logGroupName": "no-such-group"}),
+        ("filter_log_events", {"logGroupName": "no-such-group"}),
+        ("list_tags_for_resource", {"resourceArn": arn("no-such-group")}),
+        ("list_tags_log_group", {"logGroupName": "no-such-group"}),
+        ("tag_log_group", {"logGroupName": "no-such-group", "tags": {"a": "1"}}),
+        ("tag_resource", {"resourceArn": arn("no-such-group"), "tags": {"a": "1"}}),
+        ("untag_log_group", {"logGroupName": "no-such-group", "tags": ["a"]}),
+        ("untag_resource", {"resourceArn": arn("no-such-group"), "tagKeys": ["a"]}),
+    ],
+)
+def test_a_group_has_to_be_there(logs, operation, more):
+    with refused("ResourceNotFoundException", 400):
+        getattr(logs, operation)(**more)

@@ -62,6 +62,8 @@ def test_create_get_list_update_delete(lam, make, make_queue):
         identity
     ]
     assert [m["UUID"] for m in lam.list_event_source_mappings(EventSourceArn=arn)["EventSourceMappings"]] == [identity]
+    with refused("InvalidParameterValueException", 400):
+        lam.update_event_source_mapping(UUID=identity, BisectBatchOnFunctionError=True)
     updated = lam.update_event_source_mapping(UUID=identity, BatchSize=7, Enabled=True)
     assert updated["BatchSize"] == 7
     enabled(lam, identity)

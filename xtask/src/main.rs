@@ -3,6 +3,7 @@
 //! - `guests`: the guest toolchain, then every sample and test guest as wasm ([`guests`], [`toolchain`]).
 //! - `run`: guests, host, and a daemon on the repository's `config.toml`, shown at work ([`run`]).
 //! - `test`: sets up and runs every test; `.ci/run` calls it ([`test`]).
+//! - `parity`: writes the tables of operations in `docs/aws-parity.md` from what the tests saw ([`parity`]).
 //! - `fuzz`: the fuzz targets, each for a bounded time ([`fuzz`]).
 //! - `bench`: the criterion benches, and memory while idle ([`bench`]).
 //!
@@ -15,6 +16,7 @@ mod daemon;
 mod fuzz;
 mod guests;
 mod http;
+mod parity;
 mod python;
 mod run;
 mod steps;
@@ -40,6 +42,8 @@ enum Command {
     Run(run::Options),
     /// Set up and run every test
     Test(test::Options),
+    /// Write the tables of operations in docs/aws-parity.md from what the tests saw
+    Parity(parity::Options),
     /// Run the fuzz targets, each for a bounded time
     Fuzz(fuzz::Options),
     /// Run the criterion benches and measure memory while idle
@@ -52,6 +56,7 @@ fn main() -> ExitCode {
         Command::Guests(options) => guests::build(&workspace, &options).map(|_| ()),
         Command::Run(options) => run::run(&workspace, &options),
         Command::Test(options) => test::run(&workspace, &options),
+        Command::Parity(options) => parity::run(&workspace, &options),
         Command::Fuzz(options) => fuzz::run(&workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options),
     });

@@ -37,7 +37,7 @@ pub fn environment(workspace: &Workspace, name: &str, requirements: &Path) -> Re
     Ok(python)
 }
 
-/// A `python3` (3.10 or later) that can make virtual environments.
+/// A `python3` (3.11 or later) that can make virtual environments.
 fn interpreter(workspace: &Workspace) -> Result<PathBuf> {
     if which("python3").is_none() {
         apt::install(workspace, "the black-box tests", &["python3", "python3-venv"])?;
@@ -51,8 +51,8 @@ fn interpreter(workspace: &Workspace) -> Result<PathBuf> {
             .status()
             .is_ok_and(|status| status.success())
     };
-    if !works("import sys; sys.exit(sys.version_info < (3, 10))") {
-        bail!("the black-box tests need Python 3.10 or later; {} is older", python.display());
+    if !works("import sys; sys.exit(sys.version_info < (3, 11))") {
+        bail!("the black-box tests need Python 3.11 or later; {} is older", python.display());
     }
     if !works("import venv, ensurepip") {
         apt::install(workspace, "the black-box tests", &["python3-venv"])?;

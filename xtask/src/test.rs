@@ -1,11 +1,13 @@
 //! `cargo xtask test`: every check, in the order in which each fails soonest.
 //!
-//! Formatting and lints, licences, native tests, fuzz targets for a while, then the black-box tests against the daemon just built. What is missing is
-//! installed first: promtool and docker-registry (unpacked, never started as a service), cargo-nextest, the Python environment, guest compilers.
+//! Formatting and lints, licences, native tests, fuzz targets for a while, then the black-box tests against the daemon just built, and whether
+//! `docs/aws-parity.md` has what they saw. What is missing is installed first: promtool and docker-registry (unpacked, never started as a service),
+//! cargo-nextest, the Python environment, guest compilers.
 
 use crate::workspace::{Workspace, which};
-use crate::{apt, fuzz, guests, python, steps};
-use anyhow::{Result, bail};
+use crate::{apt, fuzz, guests, parity, python, steps};
+use anyhow::{Context, Result, bail};
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -39,7 +41,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     // The whole workspace is built below, and with it what fuzzing needs.
     fuzz::set_up(workspace)?;
     let nextest = nextest(workspace)?;
-    let python = python::environment(workspace, "venv", &workspace.root.join("tests/requirements.txt"))?;
+    let python = python(workspace)?;
     let promtool = tool(workspace, "prometheus", "promtool")?;
     let registry = tool(workspace, "docker-registry", "docker-registry")?;
     if options.filter.is_none() {
@@ -55,7 +57,26 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         fuzz::run(workspace, &fuzz::Options::all(if options.full { FUZZ_S.0 } else { FUZZ_S.1 }))?;
     }
     let daemon = daemon(workspace, options.release)?;
-    black_box(workspace, options, &Programs { python, promtool, registry, daemon })
+    black_box(workspace, options, &Programs { python: python.clone(), promtool, registry, daemon })?;
+    if options.filter.is_none() {
+        parity::check(workspace, &python)?;
+    }
+    Ok(())
+}
+
+/// All black-box tests and nothing else, for their record of what operations answered. Guests have been built.
+pub fn black_box_alone(workspace: &Workspace) -> Result<()> {
+    let options = Options { full: false, release: false, guests: guests::Options::default(), filter: None };
+    let python = python(workspace)?;
+    let promtool = tool(workspace, "prometheus", "promtool")?;
+    let registry = tool(workspace, "docker-registry", "docker-registry")?;
+    let daemon = daemon(workspace, options.release)?;
+    black_box(workspace, &options, &Programs { python, promtool, registry, daemon })
+}
+
+/// The interpreter of the black-box tests, with what they need installed.
+pub fn python(workspace: &Workspace) -> Result<PathBuf> {
+    python::environment(workspace, "venv", &workspace.root.join("tests/requirements.txt"))
 }
 
 struct Programs {
@@ -183,6 +204,11 @@ fn tool(workspace: &Workspace, package: &str, program: &str) -> Result<PathBuf> 
 }
 
 fn black_box(workspace: &Workspace, options: &Options, programs: &Programs) -> Result<()> {
+    let record = parity::record(workspace);
+    if options.filter.is_none() && record.exists() {
+        // What an earlier run saw may hold no longer.
+        fs::remove_file(&record).with_context(|| format!("cannot remove {}", record.display()))?;
+    }
     let mut pytest = Command::new(&programs.python);
     pytest
         .current_dir(&workspace.root)
@@ -191,6 +217,7 @@ fn black_box(workspace: &Workspace, options: &Options, programs: &Programs) -> R
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("LAMINA_BIN", &programs.daemon)
         .env("LAMINA_GUESTS", workspace.guests())
+        .env("LAMINA_PARITY", &record)
         .env("LAMINA_PROMTOOL", &programs.promtool)
         .env("LAMINA_REGISTRY", &programs.registry);
     if options.full {

@@ -8,6 +8,7 @@ use crate::storage::mappings::MappingRecord;
 use crate::triggers::queue::EventSourceMappings;
 use http::StatusCode;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 /// Mappings a page at most; without `MaxItems` a page is as long.
 const PAGE_LIMIT: usize = 100;
@@ -23,6 +24,10 @@ pub(super) fn handle(mappings: &EventSourceMappings, request: &Request) -> Resul
     let max_items = settings::within("maxItems", max_items, 1, 10_000)?;
     let limit = max_items.and_then(|items| usize::try_from(items).ok()).unwrap_or(PAGE_LIMIT).min(PAGE_LIMIT);
     let (source, marker) = (asked("EventSourceArn"), asked("Marker"));
+    if marker.as_ref().is_some_and(|marker| Uuid::try_parse(marker).is_err()) {
+        let message = "The Marker is not one of this list's.";
+        return Err(WireError::bad_request("InvalidParameterValueException", message));
+    }
     let mut records = mappings.list();
     records.retain(|record| {
         source.as_ref().is_none_or(|source| record.event_source_arn == *source)

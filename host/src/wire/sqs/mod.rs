@@ -133,11 +133,11 @@ pub async fn handle(api: &SqsApi, request: &Request) -> Result<Answer, WireError
         "SetQueueAttributes" => set_queue_attributes::handle(api, request).await,
         "TagQueue" => tag_queue::handle(api, request).await,
         "UntagQueue" => untag_queue::handle(api, request).await,
-        "AddPermission"
+        operation @ ("AddPermission"
         | "RemovePermission"
         | "StartMessageMoveTask"
         | "CancelMessageMoveTask"
-        | "ListMessageMoveTasks" => Err(fault::unsupported("Lamina does not offer this operation.")),
+        | "ListMessageMoveTasks") => Err(fault::unsupported(format!("{operation} is not supported by Lamina."))),
         _ => Err(WireError::bad_request(
             "UnknownOperationException",
             format!("{:?} is not an operation of Amazon SQS.", target.chars().take(128).collect::<String>()),
