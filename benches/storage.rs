@@ -115,6 +115,7 @@ fn run_commit(criterion: &mut Criterion) -> Result<()> {
         code_signing_config: None,
         recursive_loop: Default::default(),
         runtime_management: Default::default(),
+        deployment: None,
     };
     let mut count = 0u64;
 

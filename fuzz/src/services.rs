@@ -19,6 +19,7 @@ use lamina::triggers::asynchronous::{self, AsyncInvocations};
 use lamina::triggers::http::urls::{self, Addresses};
 use lamina::triggers::queue::{self, EventSourceMappings, FunctionDirectory};
 use lamina::triggers::schedule::{self, Scheduler};
+use lamina::triggers::subscription;
 use lamina::wire::access::Gate;
 use lamina::wire::codec::Request;
 use lamina::wire::error::Shape;
@@ -82,6 +83,7 @@ async fn api(dir: &std::path::Path) -> anyhow::Result<Api> {
     let storage = Storage::memory()?;
     let shutdown = Shutdown::new();
     let home = Home::default();
+    let tails = metrics.logs.tails.clone();
     let logs = LogStore::open(&dir.join("logs.db"), &logs::Config::default(), Arc::clone(&clock), &metrics.logs)?;
     let sandbox = Config { max_environments: 1, ..Config::default() };
     let parts = catalog::Parts {
@@ -141,7 +143,7 @@ async fn api(dir: &std::path::Path) -> anyhow::Result<Api> {
         sqs: SqsApi::new(Arc::clone(&storage.queues), Arc::clone(&clock), home.clone(), CancellationToken::new()),
         mappings,
         scheduler: SchedulerApi::new(scheduler),
-        logs: LogsApi::new(Arc::new(logs), home, clock, CancellationToken::new()),
+        logs: LogsApi::new(Arc::new(logs), home, clock, CancellationToken::new(), tails, Arc::new(AnyFunction)),
     })
 }
 
@@ -168,6 +170,16 @@ struct AnyFunction;
 
 impl FunctionDirectory for AnyFunction {
     fn exists(&self, _: &FunctionRef) -> bool {
+        true
+    }
+
+    fn stops(&self, _: &FunctionRef, _: &Lineage) -> bool {
+        false
+    }
+}
+
+impl subscription::Destinations for AnyFunction {
+    fn may_invoke(&self, _: &FunctionRef, _: &str) -> bool {
         true
     }
 

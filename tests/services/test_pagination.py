@@ -193,6 +193,19 @@ def describe_log_streams(world):
     return {"logGroupName": group}, names, "logStreamName"
 
 
+def describe_subscription_filters(world):
+    # As many as a group may have.
+    function, group, names = world.function(), world.log_group(world.names()), ["a", "b"]
+    world.lam.add_permission(
+        FunctionName=function, StatementId="s", Action="lambda:InvokeFunction", Principal="logs.amazonaws.com"
+    )
+    for name in names:
+        world.logs.put_subscription_filter(
+            logGroupName=group, filterName=name, filterPattern="", destinationArn=function_arn(function)
+        )
+    return {"logGroupName": group}, names, "filterName"
+
+
 def filter_log_events(world):
     group = world.log_group(world.names())
     world.logs.create_log_stream(logGroupName=group, logStreamName="s")
@@ -224,6 +237,7 @@ CASES = {
         list_schedule_groups,
         describe_log_groups,
         describe_log_streams,
+        describe_subscription_filters,
         filter_log_events,
     )
 }

@@ -7,8 +7,8 @@ use super::{Catalog, Error, Function, FunctionConcurrency, Result, View};
 use crate::ids::{FunctionName, Version};
 use crate::sandbox::Deployed;
 use crate::storage::functions::{
-    Change, CodeRecord, ConfigurationRecord, DeploymentRecord, ExtensionRecord, FunctionRecord, ImageRecord, RecursiveLoop,
-    VersionRecord,
+    Change, CodeRecord, ConfigurationRecord, DeploymentRecord, ExtensionRecord, FunctionRecord, ImageRecord,
+    RecursiveLoop, VersionRecord,
 };
 use bytes::Bytes;
 use std::collections::BTreeMap;

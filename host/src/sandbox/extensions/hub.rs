@@ -2,6 +2,7 @@
 
 use super::buffer::Buffer;
 use crate::telemetry::record::{RecordSource, TelemetryRecord};
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use tokio::sync::Notify;
@@ -26,6 +27,8 @@ pub(super) struct Hub {
     /// Whether an invocation has the environment.
     in_use: AtomicBool,
     changed: Notify,
+    /// Of the last invocation. What extensions print belongs to its chain, so that a loop through logs is seen.
+    trace: Mutex<Option<Arc<str>>>,
 }
 
 impl Hub {
@@ -36,6 +39,7 @@ impl Hub {
             failed: AtomicBool::new(false),
             in_use: AtomicBool::new(false),
             changed: Notify::new(),
+            trace: Mutex::default(),
         }
     }
 
@@ -58,8 +62,14 @@ impl Hub {
     }
 
     /// An invocation has the environment.
-    pub(super) fn begin(&self) {
+    pub(super) fn begin(&self, trace: Option<&str>) {
+        *self.trace.lock() = trace.map(Arc::from);
         self.in_use.store(true, Ordering::Release);
+    }
+
+    /// The trace header of the last invocation.
+    pub(super) fn trace(&self) -> Option<Arc<str>> {
+        self.trace.lock().clone()
     }
 
     /// The environment is free.

@@ -297,7 +297,7 @@ impl Extensions {
             services.shutdown.spawn(Phase::Work, "extension", runner.run(stop));
         }
         extensions.members = members.into();
-        write_lines(&services.logs, of, log_stream, lines);
+        write_lines(&services.logs, of, log_stream, lines, None);
         Ok(extensions)
     }
 
@@ -330,7 +330,7 @@ impl Extensions {
 
     /// Tells of an invocation. Does not wait.
     pub fn begin(&self, begun: &Begun<'_>) {
-        self.hub.begin();
+        self.hub.begin(begun.trace_id);
         self.publish_platform(begun.started_ms, "platform.start", || {
             record::start(begun.request_id, begun.version, begun.trace_id)
         });
@@ -474,10 +474,16 @@ async fn register(
 }
 
 /// Writes to the function's log, in its format.
-fn write_lines(logs: &LogStore, spec: &ExtensionsSpec, stream: &Arc<str>, lines: Vec<LogLine>) {
+fn write_lines(
+    logs: &LogStore,
+    spec: &ExtensionsSpec,
+    stream: &Arc<str>,
+    lines: Vec<LogLine>,
+    trace: Option<Arc<str>>,
+) {
     let lines = match spec.json_log {
         Some(json) => json.lines(lines),
         None => lines,
     };
-    logs.write(LogBatch { group: Arc::clone(&spec.log_group), stream: Arc::clone(stream), lines });
+    logs.write(LogBatch { group: Arc::clone(&spec.log_group), stream: Arc::clone(stream), lines, trace });
 }

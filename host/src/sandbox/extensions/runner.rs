@@ -179,7 +179,7 @@ impl Runner {
             events: Arc::clone(&self.events),
             error_type: Some(error_type),
         };
-        write_lines(&self.logs, &self.spec, &self.log_stream, vec![LogLine::platform(now_ms, line)]);
+        write_lines(&self.logs, &self.spec, &self.log_stream, vec![LogLine::platform(now_ms, line)], self.hub.trace());
         if self.hub.wants(RecordSource::Platform) {
             let told = record::extension(&self.name, "ExitError", &self.events, Some(error_type));
             let told = TelemetryRecord::platform(now_ms, "platform.extension", &told);
@@ -204,7 +204,7 @@ impl Runner {
             self.hub.publish(Some(self.index), &records);
         }
         let lines = lines.into_iter().map(LogLine::from).collect();
-        write_lines(&self.logs, &self.spec, &self.log_stream, lines);
+        write_lines(&self.logs, &self.spec, &self.log_stream, lines, self.hub.trace());
     }
 }
 

@@ -12,7 +12,9 @@
 pub mod labels;
 pub mod series;
 
-use labels::{AsyncState, ExtensionPhase, Label, MessageOutcome, MessageState, SlotState, StatusClass, SubscriptionOutcome};
+use labels::{
+    AsyncState, ExtensionPhase, Label, MessageOutcome, MessageState, SlotState, StatusClass, SubscriptionOutcome,
+};
 use parking_lot::{Mutex, RwLock};
 use prometheus::core::Collector;
 use prometheus::{
