@@ -99,10 +99,11 @@ def test_what_would_be_a_lie_is_refused_and_its_empty_form_taken(lam, make):
             ]
         },
         {"SnapStart": {"ApplyOn": "PublishedVersions"}},
-        {"ImageConfig": {"Command": ["x"]}},
     ):
         with refused("InvalidParameterValueException", 400, says="not supported by Lamina"):
             lam.update_function_configuration(FunctionName=name, **settings)
+    with refused("InvalidParameterValueException", 400, says="the intended function PackageType is Zip"):
+        lam.update_function_configuration(FunctionName=name, ImageConfig={"Command": ["x"]})
 
 
 @pytest.mark.parametrize("runtime", ["python3.13", "nodejs22.x", "java21"])

@@ -539,6 +539,7 @@ def test_the_aws_cli(daemon, logs, group, sink, sqs):
         return done.stdout
 
     arn = function_arn(function)
+    allow(logs, function)
     assert (
         aws("put-subscription-filter", "--filter-name", "cli", "--filter-pattern", "ERROR", "--destination-arn", arn)
         == ""
