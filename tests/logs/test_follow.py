@@ -17,12 +17,6 @@ from harness import wait
 ROUNDS = 150
 
 
-@pytest.fixture
-def logs(daemon):
-    """A CloudWatch Logs client."""
-    return daemon.client("logs")
-
-
 def now():
     return int(time.time() * 1000)
 

@@ -8,12 +8,6 @@ from harness.clients import ACCOUNT, REGION, refused
 
 
 @pytest.fixture
-def logs(daemon):
-    """A CloudWatch Logs client."""
-    return daemon.client("logs")
-
-
-@pytest.fixture
 def group(logs, name):
     """A log group that ends with the test."""
     logs.create_log_group(logGroupName=name)

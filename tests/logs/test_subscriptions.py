@@ -19,12 +19,6 @@ from harness.functions import create, zipped
 
 
 @pytest.fixture
-def logs(daemon):
-    """A CloudWatch Logs client."""
-    return daemon.client("logs")
-
-
-@pytest.fixture
 def group(logs, name):
     """A log group with the stream `s`."""
     logs.create_log_group(logGroupName=name)

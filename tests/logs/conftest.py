@@ -1,0 +1,9 @@
+"""What the tests of CloudWatch Logs share."""
+
+import pytest
+
+
+@pytest.fixture
+def logs(daemon):
+    """A CloudWatch Logs client."""
+    return daemon.client("logs")
