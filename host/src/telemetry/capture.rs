@@ -87,27 +87,6 @@ impl LogCapture {
             }
             rest = after;
         }
-        self.count_dropped(dropped, now_ms);
-    }
-
-    /// Takes a record that the guest logged as one: a line of its own whatever is in it, cut where it is longer than a line may be.
-    /// What was printed of a line before it is a line too.
-    pub fn push_record(&mut self, bytes: &[u8], now_ms: i64) {
-        if self.open_line_len() > 0 {
-            self.text.push(b'\n');
-            self.ends.push((self.text.len(), now_ms));
-        }
-        let room = self.limits.max_invocation_bytes.saturating_sub(self.text.len());
-        let (kept, dropped) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
-        for part in kept.chunks(self.limits.max_line_bytes.max(1)) {
-            self.text.extend_from_slice(part);
-            self.text.push(b'\n');
-            self.ends.push((self.text.len(), now_ms));
-        }
-        self.count_dropped(dropped, now_ms);
-    }
-
-    fn count_dropped(&mut self, dropped: &[u8], now_ms: i64) {
         if !dropped.is_empty() {
             let overflow = self.overflow.get_or_insert_default();
             overflow.dropped_bytes = overflow.dropped_bytes.saturating_add(dropped.len() as u64);
@@ -190,21 +169,6 @@ mod tests {
         assert_eq!(texts(&lines), ["one", "two", "", "four"]);
         assert_eq!(lines.iter().map(|l| l.timestamp_ms).collect::<Vec<_>>(), [1, 2, 2, 9]);
         assert!(log.is_empty() && log.take_lines(10).is_empty());
-    }
-
-    #[test]
-    fn a_record_is_one_line_whatever_is_in_it() {
-        let mut log = capture(10, 20);
-        log.push(b"open", 1);
-        log.push_record(b"a\nb\n", 2);
-        log.push_record(b"", 3);
-        log.push_record(b"0123456789ab", 4);
-        assert_eq!(log.tail(), b"open\na\nb\n\n0123456789\nab");
-        let lines = log.take_lines(9);
-        assert_eq!(texts(&lines)[..3], ["open", "a\nb\n", "0123456789"]);
-        assert!(texts(&lines)[3].contains(" more bytes were printed"), "{lines:?}");
-        assert_eq!(lines.iter().map(|l| l.timestamp_ms).collect::<Vec<_>>(), [1, 2, 4, 4]);
-        assert!(log.is_empty());
     }
 
     #[test]
