@@ -60,9 +60,9 @@ impl GuestIo {
         }
     }
 
-    /// Writes to the log, which splits it into lines.
-    pub(super) fn print(&self, bytes: &[u8]) {
-        self.log.write(bytes);
+    /// What takes what is printed and splits it into lines.
+    pub(super) fn log(&self) -> Arc<dyn OutputSink> {
+        Arc::clone(&self.log) as Arc<dyn OutputSink>
     }
 
     /// Puts a record into the log as one entry.
@@ -71,7 +71,7 @@ impl GuestIo {
     }
 
     fn stderr(&self) -> Output {
-        Output::new(Arc::clone(&self.log) as Arc<dyn OutputSink>)
+        Output::new(self.log())
     }
 
     /// Sets what stdin holds.

@@ -3,11 +3,12 @@
 //! Runs in a process of its own (`lamina compile-runtime`), under limits. Inputs and outputs are files of one directory.
 
 use super::registry::{LIBRARY, MODULE};
-use super::state::{Mounts, RuntimeState};
-use super::{linker, state};
+use super::linker;
+use super::state::{Parts, RuntimeState};
 use crate::clock::SharedClock;
 use crate::sandbox::calls::filesystem::{TmpRoot, read_only};
 use crate::sandbox::calls::outbound_http::OutboundClient;
+use crate::sandbox::calls::preview1::Mounts;
 use crate::sandbox::compile::{Limits, bound_process};
 use crate::sandbox::engine::{self, Family};
 use crate::sandbox::limits::GrowthBudget;
@@ -130,7 +131,7 @@ async fn start(engine: &Engine, module: &[u8], dir: &Path) -> Result<Started, Bu
     let linker = linker::build(engine).map_err(broken)?;
     let shared = shared(&dir.join("first-start")).map_err(|error| BuildError::Io("first-start", error))?;
     let library = File::open(dir.join(LIBRARY_DIR)).map_err(|error| BuildError::Io(LIBRARY_DIR, error))?;
-    let parts = state::Parts {
+    let parts = Parts {
         memory_size_mb: MEMORY_MB,
         tmp_size_mb: TMP_MB,
         mounts: Mounts { opt: None, task: None, runtime: Some(read_only(library)) },

@@ -21,7 +21,7 @@ pub use registry::{Config, Registry, RegistryError, Runtime};
 pub(super) use arguments::Load;
 pub(super) use environment::RuntimeEnvironment;
 pub(super) use level1::{Level1, Runtimes};
-pub(super) use state::{Mounts, Parts};
+pub(super) use state::Parts;
 
 use super::layers::LayerSet;
 

@@ -1,7 +1,8 @@
 //! What the store of a runtime's instance holds: everything it can reach through the host, and its limits.
 
 use crate::sandbox::calls::filesystem::TmpDir;
-use crate::sandbox::calls::outbound_http::{AllowList, OutboundHttp};
+use crate::sandbox::calls::outbound_http::AllowList;
+use crate::sandbox::calls::preview1::{Mounts, Preview1, Preview1Access};
 use crate::sandbox::calls::response_stream::StreamSink;
 use crate::sandbox::limits::MemoryLimits;
 use crate::sandbox::shared::Shared;
@@ -9,18 +10,6 @@ use crate::sandbox::state::GuestIo;
 use crate::storage::functions::GuestKind;
 use crate::telemetry::capture::Limits as LogLimits;
 use std::sync::Arc;
-use wasmtime_wasi::filesystem::Dir;
-
-/// Directories that a runtime sees beside its `/tmp`; one that is not there looks empty.
-#[derive(Default)]
-pub(in crate::sandbox) struct Mounts {
-    /// `/opt`: layers.
-    pub(in crate::sandbox) opt: Option<Dir>,
-    /// `/var/task`: the package.
-    pub(in crate::sandbox) task: Option<Dir>,
-    /// `/var/runtime`: the runtime's library.
-    pub(in crate::sandbox) runtime: Option<Dir>,
-}
 
 /// What a state is made of.
 pub(in crate::sandbox) struct Parts {
@@ -34,6 +23,7 @@ pub(in crate::sandbox) struct Parts {
 /// The data of a runtime's store.
 pub(in crate::sandbox) struct RuntimeState {
     io: GuestIo,
+    preview1: Preview1,
     pub(super) stream: StreamSink,
     pub(in crate::sandbox) limits: MemoryLimits,
 }
@@ -42,7 +32,9 @@ impl RuntimeState {
     /// Touches no disk.
     pub(in crate::sandbox) fn new(parts: Parts, shared: &Shared) -> Self {
         let io = GuestIo::new(GuestKind::Runtime, parts.log_limits, Arc::clone(&shared.clock));
+        let tmp = TmpDir::new(Arc::clone(&shared.tmp_root), u64::from(parts.tmp_size_mb) << 20);
         Self {
+            preview1: Preview1::new(parts.mounts, tmp, io.log()),
             io,
             stream: StreamSink::default(),
             limits: MemoryLimits::new(parts.memory_size_mb, Arc::clone(&shared.budget)),
@@ -52,5 +44,11 @@ impl RuntimeState {
     /// Its log.
     pub(in crate::sandbox) fn io(&self) -> &GuestIo {
         &self.io
+    }
+}
+
+impl Preview1Access for RuntimeState {
+    fn preview1(&mut self) -> &mut Preview1 {
+        &mut self.preview1
     }
 }
