@@ -22,7 +22,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 const HANDLES: usize = 16_384;
 
 /// The most a command may answer (Lambda quota of a buffered response: 6 MB).
-const RESPONSE_LIMIT_BYTES: usize = 6 * 1024 * 1024;
+pub(super) const RESPONSE_LIMIT_BYTES: usize = 6 * 1024 * 1024;
 
 /// The environment's log: whatever the guest prints between two invocations' ends.
 struct LogSink {
@@ -49,7 +49,7 @@ pub struct GuestIo {
 }
 
 impl GuestIo {
-    fn new(kind: GuestKind, log_limits: LogLimits, clock: SharedClock) -> Self {
+    pub(super) fn new(kind: GuestKind, log_limits: LogLimits, clock: SharedClock) -> Self {
         Self {
             log: Arc::new(LogSink { capture: Mutex::new(LogCapture::new(log_limits)), clock }),
             response: (kind == GuestKind::Command).then(|| Arc::new(BoundedOutput::new(RESPONSE_LIMIT_BYTES))),
@@ -62,6 +62,16 @@ impl GuestIo {
             Some(response) => Output::new(Arc::clone(response) as Arc<dyn OutputSink>),
             None => self.stderr(),
         }
+    }
+
+    /// Writes to the log, which splits it into lines.
+    pub(super) fn print(&self, bytes: &[u8]) {
+        self.log.write(bytes);
+    }
+
+    /// Puts a record into the log as one entry.
+    pub(super) fn log_record(&self, bytes: &[u8]) {
+        self.log.capture.lock().push_record(bytes, self.log.clock.now_ms());
     }
 
     fn stderr(&self) -> Output {
