@@ -1,6 +1,5 @@
 //! A core module's linear memory, as host functions reach it: every pointer and length is the guest's word and is checked.
 
-use bytes::Bytes;
 use wasmtime::{Caller, Extern};
 
 /// A pointer or a length that leads out of the guest's memory. The guest's fault.
@@ -48,11 +47,6 @@ impl<'a> GuestMemory<'a> {
     pub(super) fn bytes_mut(&mut self, ptr: u32, len: u32) -> Result<&mut [u8], OutOfBounds> {
         let (start, end) = range(ptr, len).ok_or(OutOfBounds { ptr, len })?;
         self.0.get_mut(start..end).ok_or(OutOfBounds { ptr, len })
-    }
-
-    /// A copy of `len` bytes at `ptr`. The caller bounds `len`, or what it copies is as large as the guest's memory.
-    pub(super) fn copy(&self, ptr: u32, len: u32) -> Result<Bytes, OutOfBounds> {
-        self.bytes(ptr, len).map(Bytes::copy_from_slice)
     }
 
     pub(super) fn u32(&self, ptr: u32) -> Result<u32, OutOfBounds> {

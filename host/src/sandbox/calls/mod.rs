@@ -5,6 +5,7 @@
 //! - [`output`]: `wasi:cli` stdin, stdout and stderr.
 //! - [`preview1`]: `wasi_snapshot_preview1` for language runtimes, which are core modules.
 //! - [`response_stream`]: `lamina:function/response-stream`, an event function's response in pieces.
+//! - [`runtime_host`]: `lamina` for language runtimes: log records, streamed responses, outbound HTTP.
 //!
 //! Everything else of WASI (clocks, random, io, cli) is wasmtime's own; sockets stay denied.
 
@@ -14,6 +15,7 @@ pub mod outbound_http;
 pub mod output;
 pub mod preview1;
 pub mod response_stream;
+pub mod runtime_host;
 
 #[cfg(test)]
 mod testing;
