@@ -243,7 +243,7 @@ impl Pool {
 
     async fn instantiate(
         &self,
-        code: Code,
+        code: Code<'_>,
         log_stream: &str,
         opt: Option<Dir>,
         slot: Slot,

@@ -3,7 +3,6 @@
 use wasmtime::{ExternType, Instance, Memory, Module, ModuleExport, Store, TypedFunc, ValType};
 
 /// Places of a runtime's exports.
-#[derive(Debug, Clone)]
 pub(super) struct Exports {
     memory: ModuleExport,
     alloc: ModuleExport,

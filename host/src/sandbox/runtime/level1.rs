@@ -13,7 +13,6 @@ use super::state::RuntimeState;
 use crate::sandbox::artifact;
 use crate::sandbox::calls::filesystem::read_only;
 use crate::sandbox::compile::{CompileError, Compiler, Limits};
-use crate::sandbox::engine::{self, Family};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;

@@ -24,9 +24,10 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        let python = (8..=14).map(|minor| (format!("python3.{minor}"), "python3.13".to_owned()));
-        let node = [16, 18, 20, 22, 24].map(|major| (format!("nodejs{major}.x"), "nodejs-compat".to_owned()));
-        Self { dir: None, names: python.chain(node).collect() }
+        // A manifest that is not one is found out when the registry is opened.
+        let manifests = BUILT_IN.iter().filter_map(|built_in| Manifest::parse(built_in.manifest).ok());
+        let names = manifests.flat_map(|Manifest { name, aws, .. }| aws.into_iter().map(move |of| (of, name.clone())));
+        Self { dir: None, names: names.collect() }
     }
 }
 
@@ -88,7 +89,11 @@ struct BuiltIn {
 }
 
 /// Runtimes that are compiled in.
-const BUILT_IN: &[BuiltIn] = &[];
+const BUILT_IN: &[BuiltIn] = &[BuiltIn {
+    manifest: include_str!("../../../../runtimes/python3.13/runtime.toml"),
+    module: include_bytes!("../../../../runtimes/python3.13/dist/runtime.wasm.gz"),
+    library: Some(include_bytes!("../../../../runtimes/python3.13/dist/lib.tar.gz")),
+}];
 
 /// The gzipped module.
 pub(super) const MODULE: &str = "runtime.wasm.gz";
