@@ -22,7 +22,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 const HANDLES: usize = 16_384;
 
 /// The most a command may answer (Lambda quota of a buffered response: 6 MB).
-const RESPONSE_LIMIT_BYTES: usize = 6 * 1024 * 1024;
+pub(super) const RESPONSE_LIMIT_BYTES: usize = 6 * 1024 * 1024;
 
 /// The environment's log: whatever the guest prints between two invocations' ends.
 struct LogSink {
@@ -45,7 +45,7 @@ pub struct GuestIo {
 }
 
 impl GuestIo {
-    fn new(kind: GuestKind, log_limits: LogLimits, clock: SharedClock) -> Self {
+    pub(super) fn new(kind: GuestKind, log_limits: LogLimits, clock: SharedClock) -> Self {
         Self {
             log: Arc::new(LogSink { capture: Mutex::new(LogCapture::new(log_limits)), clock }),
             response: (kind == GuestKind::Command).then(|| Arc::new(BoundedOutput::new(RESPONSE_LIMIT_BYTES))),
@@ -60,8 +60,18 @@ impl GuestIo {
         }
     }
 
+    /// What takes what is printed and splits it into lines.
+    pub(super) fn log(&self) -> Arc<dyn OutputSink> {
+        Arc::clone(&self.log) as Arc<dyn OutputSink>
+    }
+
+    /// The same, borrowed.
+    pub(super) fn log_ref(&self) -> &dyn OutputSink {
+        &*self.log
+    }
+
     fn stderr(&self) -> Output {
-        Output::new(Arc::clone(&self.log) as Arc<dyn OutputSink>)
+        Output::new(self.log())
     }
 
     /// Sets what stdin holds.

@@ -80,6 +80,11 @@ impl StreamSink {
         }
     }
 
+    /// Whether a reader gets the pieces as they come.
+    pub fn is_forwarding(&self) -> bool {
+        matches!(self.out, Out::Forward { .. })
+    }
+
     /// Whether a reader has heard of the beginning.
     pub fn has_begun(&self) -> bool {
         matches!(self.out, Out::Forward { begin: None, .. } | Out::Gather(Some(_)))

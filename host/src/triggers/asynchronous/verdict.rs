@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 /// The longest error text kept, in characters.
 const MESSAGE_CHARS: usize = 16 * 1024;
 
+/// The longest document of a function's own that is kept whole; a longer one is made anew of its type and message.
+const DOCUMENT_BYTES: usize = 64 * 1024;
+
 /// How an attempt failed; kept with the event, for records and dead letters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Failure {
@@ -37,6 +40,7 @@ impl Failure {
             error.error_message.truncate(end);
         }
         error.stack_trace.truncate(64);
+        error.document = error.document.filter(|text| text.len() <= DOCUMENT_BYTES);
         Self {
             status_code: 200,
             executed_version: Some(version),
@@ -171,6 +175,7 @@ mod tests {
             error_type: "T".into(),
             error_message: "m".into(),
             stack_trace: vec![],
+            document: None,
         }))
     }
 
@@ -222,6 +227,7 @@ mod tests {
             error_type: "T".into(),
             error_message: "é".repeat(MESSAGE_CHARS + 1),
             stack_trace: vec![String::new(); 100],
+            document: None,
         };
         let failure = Failure::of_function("1".into(), error);
         assert_eq!(failure.message().chars().count(), MESSAGE_CHARS);
