@@ -18,4 +18,6 @@ pub mod response_stream;
 pub mod runtime_host;
 
 #[cfg(test)]
+mod core_guest;
+#[cfg(test)]
 mod testing;
