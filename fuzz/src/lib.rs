@@ -2,6 +2,7 @@
 //!
 //! `cargo xtask fuzz [TARGET] [--seconds N]` runs them on any toolchain; with cargo-fuzz, `cargo fuzz run TARGET --sanitizer none`.
 
+pub mod runtime_guest;
 pub mod services;
 
 use bytes::Bytes;

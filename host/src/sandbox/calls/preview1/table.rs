@@ -163,10 +163,9 @@ impl Table {
     /// A file, with its flags, for use by these rights.
     pub(super) fn file(&mut self, fd: u32, rights: u64) -> Outcome<(&mut OpenFile, u16)> {
         let entry = self.get_mut(fd)?;
-        entry.require(rights)?;
-        let flags = entry.flags;
+        let (flags, held) = (entry.flags, entry.require(rights));
         match &mut entry.kind {
-            Kind::File(file) => Ok((file, flags)),
+            Kind::File(file) => held.map(|()| (file, flags)),
             Kind::Dir(_) => Err(Errno::ISDIR.into()),
             Kind::Stdin | Kind::Output => Err(Errno::SPIPE.into()),
         }
@@ -175,13 +174,10 @@ impl Table {
     /// A directory, for use by these rights.
     pub(super) fn dir(&mut self, fd: u32, rights: u64) -> Outcome<&mut OpenDir> {
         let entry = self.get_mut(fd)?;
-        match entry.kind {
-            Kind::Dir(_) => entry.require(rights)?,
-            _ => return Err(Errno::NOTDIR.into()),
-        }
+        let held = entry.require(rights);
         match &mut entry.kind {
-            Kind::Dir(dir) => Ok(dir),
-            _ => Err(Errno::NOTDIR.into()),
+            Kind::Dir(dir) => held.map(|()| dir),
+            Kind::Stdin | Kind::Output | Kind::File(_) => Err(Errno::NOTDIR.into()),
         }
     }
 
@@ -255,5 +251,25 @@ impl OpenDir {
     /// The address by which `/tmp`'s account knows the directory.
     pub(super) fn address(&self) -> usize {
         quota::address(&self.dir.dir)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_the_lowest_free_and_there_are_as_many_as_descriptors_may_be() {
+        let mut table = Table::new((0..FIRST_OPENED).map(|_| Entry::stdin()));
+        for fd in FIRST_OPENED..u32::try_from(MAX_OPEN_FILES).unwrap() {
+            assert!(table.has_room());
+            assert!(table.add(Entry::stdin()).is_ok_and(|given| given == fd));
+        }
+        assert!(!table.has_room() && table.add(Entry::stdin()).is_err());
+        // The first ones are not for what is opened.
+        assert!(table.take(1).is_ok() && !table.has_room());
+        assert!(table.take(100).is_ok() && table.take(99).is_ok() && table.has_room());
+        assert!(table.add(Entry::stdin()).is_ok_and(|given| given == 99));
+        assert!(table.take(100).is_err() && table.get(u32::MAX).is_err());
     }
 }

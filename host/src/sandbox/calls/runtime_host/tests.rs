@@ -128,7 +128,7 @@ async fn read_head(stream: &mut TcpStream) -> String {
             Err(_) => break,
         }
     }
-    String::from_utf8(head).unwrap()
+    String::from_utf8_lossy(&head).into_owned()
 }
 
 /// A server on this machine that handles each connection with `serve`. Answers its port.
@@ -159,11 +159,16 @@ async fn echo() -> u16 {
     .await
 }
 
-/// A server that sends `start` and then nothing more, and keeps the connection.
-async fn silent(start: &'static str) -> u16 {
-    server(move |mut stream| async move {
-        let _ = stream.write_all(start.as_bytes()).await;
-        std::future::pending::<()>().await;
+/// A server that answers with `start` and then nothing more, and keeps the connection.
+async fn silent(start: impl Into<String>) -> u16 {
+    let start: Arc<str> = start.into().into();
+    server(move |mut stream| {
+        let start = Arc::clone(&start);
+        async move {
+            read_head(&mut stream).await;
+            let _ = stream.write_all(start.as_bytes()).await;
+            std::future::pending::<()>().await;
+        }
     })
     .await
 }
@@ -233,11 +238,7 @@ async fn failures_have_their_kind() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let quiet = silent("").await;
     let garbage = silent("nonsense\r\n\r\n").await;
-    let large = server(|mut stream| async move {
-        let _ = stream.write_all(format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "a".repeat(100_000)).as_bytes()).await;
-        std::future::pending::<()>().await;
-    })
-    .await;
+    let large = silent(format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "a".repeat(100_000))).await;
     let closing = server(|stream| async move { drop(stream) }).await;
     let mut guest = Guest::allowed(&["127.0.0.1", "nowhere.invalid"], 1 << 20).await;
     for (url, kind) in [

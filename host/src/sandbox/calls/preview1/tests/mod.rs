@@ -76,7 +76,6 @@ const EXIST: i32 = 20;
 const FAULT: i32 = 21;
 const INVAL: i32 = 28;
 const ISDIR: i32 = 31;
-const MFILE: i32 = 33;
 const NOENT: i32 = 44;
 const NOSPC: i32 = 51;
 const NOTDIR: i32 = 54;
