@@ -34,6 +34,10 @@ impl OutputSink for LogSink {
     fn write(&self, bytes: &[u8]) {
         self.capture.lock().push(bytes, self.clock.now_ms());
     }
+
+    fn record(&self, bytes: &[u8]) {
+        self.capture.lock().push_record(bytes, self.clock.now_ms());
+    }
 }
 
 /// Standard streams of one environment.
