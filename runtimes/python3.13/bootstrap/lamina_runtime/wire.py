@@ -67,7 +67,8 @@ class _Exchange:
         self.method = method
         self.last = last
         self.has_head = False
-        self.chunked = False
+        # Bytes of the body still to come; None where only its end tells.
+        self.missing = None
 
 
 class Wire:
@@ -220,12 +221,17 @@ class Wire:
             self._finish(exchange)
             self._ended = True
             raise ConnectionResetError(errno.ECONNRESET, "the response broke off")
-        if exchange.chunked:
+        if exchange.missing is None:
             self._out += b"%x\r\n%b\r\n" % (len(piece), piece)
+            done = not piece
         else:
             self._out += piece
-        if not piece:
+            exchange.missing -= len(piece)
+            done = exchange.missing <= 0
+        if done or not piece:
             self._finish(exchange)
+            # A body shorter than announced ends as a broken connection would.
+            self._ended = self._ended or not done
         return None
 
     def _pull_head(self, exchange):
@@ -239,15 +245,14 @@ class Wire:
         exchange.has_head = True
         status = head["status"]
         lines = [f"HTTP/1.1 {status} {REASONS.get(status, '')}"]
-        sized = False
         for name, value in head["headers"]:
             if name.lower() in _NOT_SHOWN:
                 continue
-            sized = sized or name.lower() == "content-length"
+            if name.lower() == "content-length" and value.strip().isdecimal():
+                exchange.missing = int(value)
             lines.append(f"{name}: {value}")
-        bodiless = exchange.method == "HEAD" or status in (204, 304)
-        if not sized and not bodiless:
-            exchange.chunked = True
+        bodiless = exchange.method == "HEAD" or status in (204, 304) or exchange.missing == 0
+        if exchange.missing is None and not bodiless:
             lines.append("Transfer-Encoding: chunked")
         if exchange.last:
             lines.append("Connection: close")
