@@ -1,9 +1,16 @@
-"""JSON in and out of a function."""
+"""JSON in and out of a function. Lambda's runtime encodes with simplejson, and so does this one: named tuples are objects, say."""
 
-import json
+import json.encoder
+import math
+from decimal import Decimal
 from json.decoder import JSONDecoder
 
+from .simplejson import encoder
+from .simplejson.raw_json import RawJSON
+
 _scan = JSONDecoder().scan_once
+# Strings, without escapes for what is not ASCII: in C, where simplejson's is in Python.
+encoder.encode_basestring = json.encoder.encode_basestring
 
 
 def loads(text):
@@ -18,7 +25,18 @@ def loads(text):
     return json.loads(text)
 
 
-_encode = json.JSONEncoder(ensure_ascii=False).encode
+class _Encoder(encoder.JSONEncoder):
+    def __init__(self):
+        super().__init__(use_decimal=False, ensure_ascii=False, allow_nan=True)
+
+    def default(self, o):
+        if isinstance(o, Decimal):
+            # "-NaN" and "sNaN" are no numbers for any parser.
+            return math.nan if o.is_nan() else RawJSON(str(o))
+        return super().default(o)
+
+
+_encode = _Encoder().encode
 
 
 def dumps(value):
