@@ -7,16 +7,6 @@ use crate::engine;
 /// A result's frame: one byte that says what it is, then its body.
 pub(crate) struct Frame(pub(crate) Vec<u8>);
 
-impl Frame {
-    /// A frame of `tag` and `body`.
-    pub(crate) fn new(tag: u8, body: &[u8]) -> Self {
-        let mut bytes = Vec::with_capacity(body.len() + 1);
-        bytes.push(tag);
-        bytes.extend_from_slice(body);
-        Self(bytes)
-    }
-}
-
 thread_local! {
     /// What the last call answered; the host reads it before it calls again.
     static ANSWER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };

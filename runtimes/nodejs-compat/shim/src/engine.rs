@@ -34,7 +34,14 @@ pub(crate) fn start() -> Result<(), String> {
     runtime.set_gc_threshold(usize::MAX);
     runtime.set_loader(modules::ModuleResolver, modules::ModuleLoader);
     let context = Context::full(&runtime).map_err(|error| error.to_string())?;
-    let entry = context.with(|ctx| evaluate(&ctx).catch(&ctx).map_err(|error| error.to_string()))?;
+    let entry = match context.with(|ctx| evaluate(&ctx).catch(&ctx).map_err(|error| error.to_string())) {
+        Ok(entry) => entry,
+        Err(message) => {
+            // What the library holds of the engine keeps it from being freed in order.
+            std::mem::forget((context, runtime));
+            return Err(message);
+        }
+    };
     runtime.set_host_promise_rejection_tracker(Some(Box::new(|ctx, promise, reason, handled| {
         let _ = context::rejection(&ctx, promise, reason, handled);
     })));
