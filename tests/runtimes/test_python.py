@@ -17,7 +17,7 @@ SETTINGS = {"Runtime": "python3.12", "Handler": "app.handler", "Timeout": 30, "M
 
 
 @pytest.fixture
-def python(daemon, name):
+def python(daemon, python_runtime, name):
     """Makes Python functions: `python("source", Timeout=1)`, or with files of a package."""
     made = []
 
@@ -53,7 +53,7 @@ def test_the_first_function_is_pending_while_the_runtime_is_built(own_daemon):
     def state():
         return daemon.lam.get_function_configuration(FunctionName="f")["State"]
 
-    wait.until("Active", lambda: state() == "Active", 300, every=0.2)
+    wait.until("Active", lambda: state() == "Active", 600, every=0.2)
     assert daemon.invoke("f", {"a": 1}).ok() == {"a": 1}
     # The runtime is there: the second function is not waited for.
     daemon.kill()
