@@ -39,19 +39,30 @@ def probe(probe_daemon, name):
         probe_daemon.lam.delete_function(FunctionName=function)
 
 
-@pytest.fixture(scope="session")
-def python_runtime(shared_daemon):
-    """The shared daemon with its Python runtime built."""
-    if not shared_daemon.running():
-        shared_daemon.start()
-    lam, code = shared_daemon.lam, packages.archive({"a.py": ""})
-    settings = {"Runtime": "python3.13", "Handler": "a.b", "Role": clients.ROLE, "Code": {"ZipFile": code}}
+def ready(daemon, runtime):
+    """Waits until a runtime that comes with Lamina is built on a daemon."""
+    if not daemon.running():
+        daemon.start()
+    lam, name = daemon.lam, f"first-{runtime.partition('.')[0]}"
+    settings = {"Runtime": runtime, "Handler": "a.b", "Role": clients.ROLE}
+    lam.create_function(FunctionName=name, Code={"ZipFile": packages.archive(CODE)}, **settings)
 
     def built():
-        state = lam.get_function_configuration(FunctionName="first-python")["State"]
-        assert state != "Failed", state
+        state = lam.get_function_configuration(FunctionName=name)["State"]
+        assert state != "Failed", daemon.tail()
         return state == "Active"
 
-    lam.create_function(FunctionName="first-python", **settings)
     wait.until("the runtime is built", built, BUILD_SECONDS, every=0.2)
-    lam.delete_function(FunctionName="first-python")
+    lam.delete_function(FunctionName=name)
+
+
+@pytest.fixture(scope="session")
+def python_runtime(shared_daemon):
+    """The shared daemon has its Python runtime built."""
+    ready(shared_daemon, "python3.13")
+
+
+@pytest.fixture(scope="session")
+def javascript_runtime(shared_daemon):
+    """The shared daemon has its JavaScript runtime built."""
+    ready(shared_daemon, "nodejs22.x")
