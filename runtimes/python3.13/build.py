@@ -157,9 +157,8 @@ class Build:
                 self.run("patch", "-p1", "--no-backup-if-mismatch", "-i", patches / name, cwd=self.work / "python")
         # The C library has no tzset; src/tz.c does, and the header does not know.
         change(self.work / "python/Modules/timemodule.c", '#include "Python.h"\n', '#include "Python.h"\nvoid tzset(void);\n')
-        for name in ("wasi-libc", "tzdata", "tzdata-legacy"):
-            shutil.rmtree(self.work / name, ignore_errors=True)
-            self.run("dpkg-deb", "-x", self.source(name), self.work / name)
+        shutil.rmtree(self.work / "wasi-libc", ignore_errors=True)
+        self.run("dpkg-deb", "-x", self.source("wasi-libc"), self.work / "wasi-libc")
         shutil.rmtree(self.sysroot, ignore_errors=True)
         self.sysroot.mkdir()
         for part in ("include", "lib"):
@@ -289,15 +288,16 @@ class Build:
             (extra / source.name).write_text(text)
         command = [self.work / "native/python", "-I", HERE / "mkstdlib.py", library / "lib/python313.zip"]
         self.run(*command, self.work / "python/Lib", extra, HERE / "bootstrap", log="library")
+        # The old names are links to the new ones, of another package: together first, then copied as files.
+        zones = self.work / "zones"
+        shutil.rmtree(zones, ignore_errors=True)
         for name in ("tzdata", "tzdata-legacy"):
-            shutil.copytree(
-                self.work / name / "usr/share/zoneinfo",
-                library / "share/zoneinfo",
-                symlinks=False,
-                dirs_exist_ok=True,
-                ignore_dangling_symlinks=True,
-                ignore=lambda _, names: [name for name in names if name in ("localtime", "posix", "right", "posixrules")],
-            )
+            self.run("dpkg-deb", "-x", self.source(name), zones)
+        shutil.copytree(
+            zones / "usr/share/zoneinfo",
+            library / "share/zoneinfo",
+            ignore=lambda _, names: [name for name in names if name in ("localtime", "posix", "right", "posixrules")],
+        )
 
     def pack(self):
         """dist/."""
@@ -308,11 +308,8 @@ class Build:
         with tarfile.open(tar, "w", format=tarfile.USTAR_FORMAT) as archive:
             for path in sorted((self.work / "library").rglob("*")):
                 entry = archive.gettarinfo(path, path.relative_to(self.work / "library").as_posix())
-                # Links between time zones become files: hosts need not unpack links.
                 entry.mtime, entry.uid, entry.gid, entry.uname, entry.gname = 0, 0, 0, "", ""
                 entry.mode = 0o755 if entry.isdir() else 0o644
-                if entry.islnk():
-                    entry.type, entry.size = tarfile.REGTYPE, path.stat().st_size
                 if entry.isfile():
                     with path.open("rb") as stream:
                         archive.addfile(entry, stream)

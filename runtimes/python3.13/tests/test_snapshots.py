@@ -17,9 +17,9 @@ def h(e, c): return told
 """
 
 
-def restored(env, image, **given):
-    """A new environment like `env` whose memory is `image`, after rt_restore."""
-    other = env.twin()
+def restored(origin, image, **given):
+    """A new environment like `origin` whose memory is `image`, after rt_restore."""
+    other = origin.twin()
     other.overwrite(image)
     assert other.restore(**given) == ("success", b"")
     return other

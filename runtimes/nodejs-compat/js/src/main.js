@@ -8,6 +8,7 @@ import { snapshotModule } from './streaming.js';
 import { process } from './process.js';
 import './streams.js';
 import './output.js';
+import './web.js';
 
 define('module', Module);
 define('lamina:snapshot', snapshotModule);

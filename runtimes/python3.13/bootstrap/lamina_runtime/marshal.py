@@ -36,16 +36,39 @@ class _Encoder(encoder.JSONEncoder):
         return super().default(o)
 
 
-_encode = _Encoder().encode
+def _compiled():
+    """The C encoder that simplejson makes anew for each value, made once."""
+    made = []
+    make = encoder.c_make_encoder
+
+    def keep(*arguments):
+        made.append(make(*arguments))
+        return made[0]
+
+    encoder.c_make_encoder = keep
+    try:
+        _Encoder().iterencode(None)
+    finally:
+        encoder.c_make_encoder = make
+    return made[0]
+
+
+_encode = _compiled()
 
 
 def dumps(value):
     """JSON of a value, as a str."""
-    return _encode(value)
+    global _encode
+    try:
+        return "".join(_encode(value, 0))
+    except BaseException:
+        # It remembers what it was in the middle of, to find circles.
+        _encode = _compiled()
+        raise
 
 
 def frame(value):
     """The frame of a response: tag 0 and the JSON of `value`; bytes go as they are."""
     if isinstance(value, bytes):
         return b"\0" + value
-    return b"\0" + _encode(value).encode("utf-8", "surrogatepass")
+    return b"\0" + dumps(value).encode("utf-8", "surrogatepass")
