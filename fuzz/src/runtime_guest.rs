@@ -76,8 +76,8 @@ impl Guests {
     ///
     /// # Errors
     /// What kept it from being made.
-    pub fn new() -> anyhow::Result<Self> {
-        let engine = Engine::new(&Config::new()).map_err(anyhow::Error::from)?;
+    pub fn new() -> wasmtime::Result<Self> {
+        let engine = Engine::new(&Config::new())?;
         let mut linker = Linker::new(&engine);
         preview1::add_to_linker(&mut linker)?;
         runtime_host::add_to_linker(&mut linker)?;
@@ -115,14 +115,14 @@ impl Guests {
     ///
     /// # Panics
     /// The host did what no guest may make it do.
-    pub fn run(&self, input: &[u8]) -> anyhow::Result<()> {
+    pub fn run(&self, input: &[u8]) -> wasmtime::Result<()> {
         let data = data(&self.package, &self.root, &self.client)?;
         self.runtime.block_on(async {
             let mut store = Store::new(self.linker.engine(), data);
             let other = self.linker.instantiate_async(&mut store, &self.module).await?;
             let guest = self.linker.instantiate_async(&mut store, &self.module).await?;
             let memory = |store: &mut Store<Data>, instance: wasmtime::Instance| {
-                instance.get_memory(store, "memory").ok_or_else(|| anyhow::anyhow!("no memory"))
+                instance.get_memory(store, "memory").ok_or_else(|| wasmtime::Error::msg("no memory"))
             };
             let (kept, own) = (memory(&mut store, other)?, memory(&mut store, guest)?);
             kept.data_mut(&mut store).fill(KEPT);
@@ -134,7 +134,7 @@ impl Guests {
             // Whether it ends by itself or not is the guest's affair.
             let _ = tokio::time::timeout(PATIENCE, calls).await;
             assert!(kept.data(&store).iter().all(|byte| *byte == KEPT), "another guest's memory was written to");
-            anyhow::Ok(())
+            Ok::<(), wasmtime::Error>(())
         })?;
         assert_eq!(std::fs::read(self.package.path().join("a"))?, PACKAGED, "the package was written to");
         assert_eq!(std::fs::read_dir(self.package.path())?.count(), 2, "the package was written to");
@@ -164,7 +164,7 @@ impl Guests {
     }
 }
 
-fn data(package: &TempDir, root: &Arc<TmpRoot>, client: &Arc<OutboundClient>) -> anyhow::Result<Data> {
+fn data(package: &TempDir, root: &Arc<TmpRoot>, client: &Arc<OutboundClient>) -> wasmtime::Result<Data> {
     let log = Arc::new(BoundedOutput::new(4096));
     let task = Some(read_only(File::open(package.path())?));
     let tmp = TmpDir::new(Arc::clone(root), 64 * 1024);
