@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+
 import tomllib
 
 HERE = pathlib.Path(__file__).resolve().parent

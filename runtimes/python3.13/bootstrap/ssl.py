@@ -231,23 +231,18 @@ class SSLSocket(BridgeSocket):
 
     def selected_alpn_protocol(self):
         """Nothing was negotiated here: HTTP/1.1 is spoken."""
-        return None
 
     def selected_npn_protocol(self):
         """Nothing was negotiated here."""
-        return None
 
     def cipher(self):
         """Not known here."""
-        return None
 
     def shared_ciphers(self):
         """Not known here."""
-        return None
 
     def compression(self):
         """None."""
-        return None
 
     def version(self):
         """What the host speaks at best."""
@@ -324,9 +319,7 @@ class SSLContext:
             raise ValueError("Cannot set verify_mode to CERT_NONE when check_hostname is enabled.")
         self._verify_mode = value
 
-    def wrap_socket(
-        self, sock, server_side=False, do_handshake_on_connect=True, suppress_ragged_eofs=True, server_hostname=None, session=None
-    ):
+    def wrap_socket(self, sock, server_side=False, do_handshake_on_connect=True, suppress_ragged_eofs=True, server_hostname=None, session=None):
         """A socket over `sock` whose requests are https."""
         if server_side:
             raise _impossible("a TLS server")

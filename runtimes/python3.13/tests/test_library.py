@@ -1,7 +1,5 @@
 """The standard library as this build has it, and what stands in for what a sandbox lacks."""
 
-import pytest
-
 PRESENT = (
     "sqlite3 bz2 lzma zlib gzip zipfile tarfile decimal _decimal ctypes.wintypes hashlib hmac ssl socket asyncio zoneinfo xml.etree.ElementTree"
     " xml.dom.minidom csv email.message html.parser http.server urllib.request unittest doctest tomllib statistics pickle shelve"

@@ -85,9 +85,7 @@ class SandboxEventLoop(base_events.BaseEventLoop):
     async def shutdown_default_executor(self, timeout=None):
         """There is none."""
 
-    async def create_connection(
-        self, protocol_factory, host=None, port=None, *, ssl=None, sock=None, server_hostname=None, **_how
-    ):
+    async def create_connection(self, protocol_factory, host=None, port=None, *, ssl=None, sock=None, server_hostname=None, **_how):
         """A connection to an HTTP server, through the host. How to connect (families, addresses, time-outs) is the host's business."""
         return await transports.connect(self, protocol_factory, host, port, ssl, sock, server_hostname)
 

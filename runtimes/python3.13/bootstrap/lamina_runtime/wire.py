@@ -215,7 +215,8 @@ class Wire:
 
     def _pull(self, exchange):
         if not exchange.has_head:
-            return self._pull_head(exchange)
+            self._pull_head(exchange)
+            return
         piece = _lamina.http_body(exchange.handle, _PIECE)
         if isinstance(piece, int):
             self._finish(exchange)
@@ -232,7 +233,6 @@ class Wire:
             self._finish(exchange)
             # A body shorter than announced ends as a broken connection would.
             self._ended = self._ended or not done
-        return None
 
     def _pull_head(self, exchange):
         raw = _lamina.http_head(exchange.handle)
@@ -259,7 +259,6 @@ class Wire:
         self._out += "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n"
         if bodiless:
             self._finish(exchange)
-        return None
 
     def _finish(self, exchange):
         _lamina.http_close(exchange.handle)

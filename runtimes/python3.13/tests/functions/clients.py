@@ -76,9 +76,7 @@ def with_boto3(url):
     """A table of operations through botocore."""
     import boto3
 
-    client = boto3.client(
-        "sqs", endpoint_url=url, region_name="eu-west-1", aws_access_key_id="A", aws_secret_access_key="S"
-    )
+    client = boto3.client("sqs", endpoint_url=url, region_name="eu-west-1", aws_access_key_id="A", aws_secret_access_key="S")
     s3 = boto3.client("s3", endpoint_url=url, region_name="eu-west-1", aws_access_key_id="A", aws_secret_access_key="S")
     s3.put_object(Bucket="bucket", Key="key", Body=b"x" * 100000)
     return client.send_message(QueueUrl=url + "/123456789012/q", MessageBody="hello")["MessageId"]
