@@ -76,7 +76,7 @@ CHECKS = {
         assert.throws(() => z.gunzipSync(Buffer.from('nope')), { code: 'Z_DATA_ERROR' }); assert.throws(() => z.inflateSync(z.deflateSync(data).subarray(0, 20)), { code: 'Z_BUF_ERROR' });
         const { promisify } = await import('util'); assert.ok((await promisify(z.gunzip)(await promisify(z.gzip)(data))).equals(data));
         const { Readable } = await import('stream'); const { buffer } = await import('stream/consumers'); assert.ok((await buffer(Readable.from([data]).pipe(z.createGzip()).pipe(z.createGunzip()))).equals(data));
-        assert.equal(z.brotliDecompressSync(Buffer.from('iwKAaGVsbG8D', 'base64')).toString(), 'hello'); assert.equal(z.crc32('hello'), 907060870);
+        assert.equal(z.brotliDecompressSync(Buffer.from('CwKAaGVsbG8D', 'base64')).toString(), 'hello'); assert.equal(z.crc32('hello'), 907060870);
         const big = Buffer.alloc(300000); for (let i = 0; i < big.length; i++) big[i] = (i * 7919) >> 3; assert.ok(z.gunzipSync(z.gzipSync(big)).equals(big)); assert.ok(z.inflateSync(z.deflateSync(big)).equals(big));
         const c = new Blob([data]).stream().pipeThrough(new CompressionStream('gzip')).pipeThrough(new DecompressionStream('gzip')); assert.equal(await new Response(c).text(), data.toString());""",
     "fs": """const fs = (await import('fs')).default; const p = (await import('fs/promises')).default; fs.mkdirSync('/tmp/a/b', { recursive: true }); fs.writeFileSync('/tmp/a/b/f', 'one'); fs.appendFileSync('/tmp/a/b/f', ' two');
@@ -87,7 +87,7 @@ CHECKS = {
         const fd = fs.openSync('/tmp/h', 'w+'); fs.writeSync(fd, 'abcdef'); const b = Buffer.alloc(3); assert.equal(fs.readSync(fd, b, 0, 3, 2), 3); assert.equal(`${b}`, 'cde'); fs.closeSync(fd);
         await new Promise((r, j) => fs.readFile('/tmp/h', 'utf8', (e, t) => e ? j(e) : r(assert.equal(t, 'abcdef')))); const s = fs.createWriteStream('/tmp/s'); s.write('x'); s.end('y'); await new Promise((r) => s.on('finish', r));
         let t = ''; for await (const c of fs.createReadStream('/tmp/s', 'utf8')) t += c; assert.equal(t, 'xy'); const fh = await p.open('/tmp/s'); assert.equal(await fh.readFile('utf8'), 'xy'); await fh.close();
-        fs.rmSync('/tmp/a', { recursive: true }); assert.ok(!fs.existsSync('/tmp/a')); assert.ok(fs.mkdtempSync('/tmp/t-').length === 12); await p.copyFile('/tmp/s', '/tmp/c'); await p.unlink('/tmp/c'); await p.access('/tmp/s');
+        fs.rmSync('/tmp/a', { recursive: true }); assert.ok(!fs.existsSync('/tmp/a')); assert.ok(fs.mkdtempSync('/tmp/t-').length === 13); await p.copyFile('/tmp/s', '/tmp/c'); await p.unlink('/tmp/c'); await p.access('/tmp/s');
         assert.throws(() => fs.rmdirSync('/tmp/none'), { code: 'ENOENT' }); fs.truncateSync('/tmp/s', 1); assert.equal(fs.readFileSync('/tmp/s').length, 1); fs.cpSync('/tmp/s', '/tmp/s2'); assert.equal(fs.realpathSync('/tmp/../tmp/s2'), '/tmp/s2');
         fs.rmSync('/tmp/nothing', { force: true }); assert.ok(fs.statSync('/').isDirectory()); assert.ok(fs.statSync('/tmp/s').mtime instanceof Date);""",
     "util": """assert.equal(util.format('%s %d %j %o %%', 'a', 1.5, { b: 1 }, [1]), 'a 1.5 {"b":1} [ 1, [length]: 1 ] %'); assert.equal(util.inspect(new Map([['a', { b: new Set([1]) }]])), "Map(1) { 'a' => { b: Set(1) { 1 } } }");
