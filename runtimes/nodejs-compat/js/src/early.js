@@ -1,6 +1,7 @@
 // What npm packages in the library ask of the global object while they are evaluated.
 
 import './atomics.js';
+import './call-sites.js';
 import { AbortController, AbortSignal, CustomEvent, Event, EventTarget } from './event-target.js';
 import { process } from './process.js';
 

@@ -20,7 +20,8 @@ export function toPath(path, name = 'path') {
   else if (path instanceof Uint8Array) path = Buffer.from(path).toString();
   if (typeof path !== 'string') throw invalidType(name, 'of type string or an instance of Buffer or URL', path);
   if (path.includes('\0')) throw coded(TypeError, 'ERR_INVALID_ARG_VALUE', `The argument '${name}' must be without null bytes.`);
-  return path.startsWith('/') ? path : posix.resolve(path);
+  // The sandbox refuses a path that leaves its mount, even to come back.
+  return path.startsWith('/') && !/\/\.|\/\//.test(path) ? path : posix.resolve(path);
 }
 
 function check(result, syscall, path, dest) {

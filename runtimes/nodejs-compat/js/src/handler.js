@@ -1,5 +1,6 @@
 // From a handler string to a function, by Lambda's rules.
 
+import { coded } from './errors.js';
 import { requireFile, resolveIn } from './modules.js';
 import { posix } from './path.js';
 
@@ -31,8 +32,16 @@ async function importFile(path) {
 async function importModule(directory, name) {
   const file = fileOf(posix.resolve(ROOT, directory, name));
   if (file !== undefined) return importFile(file);
-  const [path, format] = resolveIn(directory === '' ? name : `${directory}/${name}`, ROOT);
-  if (format === 'builtin') throw Object.assign(new Error(`Cannot find module '${name}'`), { code: 'MODULE_NOT_FOUND' });
+  const specifier = directory === '' ? name : `${directory}/${name}`;
+  const missing = () => coded(Error, 'MODULE_NOT_FOUND', `Cannot find module '${specifier}'\nRequire stack:\n- /var/runtime/index.mjs`);
+  let path;
+  let format;
+  try {
+    [path, format] = resolveIn(specifier, ROOT);
+  } catch (error) {
+    throw error.code === 'MODULE_NOT_FOUND' ? missing() : error;
+  }
+  if (format === 'builtin') throw missing();
   return importFile(path);
 }
 

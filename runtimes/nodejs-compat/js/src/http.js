@@ -76,7 +76,8 @@ export class OutgoingMessage extends stream.Writable {
 
   constructor(options) {
     super(options);
-    this.headersSent = false;
+    // The head as it was sent; adapters without a socket set it themselves.
+    this._header = null;
     this.sendDate = false;
     this.finished = false;
     this.chunkedEncoding = false;
@@ -114,8 +115,8 @@ export class OutgoingMessage extends stream.Writable {
     this.#headers.delete(`${name}`.toLowerCase());
   }
 
+  get headersSent() { return !!this._header; }
   get _headers() { return this.getHeaders(); }
-  get _header() { return this.headersSent ? this.headerText() : null; }
   headerText() { return this.headerList().map(([name, value]) => `${name}: ${value}\r\n`).join(''); }
   headerList() { return [...this.#headers.values()].flatMap(([name, value]) => [value].flat().map((each) => [name, `${each}`])); }
   flushHeaders() {}
@@ -188,8 +189,8 @@ export class ServerResponse extends OutgoingMessage {
       this.setHeader('Transfer-Encoding', 'chunked');
     }
     if (!this.hasHeader('connection')) this.setHeader('Connection', this.shouldKeepAlive ? 'keep-alive' : 'close');
-    this.headersSent = true;
-    this.socket?.write(`HTTP/1.1 ${this.statusCode} ${this.statusMessage}\r\n${this.headerText()}\r\n`);
+    this._header = `HTTP/1.1 ${this.statusCode} ${this.statusMessage}\r\n${this.headerText()}\r\n`;
+    this.socket?.write(this._header);
   }
 
   flushHeaders() { this.#begin(); }
@@ -261,7 +262,8 @@ export class ClientRequest extends OutgoingMessage {
   #response;
 
   constructor(input, options, callback) {
-    super();
+    // A request that has been written waits for its response: it is not done then.
+    super({ autoDestroy: false });
     if (typeof input === 'string' || input instanceof URL) {
       if (typeof options === 'function') [options, callback] = [{}, options];
       const url = new URL(input);
@@ -339,7 +341,7 @@ export class ClientRequest extends OutgoingMessage {
     const headers = this.headerList().filter(([name]) => !/^(transfer-encoding|connection|expect|keep-alive)$/i.test(name));
     const bodied = body.length > 0 || ['POST', 'PUT', 'PATCH'].includes(this.method);
     if (bodied && !this.hasHeader('content-length')) headers.push(['Content-Length', `${body.length}`]);
-    this.headersSent = true;
+    this._header = `${this.method} ${this.path} HTTP/1.1\r\n${this.headerText()}\r\n`;
     const request = this.#request = new HostRequest({ method: this.method, url: this.#url, headers, body }, {
       head: ({ status, headers: received }) => {
         if (this.#timeout > 0) this.setTimeout(this.#timeout);

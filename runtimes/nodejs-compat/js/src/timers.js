@@ -5,7 +5,9 @@ import { monotonic } from './clock.js';
 
 const custom = Symbol.for('nodejs.util.promisify.custom');
 
-function aborted(signal) { return new DOMException('The operation was aborted', { name: 'AbortError', cause: signal.reason }); }
+function aborted(signal) {
+  return Object.assign(new Error('The operation was aborted', { cause: signal.reason }), { name: 'AbortError', code: 'ABORT_ERR' });
+}
 
 /** A promise that `start(done)` settles, or the signal. */
 function waiting(start, stop, value, options) {

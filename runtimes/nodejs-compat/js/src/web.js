@@ -12,11 +12,12 @@ import { Request, Response, fetch } from './fetch.js';
 import { defineGlobals } from './globals.js';
 import { Headers } from './headers.js';
 import { Socket, http, https } from './http.js';
+import { Intl } from './intl.js';
 import { CompressionStream, DecompressionStream, zlib } from './zlib.js';
 
 Object.assign(bufferModule, { Blob, File });
 defineGlobals({ Blob, File, FormData, Headers, Request, Response, fetch, structuredClone, MessageChannel, MessageEvent, MessagePort, crypto: webcrypto,
-  CryptoKey, CompressionStream, DecompressionStream });
+  CryptoKey, Intl, CompressionStream, DecompressionStream });
 Object.assign(builtin('worker_threads'), { MessageChannel, MessagePort });
 
 define('assert', assert);
