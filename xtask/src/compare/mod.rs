@@ -1,11 +1,11 @@
 //! `cargo xtask bench`'s comparison over HTTP: Lamina beside bare hyper, `wasmtime serve` and `workerd`, on one machine and in one run.
 //!
 //! Rows are data (`contenders.rs`). In each round every row is measured once, in order, so that what disturbs the machine for a while
-//! disturbs all of them; a figure is the median of the rounds. A server is started for each measurement, pinned to `--server-cores`; this program and the load
-//! generators stay on `--client-cores`. What starts cold (`cold.rs`), storms (`storm.rs`) and overload (`overload.rs`) follow the
-//! rounds. Everything started is ended when its value is dropped, on errors and Ctrl-C too (`process.rs`).
+//! disturbs all of them; a figure is the median of the rounds. A server is started for each measurement, pinned to `--server-cores`; this
+//! program and the load generators stay on `--client-cores`. Cold starts (`cold.rs`), a storm of them (`storm.rs`) and overload
+//! (`overload.rs`) follow the rounds. Everything started is ended when its value is dropped, on errors and Ctrl-C too (`process.rs`).
 //!
-//! A [`Run`] has every round's figures and the commands that led to them. `report.rs` makes tables of it, `targets.rs` holds it against issue
+//! A [`Run`] has every round's figures and the commands that led to them. `report.rs` makes tables of it, `targets.rs` holds it against
 //! targets, `chart.rs` draws it, `publish.rs` puts that into the documents.
 
 mod chart;
