@@ -16,7 +16,11 @@ use std::process::Command;
 const PACKAGE: &str = "lamina-benches";
 
 /// What is measured outside criterion, and as what it is announced.
-pub const PROGRAMS: [(&str, &str); 2] =
+pub const PROGRAMS: [(&str, &str); 3] = [
+    ("percentiles", "warm invocations one by one"),
+    ("idle", "idle environments and functions"),
+    ("lateness", "schedules due in the same second"),
+]; 2] =
     [("idle", "idle environments and functions"), ("lateness", "schedules due in the same second")];
 
 /// What is measured.
