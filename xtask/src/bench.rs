@@ -20,8 +20,7 @@ pub const PROGRAMS: [(&str, &str); 3] = [
     ("percentiles", "warm invocations one by one"),
     ("idle", "idle environments and functions"),
     ("lateness", "schedules due in the same second"),
-]; 2] =
-    [("idle", "idle environments and functions"), ("lateness", "schedules due in the same second")];
+];
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
