@@ -35,13 +35,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-/// A program that Lamina is compared with and that is installed for it.
+/// A program that is installed for the comparison and that it can do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Peer {
     /// `wasmtime serve`
     Wasmtime,
     /// `workerd serve`
     Workerd,
+    /// The load generator at a fixed rate
+    Oha,
 }
 
 /// What the comparison takes.
@@ -72,7 +74,7 @@ pub struct Options {
     /// How long the daemon is asked for three times what it can do
     #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     storm_s: u32,
-    /// Peers to leave out
+    /// Programs to leave out
     #[arg(long, value_enum, value_delimiter = ',')]
     without: Vec<Peer>,
     /// A daemon built elsewhere; built here, optimised, where not given
@@ -247,7 +249,7 @@ impl<'a> Comparison<'a> {
         let component = site::component(&lamina, &workspace.guests().join("hello-http.wasm"), &scratch)?;
         let mut left_out: Vec<String> = options.without.iter().map(|peer| format!("{peer:?}, as asked for")).collect();
         if tools.oha.is_none() {
-            left_out.push("latency at half of saturation, and overload: oha could not be installed".to_owned());
+            left_out.push("latency at half of saturation, and overload: there is no oha".to_owned());
         }
         let programs = Programs {
             lamina,
@@ -296,7 +298,7 @@ impl<'a> Comparison<'a> {
         let there = match contender.peer() {
             Some(Peer::Wasmtime) => self.programs.tools.wasmtime.is_some(),
             Some(Peer::Workerd) => self.programs.tools.workerd.is_some(),
-            None => true,
+            Some(Peer::Oha) | None => true,
         };
         if !there {
             return Err("its program is not there".to_owned());

@@ -1,7 +1,7 @@
 //! A storm of slow starts: many cold functions are called at once while a warm one is probed.
 //!
-//! The probe asks the warm function at fixed times and counts from when a request was due. Its p99 during the storm is held against its p99
-//! alone, on the same daemon.
+//! The probe asks the warm function at fixed times and counts from when a request was due. The p99 of what was due or under way during
+//! the storm is held against the p99 before it, on the same daemon.
 
 use super::{Apart, Comparison, cold, site, words};
 use crate::http::Connection;
@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Between two requests of the probe.
-const EVERY: Duration = Duration::from_millis(1);
+const EVERY: Duration = Duration::from_millis(2);
 /// How long the probe goes on around the storm.
 const MARGIN: Duration = Duration::from_millis(300);
 
@@ -71,8 +71,9 @@ impl Comparison<'_> {
             let (began, ended) = called?;
             anyhow::Ok((seen, began, ended))
         })?;
+        let answered = |(due, us): &(Instant, f64)| *due + Duration::from_secs_f64(us / 1e6);
         let (alone, during): (Vec<_>, Vec<_>) =
-            seen.into_iter().filter(|(due, _)| *due <= ended).partition(|(due, _)| *due < began);
+            seen.into_iter().filter(|(due, _)| *due <= ended).partition(|sample| answered(sample) < began);
         let sorted = |samples: &[(Instant, f64)]| {
             let mut sorted: Vec<f64> = samples.iter().map(|(_, us)| *us).collect();
             sorted.sort_by(f64::total_cmp);
@@ -80,7 +81,7 @@ impl Comparison<'_> {
         };
         let alone = sorted(&alone);
         apart.samples_us = during.iter().map(|(_, us)| *us).collect();
-        let p99 = |sorted: &[f64]| words::quantile(sorted, 0.99).context("the probe saw nothing");
+        let p99 = |sorted: &[f64]| words::quantile(sorted, 0.99).context("the probe saw nothing: is the machine busy?");
         let (quiet, loud) = (p99(&alone)?, p99(&sorted(&during))?);
         apart.figures.insert("p99_alone_us".to_owned(), quiet);
         apart.figures.insert("factor".to_owned(), loud / quiet);

@@ -39,7 +39,9 @@ impl Tools {
         let wrk = which("wrk").context("wrk is not on PATH")?;
         let wanted = |peer| !without.contains(&peer);
         // Without TLS, which nothing here speaks, oha needs no C compiler of its own.
-        let oha = optional(crate_program(workspace, "oha", "oha", OHA, &["--no-default-features"]));
+        let oha = wanted(super::Peer::Oha)
+            .then(|| optional(crate_program(workspace, "oha", "oha", OHA, &["--no-default-features"])))
+            .flatten();
         let wasmtime = wanted(super::Peer::Wasmtime)
             .then(|| optional(crate_program(workspace, "wasmtime-cli", "wasmtime", WASMTIME, &[])))
             .flatten();
