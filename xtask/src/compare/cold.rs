@@ -93,6 +93,7 @@ impl Comparison<'_> {
             "start",
             format!("from `exec` of `lamina serve` with {functions} compiled functions to the first answer"),
         );
+        start.figures.insert("functions".to_owned(), count.into());
         let mut then = Apart::new("cold-start", "first request of each of the other functions after that");
         let site = self.programs.functions(count);
         for _ in 0..self.options.rounds {

@@ -189,6 +189,9 @@ impl Apart {
     }
 }
 
+/// The load average above which a machine is not idle enough to measure on.
+const BUSY: f64 = 0.5;
+
 /// A comparison under way.
 struct Comparison<'a> {
     options: &'a Options,
@@ -237,6 +240,13 @@ pub fn tables(run: &Run) -> String {
 impl<'a> Comparison<'a> {
     fn set_up(workspace: &Workspace, options: &'a Options) -> Result<Self> {
         steps::heading("comparison over HTTP: what it needs");
+        let (server, client) = (process::cores(&options.server_cores), process::cores(&options.client_cores));
+        if server.is_empty() || client.is_empty() || server.iter().any(|core| client.contains(core)) {
+            bail!("servers on {:?} and load on {:?} are not apart", options.server_cores, options.client_cores);
+        }
+        if let Some(load) = process::load_average().filter(|load| *load > BUSY) {
+            steps::note(&format!("the load average is {load}: figures of a busy machine are not worth keeping"));
+        }
         let lamina = match &options.daemon {
             Some(daemon) => daemon.canonicalize().with_context(|| format!("no daemon at {}", daemon.display()))?,
             None => test::daemon(workspace, true)?,
@@ -247,7 +257,7 @@ impl<'a> Comparison<'a> {
         fs::create_dir_all(&scratch)?;
         process::raise_file_limit();
         let component = site::component(&lamina, &workspace.guests().join("hello-http.wasm"), &scratch)?;
-        let mut left_out: Vec<String> = options.without.iter().map(|peer| format!("{peer:?}, as asked for")).collect();
+        let mut left_out = Vec::new();
         if tools.oha.is_none() {
             left_out.push("latency at half of saturation, and overload: there is no oha".to_owned());
         }
@@ -301,7 +311,7 @@ impl<'a> Comparison<'a> {
             Some(Peer::Oha) | None => true,
         };
         if !there {
-            return Err("its program is not there".to_owned());
+            return Err("its program is left out, or could not be installed".to_owned());
         }
         let given = &self.options.server_cores;
         if contender.cores == Cores::Given {
@@ -379,7 +389,7 @@ impl<'a> Comparison<'a> {
         if let Some(&count) = self.options.functions.first() {
             all.extend(self.after_eviction(count)?);
             all.extend(self.after_start(count)?);
-            all.extend(self.storm(count)?);
+            all.push(self.storm(count)?);
         }
         let saturation = rows.iter().find(|row| row.id == "lamina-event").and_then(Row::per_second);
         all.extend(self.overload(saturation)?);

@@ -71,6 +71,7 @@ impl Comparison<'_> {
         thread::sleep((ended + LOOK).saturating_duration_since(Instant::now()));
         let after = quiet_p99(&mut connection)?;
         let figures = &mut apart.figures;
+        figures.insert("seconds".to_owned(), self.options.storm_s.into());
         for (status, count) in &paced.statuses {
             figures.insert(format!("status_{status}"), *count as f64);
         }

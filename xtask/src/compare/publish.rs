@@ -35,7 +35,10 @@ pub fn publish(workspace: &Workspace, directory: &Path) -> Result<()> {
     let place = place.to_str().context("the run's path is no text")?;
     let evidence = evidence(&run, &directory)?;
     let picture = |up: &str| format!("![Requests a second, Lamina beside others]({up}{place}/{CHART})\n");
-    replace(&root.join("README.md"), &format!("{}\n{}", picture(""), report::targets(&evidence)))?;
+    replace(
+        &root.join("README.md"),
+        &format!("{}\n{}\n\n{}", picture(""), report::circumstances(&run), report::targets(&evidence)),
+    )?;
     let left_out: String = run.left_out.iter().map(|what| format!("- left out: {what}\n")).collect();
     let all = format!(
         "{}\n{}\n\n{}\n{}\n{}{}{left_out}",

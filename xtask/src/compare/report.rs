@@ -107,7 +107,7 @@ pub fn circumstances(run: &Run) -> String {
     let versions: Vec<String> = run.versions.values().cloned().collect();
     let loads: Vec<f64> = run.rows.iter().flat_map(|row| &row.rounds).filter_map(|round| round.load_average).collect();
     format!(
-        "{}; {}, {} threads, {}; servers on core {}, load on core {}, {} connections; medians of {} rounds of {} s each; load average {} to {}.\n{}.",
+        "{}; {}, {} threads, {}; servers on core {}, load on core {}, {} connections; medians of {} rounds of {} s\neach; load average {} to {}.\n{}.",
         run.started,
         run.machine["cpu"].as_str().unwrap_or("unknown processor"),
         run.machine["threads"],

@@ -75,7 +75,8 @@ fn first_line(program: &Path, flag: &str) -> String {
     // wrk prints its version and fails.
     let output = Command::new(program).arg(flag).output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-    text.lines().next().unwrap_or("unknown").trim().to_owned()
+    let line = text.lines().next().unwrap_or("unknown");
+    line.split(" Copyright").next().unwrap_or(line).trim().to_owned()
 }
 
 /// A program of crates.io in one version, from an earlier run or built now.
