@@ -1,11 +1,12 @@
-//! `cargo xtask bench`: the criterion benches, then what idling costs and how late schedules are; `--record` keeps the raw
-//! results in the repository.
+//! `cargo xtask bench`: the criterion benches, then what idling costs and how late schedules are, then Lamina beside others over HTTP
+//! ([`crate::compare`]); `--record` keeps the raw results in the repository.
 //!
 //! A run's directory is `benches/runs/<date>-<machine>`: `criterion.jsonl` (one line a bench: estimates and every sample),
-//! `idle.txt`, `lateness.txt`, `machine.json`. `docs/performance.md` takes its figures from there.
+//! a text a program, `http.json` and its chart, `machine.json`. `docs/performance.md` and `README.md` take their figures from there:
+//! what is between their markers is written by `--record`, and by `--publish` from a run that was kept before.
 
 use crate::workspace::Workspace;
-use crate::{guests, steps};
+use crate::{compare, guests, steps};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::fs;
@@ -15,48 +16,104 @@ use std::process::Command;
 const PACKAGE: &str = "lamina-benches";
 
 /// What is measured outside criterion, and as what it is announced.
-const PROGRAMS: [(&str, &str); 2] =
-    [("idle", "idle environments and functions"), ("lateness", "schedules due in the same second")];
+pub const PROGRAMS: [(&str, &str); 3] = [
+    ("percentiles", "warm invocations one by one"),
+    ("idle", "idle environments and functions"),
+    ("lateness", "schedules due in the same second"),
+];
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// Lamina beside bare wasmtime and bare SQLite, in process
+    Criterion,
+    /// Memory while idle, lateness of schedules
+    Programs,
+    /// Lamina beside others, over HTTP
+    Http,
+}
 
 /// What `cargo xtask bench` takes.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Keep the raw results in benches/runs/<date>-<machine>
+    /// Keep the raw results in benches/runs/<date>-<machine> and, where HTTP was measured, write the documents' tables from them
     #[arg(long)]
     record: bool,
     /// What to call this machine in the run's name; its processor and number of threads where not given
     #[arg(long, requires = "record")]
     machine: Option<String>,
-    /// For criterion, such as part of a bench's name; the programs are then left out
+    /// Parts to run; all where not given
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
+    /// Measure nothing; write the documents' tables from a run that was kept
+    #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["record", "only", "criterion"])]
+    publish: Option<PathBuf>,
+    #[command(flatten)]
+    compare: compare::Options,
+    /// For criterion, such as part of a bench's name; the other parts are then left out
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     criterion: Vec<String>,
 }
 
+impl Options {
+    fn has(&self, part: Part) -> bool {
+        match self.only.as_slice() {
+            [] => self.criterion.is_empty() || part == Part::Criterion,
+            only => only.contains(&part),
+        }
+    }
+}
+
 /// Runs them.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    if let Some(directory) = &options.publish {
+        return compare::publish::publish(workspace, directory);
+    }
     guests::build(workspace, &guests::Options::default())?;
     let results = workspace.target.join("criterion");
+    if options.has(Part::Criterion) {
+        criterion(workspace, options, &results)?;
+    }
+    let mut printed = Vec::new();
+    if options.has(Part::Programs) {
+        for (name, heading) in PROGRAMS {
+            printed.push((name, program(workspace, name, heading)?));
+        }
+    }
+    let mut compared = None;
+    if options.has(Part::Http) {
+        let run = compare::run(workspace, &options.compare, machine(workspace)?)?;
+        println!("\n{}", compare::tables(&run));
+        compared = Some(run);
+    }
+    if options.record {
+        let directory = directory(workspace, options)?;
+        if options.has(Part::Criterion) {
+            record_criterion(&directory, &results)?;
+        }
+        for (name, text) in &printed {
+            fs::write(directory.join(format!("{name}.txt")), text)?;
+        }
+        if let Some(run) = &compared {
+            compare::publish::keep(run, &directory)?;
+            compare::publish::publish(workspace, &directory)?;
+        }
+        steps::note(&format!("kept in {}", directory.display()));
+    }
+    Ok(())
+}
+
+fn criterion(workspace: &Workspace, options: &Options, results: &Path) -> Result<()> {
     if options.record && results.exists() {
         // Results of earlier runs must not pass for this one's.
-        fs::remove_dir_all(&results).with_context(|| format!("cannot remove {}", results.display()))?;
+        fs::remove_dir_all(results).with_context(|| format!("cannot remove {}", results.display()))?;
     }
     let mut bench = workspace.cargo();
     bench.env("LAMINA_GUESTS", workspace.guests()).args(["bench", "-p", PACKAGE]);
     if !options.criterion.is_empty() {
         bench.arg("--").args(&options.criterion);
     }
-    steps::show("benches", &mut bench)?;
-    let mut printed = Vec::new();
-    if options.criterion.is_empty() {
-        for (name, heading) in PROGRAMS {
-            printed.push((name, program(workspace, name, heading)?));
-        }
-    }
-    if options.record {
-        let directory = record(workspace, options, &results, &printed)?;
-        steps::note(&format!("kept in {}", directory.display()));
-    }
-    Ok(())
+    steps::show("benches", &mut bench)
 }
 
 /// Runs one of the package's programs; answers what it printed.
@@ -79,12 +136,18 @@ fn program(workspace: &Workspace, name: &str, heading: &str) -> Result<String> {
     Ok(text)
 }
 
-fn record(workspace: &Workspace, options: &Options, results: &Path, printed: &[(&str, String)]) -> Result<PathBuf> {
+/// The run's directory, with the machine described in it.
+fn directory(workspace: &Workspace, options: &Options) -> Result<PathBuf> {
     let machine = machine(workspace)?;
     let name = options.machine.clone().unwrap_or_else(|| slug(&machine));
     let date = jiff::Timestamp::now().strftime("%Y-%m-%d");
     let directory = workspace.root.join("benches/runs").join(format!("{date}-{name}"));
     fs::create_dir_all(&directory)?;
+    fs::write(directory.join("machine.json"), format!("{machine:#}\n"))?;
+    Ok(directory)
+}
+
+fn record_criterion(directory: &Path, results: &Path) -> Result<()> {
     let mut lines = Vec::new();
     collect(results, &mut lines)?;
     if lines.is_empty() {
@@ -93,11 +156,7 @@ fn record(workspace: &Workspace, options: &Options, results: &Path, printed: &[(
     lines.sort_by(|(a, _), (b, _)| a.cmp(b));
     let text: Vec<String> = lines.iter().map(|(_, line)| line.to_string()).collect();
     fs::write(directory.join("criterion.jsonl"), text.join("\n") + "\n")?;
-    fs::write(directory.join("machine.json"), format!("{machine:#}\n"))?;
-    for (name, text) in printed {
-        fs::write(directory.join(format!("{name}.txt")), text)?;
-    }
-    Ok(directory)
+    Ok(())
 }
 
 /// Finds criterion's results: directories named `new` that hold a bench's description beside its figures.

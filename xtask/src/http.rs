@@ -1,7 +1,8 @@
-//! One HTTP request at a time to the daemon on loopback, on the standard library alone.
+//! One HTTP request at a time to a server on loopback, on the standard library alone: [`request`] on a connection of its own, or many
+//! on one [`Connection`].
 
 use anyhow::{Context, Result, bail};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,66 @@ pub fn request(method: &str, url: &str, headers: &[(&str, &str)], body: &str) ->
     let elapsed = start.elapsed();
     let (status, body) = parse(&answer).with_context(|| format!("the answer to {method} {url} is not HTTP"))?;
     Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned(), elapsed })
+}
+
+/// A connection that is kept: what a request takes on it is the server's time and nothing of connecting.
+pub struct Connection {
+    stream: BufReader<TcpStream>,
+    authority: String,
+}
+
+impl Connection {
+    /// Connects to `http://host:port`.
+    pub fn open(origin: &str) -> Result<Self> {
+        let authority = origin.strip_prefix("http://").with_context(|| format!("{origin} is not an http URL"))?;
+        let stream = TcpStream::connect(authority).with_context(|| format!("cannot connect to {authority}"))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        Ok(Self { stream: BufReader::new(stream), authority: authority.to_owned() })
+    }
+
+    /// Sends a request with a JSON body and waits for its answer.
+    pub fn send(&mut self, method: &str, path: &str, body: &str) -> Result<Answer> {
+        let start = Instant::now();
+        self.ask(method, path, body)?;
+        let (status, body) = self.answer()?;
+        Ok(Answer { status, body, elapsed: start.elapsed() })
+    }
+
+    /// Sends a request; [`Self::answer`] is to follow.
+    pub fn ask(&mut self, method: &str, path: &str, body: &str) -> Result<()> {
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            self.authority,
+            body.len()
+        );
+        self.stream.get_mut().write_all(request.as_bytes()).context("the request was not sent")
+    }
+
+    /// Status and body of the answer to the request before.
+    pub fn answer(&mut self) -> Result<(u16, String)> {
+        let mut line = String::new();
+        let mut next = |stream: &mut BufReader<TcpStream>| -> Result<String> {
+            line.clear();
+            if stream.read_line(&mut line).context("no answer")? == 0 {
+                bail!("the server closed the connection");
+            }
+            Ok(line.trim_end().to_owned())
+        };
+        let status = next(&mut self.stream)?;
+        let status = status.split(' ').nth(1).and_then(|code| code.parse().ok()).context("no status")?;
+        let mut length = None;
+        loop {
+            let field = next(&mut self.stream)?;
+            let Some((name, value)) = field.split_once(':') else { break };
+            if name.eq_ignore_ascii_case("content-length") {
+                length = Some(value.trim().parse()?);
+            }
+        }
+        let mut body = vec![0; length.context("an answer without Content-Length")?];
+        self.stream.read_exact(&mut body).context("a cut answer")?;
+        Ok((status, String::from_utf8_lossy(&body).into_owned()))
+    }
 }
 
 fn parse(answer: &[u8]) -> Result<(u16, Vec<u8>)> {

@@ -5,17 +5,20 @@
 //! - `test`: sets up and runs every test; `.ci/run` calls it ([`test`]).
 //! - `parity`: writes the tables of operations in `docs/aws-parity.md` from what the tests saw ([`parity`]).
 //! - `fuzz`: the fuzz targets, each for a bounded time ([`fuzz`]).
-//! - `bench`: the criterion benches, and memory while idle ([`bench`]).
+//! - `bench`: the criterion benches, memory while idle, and Lamina beside others over HTTP ([`bench`], [`compare`]).
+//! - `instructions`: how many instructions an invocation takes, against a budget ([`instructions`]).
 //!
 //! What it installs goes through apt, rustup, cargo and pip by package name, only where it is missing, and is named
 //! before it happens. All else it writes lies under the target directory and `.lamina/`.
 
 mod apt;
 mod bench;
+mod compare;
 mod daemon;
 mod fuzz;
 mod guests;
 mod http;
+mod instructions;
 mod parity;
 mod python;
 mod run;
@@ -46,8 +49,10 @@ enum Command {
     Parity(parity::Options),
     /// Run the fuzz targets, each for a bounded time
     Fuzz(fuzz::Options),
-    /// Run the criterion benches and measure memory while idle
-    Bench(bench::Options),
+    /// Run the criterion benches, measure memory while idle, and compare with others over HTTP
+    Bench(Box<bench::Options>),
+    /// Count the instructions of an invocation and hold them against their budget
+    Instructions(instructions::Options),
 }
 
 fn main() -> ExitCode {
@@ -59,6 +64,7 @@ fn main() -> ExitCode {
         Command::Parity(options) => parity::run(&workspace, &options),
         Command::Fuzz(options) => fuzz::run(&workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options),
+        Command::Instructions(options) => instructions::run(&workspace, &options),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

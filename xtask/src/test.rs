@@ -1,11 +1,11 @@
 //! `cargo xtask test`: every check, in the order in which each fails soonest.
 //!
-//! Formatting and lints, licences, native tests, fuzz targets for a while, then the black-box tests against the daemon just built, and whether
-//! `docs/aws-parity.md` has what they saw. What is missing is installed first: promtool and docker-registry (unpacked, never started as a service),
-//! cargo-nextest, the Python environment, guest compilers.
+//! Formatting and lints, licences, native tests, fuzz targets for a while, then the black-box tests against the daemon just built, whether
+//! `docs/aws-parity.md` has what they saw, and how many instructions an invocation takes. What is missing is installed first: promtool and
+//! docker-registry (unpacked, never started as a service), cargo-nextest, valgrind, the Python environment, guest compilers.
 
 use crate::workspace::{Workspace, which};
-use crate::{apt, fuzz, guests, parity, python, steps};
+use crate::{apt, fuzz, guests, instructions, parity, python, steps};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::PathBuf;
@@ -60,6 +60,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     black_box(workspace, options, &Programs { python: python.clone(), promtool, registry, daemon })?;
     if options.filter.is_none() {
         parity::check(workspace, &python)?;
+        instructions::check(workspace)?;
     }
     Ok(())
 }
