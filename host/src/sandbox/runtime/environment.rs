@@ -9,15 +9,18 @@ use super::frame::{self, Frame};
 use super::level1::Level1;
 use super::state::{Parts, RuntimeState};
 use crate::sandbox::StartError;
+use crate::sandbox::calls::preview1::CpuTime;
 use crate::sandbox::calls::response_stream::StreamSink;
 use crate::sandbox::environment::{Context, TimeLimits, within};
 use crate::sandbox::failure::Failure;
 use crate::sandbox::shared::Shared;
 use crate::sandbox::state::{GuestIo, RESPONSE_LIMIT_BYTES};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use wasmtime::Store;
 
-/// What there was of an error's document may be longer than a response: it is for a log as well.
+/// The most that is read of a frame: a response, or the document of an error.
 const FRAME_LIMIT_BYTES: usize = RESPONSE_LIMIT_BYTES;
 
 /// An instance of a runtime, with a function in it once it is loaded.
@@ -56,11 +59,12 @@ impl RuntimeEnvironment {
         self.prepare();
         let argument = std::mem::take(&mut self.to_load);
         let Self { store, exports, .. } = self;
+        let cpu = store.data().cpu_time();
         let call = async {
             let place = pass(store, exports, &[&argument]).await?;
             exports.load.call_async(&mut *store, place).await.map_err(|error| failure(store, &error))
         };
-        let place = within(limits, call).await??;
+        let place = within(limits, metered(cpu, call)).await??;
         match frame::read(self.exports.memory.data(&self.store), place, FRAME_LIMIT_BYTES)? {
             Frame::Done(_) => Ok(()),
             Frame::Streamed => {
@@ -81,11 +85,12 @@ impl RuntimeEnvironment {
         arguments::invoke(context, streaming, &mut self.context).map_err(|error| Failure::Host(error.to_string()))?;
         let Self { store, exports, context, .. } = self;
         let length = u32::try_from(context.len()).unwrap_or(u32::MAX).to_le_bytes();
+        let cpu = store.data().cpu_time();
         let call = async {
             let place = pass(store, exports, &[&length, context, event]).await?;
             exports.invoke.call_async(&mut *store, place).await.map_err(|error| failure(store, &error))
         };
-        let place = within(limits, call).await??;
+        let place = within(limits, metered(cpu, call)).await??;
         match frame::read(self.exports.memory.data(&self.store), place, FRAME_LIMIT_BYTES)? {
             Frame::Done(response) => Ok(response),
             Frame::Streamed => Ok(Vec::new()),
@@ -116,6 +121,16 @@ impl RuntimeEnvironment {
         self.store.set_epoch_deadline(1);
         self.store.data_mut().limits.clear_denied();
     }
+}
+
+/// Polls `call` with the clock of processor time going.
+async fn metered<T>(cpu: CpuTime, call: impl Future<Output = T>) -> T {
+    let mut call = pin!(call);
+    poll_fn(|cx| {
+        let _running = cpu.running();
+        call.as_mut().poll(cx)
+    })
+    .await
 }
 
 /// Puts an argument, in parts, into a buffer of the runtime's; answers where it is.

@@ -2,7 +2,7 @@
 
 use crate::sandbox::calls::filesystem::TmpDir;
 use crate::sandbox::calls::outbound_http::{AllowList, OutboundHttp};
-use crate::sandbox::calls::preview1::{Mounts, Preview1, Preview1Access};
+use crate::sandbox::calls::preview1::{CpuTime, Mounts, Preview1, Preview1Access};
 use crate::sandbox::calls::response_stream::StreamSink;
 use crate::sandbox::calls::runtime_host::{Requests, RuntimeHostAccess, RuntimeHostView};
 use crate::sandbox::limits::MemoryLimits;
@@ -45,6 +45,11 @@ impl RuntimeState {
             stream: StreamSink::default(),
             limits: MemoryLimits::new(parts.memory_size_mb, Arc::clone(&shared.budget)),
         }
+    }
+
+    /// The processor time that it is shown as its own.
+    pub(super) fn cpu_time(&self) -> CpuTime {
+        self.preview1.cpu_time()
     }
 
     /// Its log.
