@@ -249,7 +249,7 @@ static void set(const char *setting) {
   forget();
   zone.setting = strdup(setting);
   const char *what = *setting == ':' ? setting + 1 : setting;
-  if (!*what) return;
+  if (!*what || strcmp(what, "UTC") == 0) return;
   char path[256];
   size_t len;
   if (strlen(what) < sizeof path - sizeof ZONES && !strstr(what, "..")) {

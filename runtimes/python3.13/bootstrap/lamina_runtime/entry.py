@@ -4,12 +4,14 @@ import gc
 import os
 import sys
 import time
+import zoneinfo
 
-from . import errors, handlers, hooks, logs, loop, marshal, preload, renew, sockets, threads
+from . import digests, errors, handlers, hooks, logs, loop, marshal, preload, renew, sockets, system, threads
 from .context import LambdaContext
 
 _TRACE_ID = "_X_AMZN_TRACE_ID"
 SUCCESS = b"\0"
+ZONES = handlers.RUNTIME_DIR + "/share/zoneinfo"
 
 
 class _Function:
@@ -30,8 +32,11 @@ def init():
     sys.stdout.reconfigure(line_buffering=True)
     sys.stderr.reconfigure(line_buffering=True)
     os.chdir(handlers.TASK_ROOT)
+    system.install()
     sockets.install()
     _preloaded = preload.all_common()
+    zoneinfo.reset_tzpath([ZONES])
+    digests.install()
     renew.install()
     threads.install()
     loop.install()
