@@ -48,10 +48,14 @@ def engine_source(work):
     found = hashlib.sha256(archive.read_bytes()).hexdigest()
     if found != pinned["sha256"]:
         sys.exit(f"{archive.name} has sha256 {found}, not the pinned {pinned['sha256']}")
-    with tarfile.open(archive) as crate:
-        crate.extractall(work, filter="data")
-    source = work / name
-    run("patch", "-p1", "-s", "-i", HERE / "patches" / "quickjs.patch", cwd=source)
+    patch = HERE / "patches" / "quickjs.patch"
+    # Cargo does not look at the C files: a directory of its own for each patch has it compile them anew.
+    place = work / f"engine-{hashlib.sha256(patch.read_bytes()).hexdigest()[:12]}"
+    source = place / name
+    if not source.is_dir():
+        with tarfile.open(archive) as crate:
+            crate.extractall(place, filter="data")
+        run("patch", "-p1", "-s", "-i", patch, cwd=source)
     return source
 
 
@@ -99,8 +103,6 @@ def main():
     for name in ("js", "probe", "library.js"):
         path = work / name
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-    for path in work.glob(f"{ENGINE}-*"):
-        shutil.rmtree(path)
     work.mkdir(parents=True, exist_ok=True)
     wasm = compile_shim(work, engine_source(work), library(work)).read_bytes()
     packed = gzip.compress(wasm, compresslevel=9, mtime=0)

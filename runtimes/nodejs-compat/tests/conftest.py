@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from harness import FUNCTIONS, Environment
+from harness import Environment
 
 
 class Function:
@@ -42,28 +42,6 @@ def function(tmp_path):
     """An empty package."""
     directory = tmp_path / "task"
     directory.mkdir()
-    return Function(directory)
-
-
-@pytest.fixture
-def evaluate(function):
-    """Runs the body of an asynchronous function and answers what it returns."""
-
-    def run(body, event=None, head=""):
-        function.file("index.mjs", f"{head}\nexport const handler = async (event, context) => {{ {body} }};")
-        tag, answer = function(event)
-        assert tag == 0, answer
-        return answer
-
-    return run
-
-
-@pytest.fixture
-def packages():
-    """The npm packages that are tried; `npm ci` brings them."""
-    directory = FUNCTIONS / "packages"
-    if not (directory / "node_modules").is_dir():
-        pytest.skip("npm ci has not been run in functions/packages")
     return Function(directory)
 
 

@@ -40,14 +40,25 @@ function matches(error, expected, message) {
     fail(error, expected, message, 'throws', 'The validation function is expected to return "true".');
   }
   if (expected instanceof RegExp) {
-    if (!expected.test(String(error))) fail(error, expected, message, 'throws', `The input did not match the regular expression ${expected}. Input:\n\n'${error}'\n`);
+    if (!expected.test(String(error)))
+      fail(error, expected, message, 'throws', `The input did not match the regular expression ${expected}. Input:\n\n'${error}'\n`);
     return;
   }
   const names = Object.keys(expected);
   if (expected instanceof Error) names.push('name', 'message');
   for (const name of names) {
-    const fits = expected[name] instanceof RegExp && typeof error?.[name] === 'string' ? expected[name].test(error[name]) : deepEqual(error?.[name], expected[name]);
-    if (!fits) fail(error, expected, message, 'throws', `Expected values to be strictly deep-equal: ${name}: ${inspect(error?.[name])} !== ${inspect(expected[name])}`);
+    const fits =
+      expected[name] instanceof RegExp && typeof error?.[name] === 'string'
+        ? expected[name].test(error[name])
+        : deepEqual(error?.[name], expected[name]);
+    if (!fits)
+      fail(
+        error,
+        expected,
+        message,
+        'throws',
+        `Expected values to be strictly deep-equal: ${name}: ${inspect(error?.[name])} !== ${inspect(expected[name])}`,
+      );
   }
 }
 
@@ -84,7 +95,11 @@ const strictOnes = {
   strictEqual: compare('strictEqual', Object.is, versus('Expected values to be strictly equal')),
   notStrictEqual: compare('notStrictEqual', not(Object.is), (actual) => `Expected "actual" to be strictly unequal to: ${inspect(actual)}`),
   deepStrictEqual: compare('deepStrictEqual', strictDeep, versus('Expected values to be strictly deep-equal')),
-  notDeepStrictEqual: compare('notDeepStrictEqual', not(strictDeep), (actual) => `Expected "actual" not to be strictly deep-equal to: ${inspect(actual)}`),
+  notDeepStrictEqual: compare(
+    'notDeepStrictEqual',
+    not(strictDeep),
+    (actual) => `Expected "actual" not to be strictly deep-equal to: ${inspect(actual)}`,
+  ),
 };
 
 const common = {
@@ -97,24 +112,55 @@ const common = {
     try {
       call();
     } catch (error) {
-      fail(error, undefined, typeof message === 'string' ? message : undefined, 'doesNotThrow', `Got unwanted exception.\nActual message: "${error?.message}"`);
+      fail(
+        error,
+        undefined,
+        typeof message === 'string' ? message : undefined,
+        'doesNotThrow',
+        `Got unwanted exception.\nActual message: "${error?.message}"`,
+      );
     }
   },
   async doesNotReject(work, message) {
     try {
       await (typeof work === 'function' ? work() : work);
     } catch (error) {
-      fail(error, undefined, typeof message === 'string' ? message : undefined, 'doesNotReject', `Got unwanted rejection.\nActual message: "${error?.message}"`);
+      fail(
+        error,
+        undefined,
+        typeof message === 'string' ? message : undefined,
+        'doesNotReject',
+        `Got unwanted rejection.\nActual message: "${error?.message}"`,
+      );
     }
   },
-  ifError(value) { if (value !== null && value !== undefined) throw value instanceof Error ? value : new AssertionError({ message: `ifError got unwanted exception: ${inspect(value)}` }); },
-  match: (text, pattern, message) => { if (!pattern.test(text)) fail(text, pattern, message, 'match', `The input did not match the regular expression ${pattern}. Input:\n\n${inspect(text)}\n`); },
-  doesNotMatch: (text, pattern, message) => { if (pattern.test(text)) fail(text, pattern, message, 'doesNotMatch', `The input was expected to not match the regular expression ${pattern}. Input:\n\n${inspect(text)}\n`); },
+  ifError(value) {
+    if (value !== null && value !== undefined)
+      throw value instanceof Error ? value : new AssertionError({ message: `ifError got unwanted exception: ${inspect(value)}` });
+  },
+  match: (text, pattern, message) => {
+    if (!pattern.test(text))
+      fail(text, pattern, message, 'match', `The input did not match the regular expression ${pattern}. Input:\n\n${inspect(text)}\n`);
+  },
+  doesNotMatch: (text, pattern, message) => {
+    if (pattern.test(text))
+      fail(
+        text,
+        pattern,
+        message,
+        'doesNotMatch',
+        `The input was expected to not match the regular expression ${pattern}. Input:\n\n${inspect(text)}\n`,
+      );
+  },
   ...strictOnes,
 };
 
-export const strict = Object.assign((...args) => ok(...args), common, { equal: strictOnes.strictEqual, notEqual: strictOnes.notStrictEqual,
-  deepEqual: strictOnes.deepStrictEqual, notDeepEqual: strictOnes.notDeepStrictEqual });
+export const strict = Object.assign((...args) => ok(...args), common, {
+  equal: strictOnes.strictEqual,
+  notEqual: strictOnes.notStrictEqual,
+  deepEqual: strictOnes.deepStrictEqual,
+  notDeepEqual: strictOnes.notDeepStrictEqual,
+});
 strict.strict = strict;
 
 export const assert = Object.assign((...args) => ok(...args), common, {

@@ -19,14 +19,28 @@ export class Blob {
     this.#type = /[^\x20-\x7e]/.test(options?.type ?? '') ? '' : `${options?.type ?? ''}`.toLowerCase();
   }
 
-  static contents(blob) { return blob.#bytes; }
+  static contents(blob) {
+    return blob.#bytes;
+  }
 
-  get size() { return this.#bytes.length; }
-  get type() { return this.#type; }
-  async arrayBuffer() { return new Uint8Array(this.#bytes).buffer; }
-  async bytes() { return new Uint8Array(this.#bytes); }
-  async text() { return this.#bytes.toString(); }
-  slice(start, end, type = '') { return new Blob([this.#bytes.slice(start, end)], { type }); }
+  get size() {
+    return this.#bytes.length;
+  }
+  get type() {
+    return this.#type;
+  }
+  async arrayBuffer() {
+    return new Uint8Array(this.#bytes).buffer;
+  }
+  async bytes() {
+    return new Uint8Array(this.#bytes);
+  }
+  async text() {
+    return this.#bytes.toString();
+  }
+  slice(start, end, type = '') {
+    return new Blob([this.#bytes.slice(start, end)], { type });
+  }
 
   stream() {
     const bytes = this.#bytes;
@@ -57,9 +71,15 @@ export class File extends Blob {
     this.#modified = options?.lastModified ?? Date.now();
   }
 
-  get name() { return this.#name; }
-  get lastModified() { return this.#modified; }
-  get webkitRelativePath() { return ''; }
+  get name() {
+    return this.#name;
+  }
+  get lastModified() {
+    return this.#modified;
+  }
+  get webkitRelativePath() {
+    return '';
+  }
 }
 Object.defineProperty(File.prototype, Symbol.toStringTag, { value: 'File', configurable: true });
 
@@ -72,11 +92,21 @@ export class FormData {
     return new File([value], name ?? 'blob', { type: value.type });
   }
 
-  append(name, value, filename) { this.#entries.push([`${name}`, this.#value(value, filename)]); }
-  delete(name) { this.#entries = this.#entries.filter(([known]) => known !== `${name}`); }
-  get(name) { return this.#entries.find(([known]) => known === `${name}`)?.[1] ?? null; }
-  getAll(name) { return this.#entries.filter(([known]) => known === `${name}`).map(([, value]) => value); }
-  has(name) { return this.#entries.some(([known]) => known === `${name}`); }
+  append(name, value, filename) {
+    this.#entries.push([`${name}`, this.#value(value, filename)]);
+  }
+  delete(name) {
+    this.#entries = this.#entries.filter(([known]) => known !== `${name}`);
+  }
+  get(name) {
+    return this.#entries.find(([known]) => known === `${name}`)?.[1] ?? null;
+  }
+  getAll(name) {
+    return this.#entries.filter(([known]) => known === `${name}`).map(([, value]) => value);
+  }
+  has(name) {
+    return this.#entries.some(([known]) => known === `${name}`);
+  }
 
   set(name, value, filename) {
     const at = this.#entries.findIndex(([known]) => known === `${name}`);
@@ -88,11 +118,21 @@ export class FormData {
     this.#entries = this.#entries.filter(([known], index) => index <= at || known !== `${name}`);
   }
 
-  forEach(callback, self) { for (const [name, value] of this) callback.call(self, value, name, this); }
-  *entries() { for (const [name, value] of this.#entries) yield [name, value]; }
-  *keys() { for (const [name] of this.#entries) yield name; }
-  *values() { for (const [, value] of this.#entries) yield value; }
-  [Symbol.iterator]() { return this.entries(); }
+  forEach(callback, self) {
+    for (const [name, value] of this) callback.call(self, value, name, this);
+  }
+  *entries() {
+    for (const [name, value] of this.#entries) yield [name, value];
+  }
+  *keys() {
+    for (const [name] of this.#entries) yield name;
+  }
+  *values() {
+    for (const [, value] of this.#entries) yield value;
+  }
+  [Symbol.iterator]() {
+    return this.entries();
+  }
 }
 Object.defineProperty(FormData.prototype, Symbol.toStringTag, { value: 'FormData', configurable: true });
 
@@ -105,7 +145,11 @@ export function multipart(form) {
   for (const [name, value] of form) {
     let head = `--${boundary}\r\ncontent-disposition: form-data; name="${quoted(name)}"`;
     if (value instanceof File) head += `; filename="${quoted(value.name)}"\r\ncontent-type: ${value.type || 'application/octet-stream'}`;
-    pieces.push(Buffer.from(`${head}\r\n\r\n`), value instanceof File ? contents(value) : Buffer.from(value.replace(/\r?\n/g, '\r\n')), Buffer.from('\r\n'));
+    pieces.push(
+      Buffer.from(`${head}\r\n\r\n`),
+      value instanceof File ? contents(value) : Buffer.from(value.replace(/\r?\n/g, '\r\n')),
+      Buffer.from('\r\n'),
+    );
   }
   pieces.push(Buffer.from(`--${boundary}--\r\n`));
   return { bytes: Buffer.concat(pieces), type: `multipart/form-data; boundary=${boundary}` };

@@ -5,20 +5,35 @@ import { inspect } from './inspect.js';
 import { atob, btoa, decodeUtf16 } from './text.js';
 import { resolveObjectURL } from './url.js';
 
-const names = { utf8: 'utf8', 'utf-8': 'utf8', hex: 'hex', base64: 'base64', base64url: 'base64url', latin1: 'latin1', binary: 'latin1',
-  ascii: 'ascii', ucs2: 'utf16le', 'ucs-2': 'utf16le', utf16le: 'utf16le', 'utf-16le': 'utf16le' };
+const names = {
+  utf8: 'utf8',
+  'utf-8': 'utf8',
+  hex: 'hex',
+  base64: 'base64',
+  base64url: 'base64url',
+  latin1: 'latin1',
+  binary: 'latin1',
+  ascii: 'ascii',
+  ucs2: 'utf16le',
+  'ucs-2': 'utf16le',
+  utf16le: 'utf16le',
+  'utf-16le': 'utf16le',
+};
 
 /** An encoding's one name; undefined for what is none. */
-export const normalEncoding = (encoding) => (encoding === undefined || encoding === null || encoding === '' ? 'utf8'
-  : names[encoding] ?? names[`${encoding}`.toLowerCase()]);
+export const normalEncoding = (encoding) =>
+  encoding === undefined || encoding === null || encoding === '' ? 'utf8' : (names[encoding] ?? names[`${encoding}`.toLowerCase()]);
 
 /** A string's bytes in an encoding. */
 export function encode(text, encoding) {
   switch (encoding) {
-    case 'utf8': return native.encodeUtf8(text);
-    case 'hex': return native.decodeHex(text);
+    case 'utf8':
+      return native.encodeUtf8(text);
+    case 'hex':
+      return native.decodeHex(text);
     case 'base64':
-    case 'base64url': return native.decodeBase64(text);
+    case 'base64url':
+      return native.decodeBase64(text);
     case 'utf16le': {
       const bytes = new Uint8Array(text.length * 2);
       for (let at = 0; at < text.length; at++) {
@@ -28,19 +43,27 @@ export function encode(text, encoding) {
       }
       return bytes;
     }
-    default: return native.encodeLatin1(text);
+    default:
+      return native.encodeLatin1(text);
   }
 }
 
 function decode(bytes, encoding, start, end) {
   switch (encoding) {
-    case 'utf8': return native.decodeUtf8(bytes, start, end, false);
-    case 'hex': return native.encodeHex(bytes, start, end);
-    case 'base64': return native.encodeBase64(bytes, start, end, false);
-    case 'base64url': return native.encodeBase64(bytes, start, end, true);
-    case 'utf16le': return decodeUtf16(bytes, start, end);
-    case 'ascii': return native.decodeLatin1(bytes, start, end, 127);
-    default: return native.decodeLatin1(bytes, start, end, 255);
+    case 'utf8':
+      return native.decodeUtf8(bytes, start, end, false);
+    case 'hex':
+      return native.encodeHex(bytes, start, end);
+    case 'base64':
+      return native.encodeBase64(bytes, start, end, false);
+    case 'base64url':
+      return native.encodeBase64(bytes, start, end, true);
+    case 'utf16le':
+      return decodeUtf16(bytes, start, end);
+    case 'ascii':
+      return native.decodeLatin1(bytes, start, end, 127);
+    default:
+      return native.decodeLatin1(bytes, start, end, 255);
   }
 }
 
@@ -79,7 +102,11 @@ Buffer.copyBytesFrom = (view, offset = 0, length = view.length - offset) => {
   return Buffer.from(new Uint8Array(part.buffer, part.byteOffset, part.byteLength));
 };
 const concat = Buffer.concat;
-Buffer.concat = (list, length) => concat(list.map((piece) => (piece instanceof Uint8Array ? piece : Buffer.from(piece))), length);
+Buffer.concat = (list, length) =>
+  concat(
+    list.map((piece) => (piece instanceof Uint8Array ? piece : Buffer.from(piece))),
+    length,
+  );
 Buffer.compare = (one, other) => native.compare(one, other);
 
 const methods = {
@@ -92,7 +119,9 @@ const methods = {
     if (!(other instanceof Uint8Array)) throw new TypeError('The "otherBuffer" argument must be an instance of Buffer or Uint8Array.');
     return this === other || (this.length === other.length && native.compare(this, other) === 0);
   },
-  toJSON() { return { type: 'Buffer', data: Array.from(this) }; },
+  toJSON() {
+    return { type: 'Buffer', data: Array.from(this) };
+  },
 };
 const write = Buffer.prototype.write;
 methods.write = function (text, offset, length, encoding) {
@@ -118,11 +147,24 @@ methods.indexOf = function (value, offset = 0, encoding) {
   offset = Math.trunc(Number(offset)) || 0;
   return native.indexOf(this, needle, offset < 0 ? Math.max(0, this.length + offset) : offset);
 };
-methods.includes = function (value, offset, encoding) { return this.indexOf(value, offset, encoding) !== -1; };
-for (const [name, encoding] of Object.entries({ utf8: 'utf8', ascii: 'ascii', latin1: 'latin1', hex: 'hex', base64: 'base64',
-  base64url: 'base64url', ucs2: 'utf16le' })) {
-  methods[`${name}Slice`] = function (start, end) { return this.toString(encoding, start, end); };
-  methods[`${name}Write`] = function (text, offset, length) { return this.write(text, offset, length, encoding); };
+methods.includes = function (value, offset, encoding) {
+  return this.indexOf(value, offset, encoding) !== -1;
+};
+for (const [name, encoding] of Object.entries({
+  utf8: 'utf8',
+  ascii: 'ascii',
+  latin1: 'latin1',
+  hex: 'hex',
+  base64: 'base64',
+  base64url: 'base64url',
+  ucs2: 'utf16le',
+})) {
+  methods[`${name}Slice`] = function (start, end) {
+    return this.toString(encoding, start, end);
+  };
+  methods[`${name}Write`] = function (text, offset, length) {
+    return this.write(text, offset, length, encoding);
+  };
 }
 for (const [name, method] of Object.entries(methods)) {
   Object.defineProperty(Buffer.prototype, name, { value: method, writable: true, configurable: true, enumerable: false });
@@ -146,7 +188,8 @@ export const bufferModule = {
   atob,
   btoa,
   resolveObjectURL,
-  isUtf8: (input) => native.decodeUtf8(new Uint8Array(input.buffer ?? input, input.byteOffset ?? 0, input.byteLength), 0, input.byteLength, true) !== undefined,
+  isUtf8: (input) =>
+    native.decodeUtf8(new Uint8Array(input.buffer ?? input, input.byteOffset ?? 0, input.byteLength), 0, input.byteLength, true) !== undefined,
   isAscii: (input) => new Uint8Array(input.buffer ?? input, input.byteOffset ?? 0, input.byteLength).every((byte) => byte < 128),
   transcode: (source, fromEncoding, toEncoding) => Buffer.from(Buffer.from(source).toString(fromEncoding), toEncoding),
 };

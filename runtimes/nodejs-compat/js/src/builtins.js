@@ -21,7 +21,9 @@ import { StringDecoder } from 'string_decoder/';
 const table = new Map();
 
 /** Adds a module under its name. */
-export function define(name, value) { table.set(name, value); }
+export function define(name, value) {
+  table.set(name, value);
+}
 
 /** A built-in module by its name without `node:`. */
 export const builtin = (name) => table.get(name);
@@ -36,8 +38,16 @@ export const builtinNames = [];
 export function absent(name, functions, more = {}) {
   const value = { ...more };
   for (const each of functions) {
-    if (/^[A-Z]/.test(each)) value[each] = class { constructor() { throw unsupported(`${name}.${each}`); } };
-    else value[each] = () => { throw unsupported(`${name}.${each}`); };
+    if (/^[A-Z]/.test(each))
+      value[each] = class {
+        constructor() {
+          throw unsupported(`${name}.${each}`);
+        }
+      };
+    else
+      value[each] = () => {
+        throw unsupported(`${name}.${each}`);
+      };
   }
   define(name, value);
 }
@@ -59,10 +69,20 @@ define('querystring', querystring);
 define('string_decoder', { StringDecoder });
 define('timers', timers.timers);
 define('timers/promises', timers.promises);
-define('url', { URL: whatwg.URL, URLSearchParams: whatwg.URLSearchParams, fileURLToPath: whatwg.fileURLToPath,
-  pathToFileURL: whatwg.pathToFileURL, urlToHttpOptions: whatwg.urlToHttpOptions, domainToASCII: whatwg.domainToASCII,
-  domainToUnicode: whatwg.domainToUnicode, Url: legacy.Url, parse: legacy.parse, format: legacy.format, resolve: legacy.resolve,
-  resolveObject: legacy.resolveObject });
+define('url', {
+  URL: whatwg.URL,
+  URLSearchParams: whatwg.URLSearchParams,
+  fileURLToPath: whatwg.fileURLToPath,
+  pathToFileURL: whatwg.pathToFileURL,
+  urlToHttpOptions: whatwg.urlToHttpOptions,
+  domainToASCII: whatwg.domainToASCII,
+  domainToUnicode: whatwg.domainToUnicode,
+  Url: legacy.Url,
+  parse: legacy.parse,
+  format: legacy.format,
+  resolve: legacy.resolve,
+  resolveObject: legacy.resolveObject,
+});
 define('util', util);
 define('util/types', types);
 define('sys', util);
@@ -85,25 +105,43 @@ absent('dgram', ['createSocket', 'Socket']);
 absent('inspector', ['open', 'close', 'Session'], { url: () => undefined });
 absent('readline/promises', ['createInterface', 'Interface']);
 absent('repl', ['start', 'REPLServer']);
-absent('worker_threads', ['Worker', 'receiveMessageOnPort', 'moveMessagePortToContext'], { isMainThread: true, parentPort: null, workerData: null,
-  threadId: 0, resourceLimits: {}, SHARE_ENV: Symbol.for('nodejs.worker_threads.SHARE_ENV'), markAsUntransferable() {},
-  getEnvironmentData: () => undefined, setEnvironmentData() {} });
+absent('worker_threads', ['Worker', 'receiveMessageOnPort', 'moveMessagePortToContext'], {
+  isMainThread: true,
+  parentPort: null,
+  workerData: null,
+  threadId: 0,
+  resourceLimits: {},
+  SHARE_ENV: Symbol.for('nodejs.worker_threads.SHARE_ENV'),
+  markAsUntransferable() {},
+  getEnvironmentData: () => undefined,
+  setEnvironmentData() {},
+});
 
 function diagnostics() {
   const channels = new Map();
   class Channel {
     #subscribers = [];
-    constructor(name) { this.name = name; }
-    get hasSubscribers() { return this.#subscribers.length > 0; }
-    subscribe(listener) { this.#subscribers.push(listener); }
+    constructor(name) {
+      this.name = name;
+    }
+    get hasSubscribers() {
+      return this.#subscribers.length > 0;
+    }
+    subscribe(listener) {
+      this.#subscribers.push(listener);
+    }
     unsubscribe(listener) {
       const at = this.#subscribers.indexOf(listener);
       if (at >= 0) this.#subscribers.splice(at, 1);
       return at >= 0;
     }
-    publish(message) { for (const listener of [...this.#subscribers]) listener(message, this.name); }
+    publish(message) {
+      for (const listener of [...this.#subscribers]) listener(message, this.name);
+    }
     bindStore() {}
-    unbindStore() { return false; }
+    unbindStore() {
+      return false;
+    }
     runStores(message, callback, self, ...args) {
       this.publish(message);
       return callback.apply(self, args);
@@ -116,28 +154,54 @@ function diagnostics() {
   const tracingChannel = (name) => {
     const parts = ['start', 'end', 'asyncStart', 'asyncEnd', 'error'];
     const made = Object.fromEntries(parts.map((part) => [part, typeof name === 'string' ? channel(`tracing:${name}:${part}`) : name[part]]));
-    return { ...made, hasSubscribers: false, subscribe(listeners) { for (const part of parts) if (listeners[part]) made[part].subscribe(listeners[part]); },
-      unsubscribe(listeners) { for (const part of parts) if (listeners[part]) made[part].unsubscribe(listeners[part]); },
+    return {
+      ...made,
+      hasSubscribers: false,
+      subscribe(listeners) {
+        for (const part of parts) if (listeners[part]) made[part].subscribe(listeners[part]);
+      },
+      unsubscribe(listeners) {
+        for (const part of parts) if (listeners[part]) made[part].unsubscribe(listeners[part]);
+      },
       traceSync: (callback, context, self, ...args) => callback.apply(self, args),
       tracePromise: (callback, context, self, ...args) => callback.apply(self, args),
-      traceCallback: (callback, position, context, self, ...args) => callback.apply(self, args) };
+      traceCallback: (callback, position, context, self, ...args) => callback.apply(self, args),
+    };
   };
-  return { Channel, channel, tracingChannel, hasSubscribers: (name) => channels.get(name)?.hasSubscribers ?? false,
-    subscribe: (name, listener) => channel(name).subscribe(listener), unsubscribe: (name, listener) => channel(name).unsubscribe(listener) };
+  return {
+    Channel,
+    channel,
+    tracingChannel,
+    hasSubscribers: (name) => channels.get(name)?.hasSubscribers ?? false,
+    subscribe: (name, listener) => channel(name).subscribe(listener),
+    unsubscribe: (name, listener) => channel(name).unsubscribe(listener),
+  };
 }
 
 function performanceHooks() {
   class PerformanceEntry {
-    constructor(name, entryType, startTime, duration, detail = null) { Object.assign(this, { name, entryType, startTime, duration, detail }); }
-    toJSON() { return { ...this }; }
+    constructor(name, entryType, startTime, duration, detail = null) {
+      Object.assign(this, { name, entryType, startTime, duration, detail });
+    }
+    toJSON() {
+      return { ...this };
+    }
   }
   let entries = [];
   const now = () => monotonic() - begin.monotonic;
-  const timeOf = (mark, otherwise) => (mark === undefined ? otherwise : typeof mark === 'number' ? mark
-    : entries.findLast((entry) => entry.entryType === 'mark' && entry.name === mark)?.startTime
-      ?? (() => { throw new DOMException(`The "${mark}" performance mark has not been set`, 'SyntaxError'); })());
+  const timeOf = (mark, otherwise) =>
+    mark === undefined
+      ? otherwise
+      : typeof mark === 'number'
+        ? mark
+        : (entries.findLast((entry) => entry.entryType === 'mark' && entry.name === mark)?.startTime ??
+          (() => {
+            throw new DOMException(`The "${mark}" performance mark has not been set`, 'SyntaxError');
+          })());
   const performance = {
-    get timeOrigin() { return begin.wall; },
+    get timeOrigin() {
+      return begin.wall;
+    },
     now,
     mark(name, options = {}) {
       const entry = new PerformanceEntry(`${name}`, 'mark', options.startTime ?? now(), 0, options.detail);
@@ -152,8 +216,12 @@ function performanceHooks() {
       entries.push(entry);
       return entry;
     },
-    clearMarks(name) { entries = entries.filter((entry) => entry.entryType !== 'mark' || (name !== undefined && entry.name !== name)); },
-    clearMeasures(name) { entries = entries.filter((entry) => entry.entryType !== 'measure' || (name !== undefined && entry.name !== name)); },
+    clearMarks(name) {
+      entries = entries.filter((entry) => entry.entryType !== 'mark' || (name !== undefined && entry.name !== name));
+    },
+    clearMeasures(name) {
+      entries = entries.filter((entry) => entry.entryType !== 'measure' || (name !== undefined && entry.name !== name));
+    },
     getEntries: () => [...entries],
     getEntriesByName: (name, type) => entries.filter((entry) => entry.name === name && (type === undefined || entry.entryType === type)),
     getEntriesByType: (type) => entries.filter((entry) => entry.entryType === type),
@@ -169,8 +237,18 @@ function performanceHooks() {
     static supportedEntryTypes = ['mark', 'measure'];
     observe() {}
     disconnect() {}
-    takeRecords() { return []; }
+    takeRecords() {
+      return [];
+    }
   }
-  return { performance, PerformanceEntry, PerformanceObserver, constants: {}, createHistogram() { throw unsupported('perf_hooks.createHistogram'); },
-    monitorEventLoopDelay: () => ({ enable() {}, disable() {}, min: 0, max: 0, mean: 0, stddev: 0, percentile: () => 0 }) };
+  return {
+    performance,
+    PerformanceEntry,
+    PerformanceObserver,
+    constants: {},
+    createHistogram() {
+      throw unsupported('perf_hooks.createHistogram');
+    },
+    monitorEventLoopDelay: () => ({ enable() {}, disable() {}, min: 0, max: 0, mean: 0, stddev: 0, percentile: () => 0 }),
+  };
 }

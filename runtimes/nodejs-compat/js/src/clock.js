@@ -22,3 +22,8 @@ export function restart() {
   begin.wall = native.wallClock();
   begin.monotonic = monotonic();
 }
+
+/** After a restore: the monotonic clock goes on, and the wall clock's beginning follows it. */
+export function resume() {
+  begin.wall = native.wallClock() - (monotonic() - begin.monotonic);
+}

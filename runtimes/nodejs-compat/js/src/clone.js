@@ -5,8 +5,11 @@ import { Event, EventTarget, handlerProperty } from './event-target.js';
 import { setImmediate } from './loop.js';
 import { types } from './types.js';
 
-const refused = (value) => new DOMException(`${typeof value === 'symbol' ? String(value) : typeof value === 'function' ? value : '#<Object>'} could not be cloned.`,
-  'DataCloneError');
+const refused = (value) =>
+  new DOMException(
+    `${typeof value === 'symbol' ? String(value) : typeof value === 'function' ? value : '#<Object>'} could not be cloned.`,
+    'DataCloneError',
+  );
 
 function copy(value, seen) {
   if (typeof value === 'symbol' || typeof value === 'function') throw refused(value);
@@ -74,7 +77,9 @@ export class MessageEvent extends Event {
     this.#data = options.data ?? null;
   }
 
-  get data() { return this.#data; }
+  get data() {
+    return this.#data;
+  }
 }
 
 /** One end of a channel. */
@@ -87,10 +92,16 @@ export class MessagePort extends EventTarget {
   }
 
   start() {}
-  close() { if (this.other) this.other.other = null; this.other = null; }
+  close() {
+    if (this.other) this.other.other = null;
+    this.other = null;
+  }
   ref() {}
   unref() {}
-  on(type, listener) { this.addEventListener(type, (event) => listener(event.data)); return this; }
+  on(type, listener) {
+    this.addEventListener(type, (event) => listener(event.data));
+    return this;
+  }
 }
 handlerProperty(MessagePort, 'message');
 

@@ -8,7 +8,11 @@ import { nextTick } from './loop.js';
 
 const HASHES = ['md5', 'sha1', 'sha224', 'sha256', 'sha384', 'sha512', 'sha512-256'];
 const algorithmOf = (name) => {
-  const plain = `${name}`.toLowerCase().replace(/^rsa-/, '').replace(/^sha-(?=\d)/, 'sha').replace('/', '-');
+  const plain = `${name}`
+    .toLowerCase()
+    .replace(/^rsa-/, '')
+    .replace(/^sha-(?=\d)/, 'sha')
+    .replace('/', '-');
   return plain;
 };
 
@@ -51,11 +55,15 @@ class Digest extends stream.Transform {
     callback();
   }
 
-  _flush(callback) { callback(null, this.digest()); }
+  _flush(callback) {
+    callback(null, this.digest());
+  }
 }
 
 export class Hash extends Digest {
-  copy() { return new Hash(this.copyHandle()); }
+  copy() {
+    return new Hash(this.copyHandle());
+  }
 }
 export class Hmac extends Digest {}
 
@@ -75,12 +83,24 @@ function createHmac(algorithm, key, options) {
 /** A secret key. */
 export class KeyObject {
   #key;
-  constructor(key) { this.#key = key; }
-  static from(key) { return new KeyObject(Buffer.from(key.raw)); }
-  get type() { return 'secret'; }
-  get symmetricKeySize() { return this.#key.length; }
-  equals(other) { return native.compare(this.#key, other.export()) === 0; }
-  export(options) { return options?.format === 'jwk' ? { kty: 'oct', k: this.#key.toString('base64url') } : Buffer.from(this.#key); }
+  constructor(key) {
+    this.#key = key;
+  }
+  static from(key) {
+    return new KeyObject(Buffer.from(key.raw));
+  }
+  get type() {
+    return 'secret';
+  }
+  get symmetricKeySize() {
+    return this.#key.length;
+  }
+  equals(other) {
+    return native.compare(this.#key, other.export()) === 0;
+  }
+  export(options) {
+    return options?.format === 'jwk' ? { kty: 'oct', k: this.#key.toString('base64url') } : Buffer.from(this.#key);
+  }
 }
 Object.defineProperty(KeyObject.prototype, Symbol.toStringTag, { value: 'KeyObject', configurable: true });
 
@@ -103,16 +123,22 @@ export function randomUUID() {
 }
 
 /** Gives a synchronous function a callback at the end, which comes later. */
-const later = (call) => (...args) => {
-  const callback = args.pop();
-  if (typeof callback !== 'function') throw invalidType('callback', 'of type function', callback);
-  const result = call(...args);
-  nextTick(callback, null, result);
-};
-const either = (call, count) => (...args) => (typeof args[args.length - 1] === 'function' && args.length > count ? later(call)(...args) : call(...args));
+const later =
+  (call) =>
+  (...args) => {
+    const callback = args.pop();
+    if (typeof callback !== 'function') throw invalidType('callback', 'of type function', callback);
+    const result = call(...args);
+    nextTick(callback, null, result);
+  };
+const either =
+  (call, count) =>
+  (...args) =>
+    typeof args[args.length - 1] === 'function' && args.length > count ? later(call)(...args) : call(...args);
 
 const randomBytes = either((size) => {
-  if (typeof size !== 'number' || !(size >= 0)) throw coded(RangeError, 'ERR_OUT_OF_RANGE', `The value of "size" is out of range. Received ${size}`);
+  if (typeof size !== 'number' || !(size >= 0))
+    throw coded(RangeError, 'ERR_OUT_OF_RANGE', `The value of "size" is out of range. Received ${size}`);
   const buffer = Buffer.alloc(size);
   native.randomFill(buffer);
   return buffer;
@@ -127,7 +153,11 @@ function randomIntSync(min, max) {
   if (max === undefined) [min, max] = [0, min];
   const range = max - min;
   if (!Number.isSafeInteger(min) || !Number.isSafeInteger(max) || !(range > 0)) {
-    throw coded(RangeError, 'ERR_OUT_OF_RANGE', `The value of "max" is out of range. It must be greater than the value of "min" (${min}). Received ${max}`);
+    throw coded(
+      RangeError,
+      'ERR_OUT_OF_RANGE',
+      `The value of "max" is out of range. It must be greater than the value of "min" (${min}). Received ${max}`,
+    );
   }
   // Values past the last whole multiple of the range would favour small results.
   const limit = 2 ** 48 - (2 ** 48 % range);
@@ -146,14 +176,45 @@ function timingSafeEqual(one, other) {
   return difference === 0;
 }
 
-const pbkdf2Sync = (password, salt, rounds, length, digest) => asBuffer(native.pbkdf2(algorithmOf(digest), bytes(password), bytes(salt), rounds, length));
+const pbkdf2Sync = (password, salt, rounds, length, digest) =>
+  asBuffer(native.pbkdf2(algorithmOf(digest), bytes(password), bytes(salt), rounds, length));
 const hkdfSync = (digest, key, salt, info, length) => native.hkdf(algorithmOf(digest), bytes(key), bytes(salt), bytes(info), length).buffer;
-const scryptSync = (password, salt, length, options = {}) => asBuffer(native.scrypt(bytes(password), bytes(salt),
-  Math.log2(options.N ?? options.cost ?? 16384), options.r ?? options.blockSize ?? 8, options.p ?? options.parallelization ?? 1, length));
+const scryptSync = (password, salt, length, options = {}) =>
+  asBuffer(
+    native.scrypt(
+      bytes(password),
+      bytes(salt),
+      Math.log2(options.N ?? options.cost ?? 16384),
+      options.r ?? options.blockSize ?? 8,
+      options.p ?? options.parallelization ?? 1,
+      length,
+    ),
+  );
 
-const absent = ['createCipheriv', 'createDecipheriv', 'createSign', 'createVerify', 'sign', 'verify', 'createDiffieHellman', 'createECDH',
-  'generateKeyPair', 'generateKeyPairSync', 'createPrivateKey', 'createPublicKey', 'publicEncrypt', 'privateDecrypt', 'privateEncrypt',
-  'publicDecrypt', 'diffieHellman', 'getDiffieHellman', 'generatePrime', 'checkPrime', 'X509Certificate', 'Certificate'];
+const absent = [
+  'createCipheriv',
+  'createDecipheriv',
+  'createSign',
+  'createVerify',
+  'sign',
+  'verify',
+  'createDiffieHellman',
+  'createECDH',
+  'generateKeyPair',
+  'generateKeyPairSync',
+  'createPrivateKey',
+  'createPublicKey',
+  'publicEncrypt',
+  'privateDecrypt',
+  'privateEncrypt',
+  'publicDecrypt',
+  'diffieHellman',
+  'getDiffieHellman',
+  'generatePrime',
+  'checkPrime',
+  'X509Certificate',
+  'Certificate',
+];
 
 /** A key of `crypto.subtle`. */
 export class CryptoKey {
@@ -186,7 +247,8 @@ const subtle = {
   },
   async exportKey(format, key) {
     if (!key.extractable) throw new DOMException('key is not extractable', 'InvalidAccessError');
-    if (format === 'jwk') return { kty: 'oct', k: key.raw.toString('base64url'), alg: `HS${key.algorithm.hash.name.slice(4)}`, ext: true, key_ops: key.usages };
+    if (format === 'jwk')
+      return { kty: 'oct', k: key.raw.toString('base64url'), alg: `HS${key.algorithm.hash.name.slice(4)}`, ext: true, key_ops: key.usages };
     return new Uint8Array(key.raw).buffer;
   },
   async generateKey(algorithm, extractable, usages) {
@@ -204,7 +266,8 @@ const subtle = {
   },
   async deriveBits(algorithm, key, length) {
     const name = nameOf(algorithm).toUpperCase();
-    if (name === 'PBKDF2') return new Uint8Array(pbkdf2Sync(key.raw, view(algorithm.salt), algorithm.iterations, length / 8, hashOf(algorithm))).buffer;
+    if (name === 'PBKDF2')
+      return new Uint8Array(pbkdf2Sync(key.raw, view(algorithm.salt), algorithm.iterations, length / 8, hashOf(algorithm))).buffer;
     if (name === 'HKDF') return hkdfSync(hashOf(algorithm), key.raw, view(algorithm.salt), view(algorithm.info), length / 8);
     throw notSupported(name);
   },
@@ -212,7 +275,10 @@ const subtle = {
     return subtle.importKey('raw', await subtle.deriveBits(algorithm, key, derived.length ?? 256), derived, extractable, usages);
   },
 };
-for (const name of ['encrypt', 'decrypt', 'wrapKey', 'unwrapKey']) subtle[name] = async () => { throw notSupported(name); };
+for (const name of ['encrypt', 'decrypt', 'wrapKey', 'unwrapKey'])
+  subtle[name] = async () => {
+    throw notSupported(name);
+  };
 
 export const webcrypto = { getRandomValues, randomUUID, subtle };
 
@@ -248,5 +314,13 @@ export const crypto = {
   webcrypto,
 };
 for (const name of absent) {
-  crypto[name] = /^[A-Z]/.test(name) ? class { constructor() { throw unsupported(`crypto.${name}`); } } : () => { throw unsupported(`crypto.${name}`); };
+  crypto[name] = /^[A-Z]/.test(name)
+    ? class {
+        constructor() {
+          throw unsupported(`crypto.${name}`);
+        }
+      }
+    : () => {
+        throw unsupported(`crypto.${name}`);
+      };
 }

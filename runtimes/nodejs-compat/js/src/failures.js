@@ -12,7 +12,11 @@ export function document(error) {
     }
     return { errorType: typeof error, errorMessage: error === undefined ? 'undefined' : String(error), trace: [] };
   } catch {
-    return { errorType: 'handled', errorMessage: 'callback called with Error argument, but there was a problem while retrieving one or more of its fields', trace: [] };
+    return {
+      errorType: 'handled',
+      errorMessage: 'callback called with Error argument, but there was a problem while retrieving one or more of its fields',
+      trace: [],
+    };
   }
 }
 

@@ -55,8 +55,12 @@ class Body {
     return this.#stream;
   }
 
-  get bodyUsed() { return this.#used || this.#disturbed; }
-  get #disturbed() { return this.#stream?._disturbed === true; }
+  get bodyUsed() {
+    return this.#used || this.#disturbed;
+  }
+  get #disturbed() {
+    return this.#stream?._disturbed === true;
+  }
 
   async #consume() {
     if (this.bodyUsed || this.#stream?.locked) throw new TypeError('Body is unusable: Body has already been read');
@@ -79,10 +83,18 @@ class Body {
     return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
   }
 
-  async bytes() { return new Uint8Array(await this.arrayBuffer()); }
-  async blob() { return new Blob([await this.#consume()], { type: this.headers.get('content-type') ?? '' }); }
-  async formData() { return parseForm(await this.#consume(), this.headers.get('content-type') ?? ''); }
-  async json() { return JSON.parse(await this.text()); }
+  async bytes() {
+    return new Uint8Array(await this.arrayBuffer());
+  }
+  async blob() {
+    return new Blob([await this.#consume()], { type: this.headers.get('content-type') ?? '' });
+  }
+  async formData() {
+    return parseForm(await this.#consume(), this.headers.get('content-type') ?? '');
+  }
+  async json() {
+    return JSON.parse(await this.text());
+  }
 
   async text() {
     const bytes = await this.#consume();
@@ -101,7 +113,9 @@ class Body {
     }
   }
 
-  consume() { return this.#consume(); }
+  consume() {
+    return this.#consume();
+  }
 }
 
 const { take, share, consume } = Body.prototype;
@@ -117,7 +131,8 @@ export class Request extends Body {
     super();
     const from = input instanceof Request ? input : undefined;
     this.#url = new URL(from ? from.url : `${input}`);
-    if (this.#url.username || this.#url.password) throw new TypeError(`Request cannot be constructed from a URL that includes credentials: ${input}`);
+    if (this.#url.username || this.#url.password)
+      throw new TypeError(`Request cannot be constructed from a URL that includes credentials: ${input}`);
     const method = `${init.method ?? from?.method ?? 'GET'}`;
     this.method = METHODS.has(method.toUpperCase()) ? method.toUpperCase() : method;
     this.headers = new Headers(init.headers ?? from?.headers);
@@ -138,9 +153,15 @@ export class Request extends Body {
     else if (from) share.call(from, this);
   }
 
-  get url() { return this.#url.href; }
-  get signal() { return this.#signal; }
-  clone() { return new Request(this); }
+  get url() {
+    return this.#url.href;
+  }
+  get signal() {
+    return this.#signal;
+  }
+  clone() {
+    return new Request(this);
+  }
 }
 Object.defineProperty(Request.prototype, Symbol.toStringTag, { value: 'Request', configurable: true });
 
@@ -152,7 +173,8 @@ export class Response extends Body {
   constructor(body = null, init = {}) {
     super();
     const status = init.status ?? 200;
-    if (!Number.isInteger(status) || status < 200 || status > 599) throw new RangeError('init["status"] must be in the range of 200 to 599, inclusive.');
+    if (!Number.isInteger(status) || status < 200 || status > 599)
+      throw new RangeError('init["status"] must be in the range of 200 to 599, inclusive.');
     if (body !== null && body !== undefined && EMPTY.has(status)) throw new TypeError(`Response with null body status cannot have body: ${status}`);
     this.status = status;
     this.statusText = `${init.statusText ?? ''}`;
@@ -190,10 +212,18 @@ export class Response extends Body {
     return response;
   }
 
-  get ok() { return this.status >= 200 && this.status < 300; }
-  get url() { return this.#url; }
-  get redirected() { return this.#redirected; }
-  get type() { return this.#type; }
+  get ok() {
+    return this.status >= 200 && this.status < 300;
+  }
+  get url() {
+    return this.#url;
+  }
+  get redirected() {
+    return this.#redirected;
+  }
+  get type() {
+    return this.#type;
+  }
 
   clone() {
     const copy = new Response(null, this);
@@ -227,43 +257,58 @@ function exchange(method, url, headers, body, signal) {
       reject(error);
       controller?.error(error);
     };
-    const request = new HostRequest({ method, url, headers, body }, {
-      head(head) {
-        const encoding = head.headers.find(([name]) => name.toLowerCase() === 'content-encoding')?.[1]?.trim().toLowerCase();
-        const inflator = method === 'HEAD' || EMPTY.has(head.status) ? undefined : Inflator.for(encoding);
-        this.inflator = inflator;
-        const stream = new ReadableStream({
-          start(given) { controller = given; },
-          pull() { request.resume(); },
-          cancel() {
+    const request = new HostRequest(
+      { method, url, headers, body },
+      {
+        head(head) {
+          const encoding = head.headers
+            .find(([name]) => name.toLowerCase() === 'content-encoding')?.[1]
+            ?.trim()
+            .toLowerCase();
+          const inflator = method === 'HEAD' || EMPTY.has(head.status) ? undefined : Inflator.for(encoding);
+          this.inflator = inflator;
+          const stream = new ReadableStream(
+            {
+              start(given) {
+                controller = given;
+              },
+              pull() {
+                request.resume();
+              },
+              cancel() {
+                finish();
+                request.close();
+              },
+            },
+            { highWaterMark: 2 },
+          );
+          resolve({ head, stream });
+          request.resume();
+        },
+        data(piece) {
+          try {
+            const bytes = this.inflator ? this.inflator.step(piece, false) : piece;
+            if (bytes.length > 0) controller.enqueue(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+            if (controller.desiredSize <= 0) request.pause();
+          } catch (error) {
+            fail(failed(error));
+          }
+        },
+        end() {
+          try {
+            const rest = this.inflator?.step(new Uint8Array(0), true);
+            if (rest?.length > 0) controller.enqueue(new Uint8Array(rest));
             finish();
-            request.close();
-          },
-        }, { highWaterMark: 2 });
-        resolve({ head, stream });
-        request.resume();
+            controller.close();
+          } catch (error) {
+            fail(failed(error));
+          }
+        },
+        error(error) {
+          fail(controller ? Object.assign(new TypeError('terminated', { cause: error })) : failed(error));
+        },
       },
-      data(piece) {
-        try {
-          const bytes = this.inflator ? this.inflator.step(piece, false) : piece;
-          if (bytes.length > 0) controller.enqueue(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
-          if (controller.desiredSize <= 0) request.pause();
-        } catch (error) {
-          fail(failed(error));
-        }
-      },
-      end() {
-        try {
-          const rest = this.inflator?.step(new Uint8Array(0), true);
-          if (rest?.length > 0) controller.enqueue(new Uint8Array(rest));
-          finish();
-          controller.close();
-        } catch (error) {
-          fail(failed(error));
-        }
-      },
-      error(error) { fail(controller ? Object.assign(new TypeError('terminated', { cause: error })) : failed(error)); },
-    });
+    );
     signal.addEventListener('abort', abort, { once: true });
   });
 }
@@ -316,13 +361,62 @@ export async function fetch(input, init) {
   }
 }
 
-export const STATUS = { 100: 'Continue', 101: 'Switching Protocols', 102: 'Processing', 103: 'Early Hints', 200: 'OK', 201: 'Created', 202: 'Accepted',
-  203: 'Non-Authoritative Information', 204: 'No Content', 205: 'Reset Content', 206: 'Partial Content', 207: 'Multi-Status', 300: 'Multiple Choices',
-  301: 'Moved Permanently', 302: 'Found', 303: 'See Other', 304: 'Not Modified', 307: 'Temporary Redirect', 308: 'Permanent Redirect',
-  400: 'Bad Request', 401: 'Unauthorized', 402: 'Payment Required', 403: 'Forbidden', 404: 'Not Found', 405: 'Method Not Allowed',
-  406: 'Not Acceptable', 407: 'Proxy Authentication Required', 408: 'Request Timeout', 409: 'Conflict', 410: 'Gone', 411: 'Length Required',
-  412: 'Precondition Failed', 413: 'Payload Too Large', 414: 'URI Too Long', 415: 'Unsupported Media Type', 416: 'Range Not Satisfiable',
-  417: 'Expectation Failed', 418: "I'm a Teapot", 421: 'Misdirected Request', 422: 'Unprocessable Entity', 423: 'Locked', 424: 'Failed Dependency',
-  425: 'Too Early', 426: 'Upgrade Required', 428: 'Precondition Required', 429: 'Too Many Requests', 431: 'Request Header Fields Too Large',
-  451: 'Unavailable For Legal Reasons', 500: 'Internal Server Error', 501: 'Not Implemented', 502: 'Bad Gateway', 503: 'Service Unavailable',
-  504: 'Gateway Timeout', 505: 'HTTP Version Not Supported', 507: 'Insufficient Storage', 508: 'Loop Detected', 511: 'Network Authentication Required' };
+export const STATUS = {
+  100: 'Continue',
+  101: 'Switching Protocols',
+  102: 'Processing',
+  103: 'Early Hints',
+  200: 'OK',
+  201: 'Created',
+  202: 'Accepted',
+  203: 'Non-Authoritative Information',
+  204: 'No Content',
+  205: 'Reset Content',
+  206: 'Partial Content',
+  207: 'Multi-Status',
+  300: 'Multiple Choices',
+  301: 'Moved Permanently',
+  302: 'Found',
+  303: 'See Other',
+  304: 'Not Modified',
+  307: 'Temporary Redirect',
+  308: 'Permanent Redirect',
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  402: 'Payment Required',
+  403: 'Forbidden',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  406: 'Not Acceptable',
+  407: 'Proxy Authentication Required',
+  408: 'Request Timeout',
+  409: 'Conflict',
+  410: 'Gone',
+  411: 'Length Required',
+  412: 'Precondition Failed',
+  413: 'Payload Too Large',
+  414: 'URI Too Long',
+  415: 'Unsupported Media Type',
+  416: 'Range Not Satisfiable',
+  417: 'Expectation Failed',
+  418: "I'm a Teapot",
+  421: 'Misdirected Request',
+  422: 'Unprocessable Entity',
+  423: 'Locked',
+  424: 'Failed Dependency',
+  425: 'Too Early',
+  426: 'Upgrade Required',
+  428: 'Precondition Required',
+  429: 'Too Many Requests',
+  431: 'Request Header Fields Too Large',
+  451: 'Unavailable For Legal Reasons',
+  500: 'Internal Server Error',
+  501: 'Not Implemented',
+  502: 'Bad Gateway',
+  503: 'Service Unavailable',
+  504: 'Gateway Timeout',
+  505: 'HTTP Version Not Supported',
+  507: 'Insufficient Storage',
+  508: 'Loop Detected',
+  511: 'Network Authentication Required',
+};

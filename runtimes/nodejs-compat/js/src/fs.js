@@ -6,13 +6,52 @@ import { posix } from './path.js';
 import { nextTick } from './loop.js';
 import { fileURLToPath, URL } from './url.js';
 
-export const constants = { F_OK: 0, X_OK: 1, W_OK: 2, R_OK: 4, COPYFILE_EXCL: 1, COPYFILE_FICLONE: 2, COPYFILE_FICLONE_FORCE: 4,
-  O_RDONLY: 0, O_WRONLY: 1, O_RDWR: 2, O_CREAT: 0o100, O_EXCL: 0o200, O_TRUNC: 0o1000, O_APPEND: 0o2000, O_DIRECTORY: 0o200000,
-  O_NOFOLLOW: 0o400000, O_SYNC: 0o4010000, S_IFMT: 0o170000, S_IFREG: 0o100000, S_IFDIR: 0o40000, S_IFLNK: 0o120000, S_IFCHR: 0o20000,
-  S_IFIFO: 0o10000, S_IFSOCK: 0o140000, S_IRUSR: 0o400, S_IWUSR: 0o200, S_IXUSR: 0o100, S_IRWXU: 0o700 };
+export const constants = {
+  F_OK: 0,
+  X_OK: 1,
+  W_OK: 2,
+  R_OK: 4,
+  COPYFILE_EXCL: 1,
+  COPYFILE_FICLONE: 2,
+  COPYFILE_FICLONE_FORCE: 4,
+  O_RDONLY: 0,
+  O_WRONLY: 1,
+  O_RDWR: 2,
+  O_CREAT: 0o100,
+  O_EXCL: 0o200,
+  O_TRUNC: 0o1000,
+  O_APPEND: 0o2000,
+  O_DIRECTORY: 0o200000,
+  O_NOFOLLOW: 0o400000,
+  O_SYNC: 0o4010000,
+  S_IFMT: 0o170000,
+  S_IFREG: 0o100000,
+  S_IFDIR: 0o40000,
+  S_IFLNK: 0o120000,
+  S_IFCHR: 0o20000,
+  S_IFIFO: 0o10000,
+  S_IFSOCK: 0o140000,
+  S_IRUSR: 0o400,
+  S_IWUSR: 0o200,
+  S_IXUSR: 0o100,
+  S_IRWXU: 0o700,
+};
 
-const FLAGS = { r: 0, rs: 0, 'r+': 2, 'rs+': 2, w: 0o1101, wx: 0o1301, 'w+': 0o1102, 'wx+': 0o1302, a: 0o2101, as: 0o2101, ax: 0o2301,
-  'a+': 0o2102, 'ax+': 0o2302 };
+const FLAGS = {
+  r: 0,
+  rs: 0,
+  'r+': 2,
+  'rs+': 2,
+  w: 0o1101,
+  wx: 0o1301,
+  'w+': 0o1102,
+  'wx+': 0o1302,
+  a: 0o2101,
+  as: 0o2101,
+  ax: 0o2301,
+  'a+': 0o2102,
+  'ax+': 0o2302,
+};
 
 /** A path of any of the kinds that Node takes, absolute. */
 export function toPath(path, name = 'path') {
@@ -36,7 +75,7 @@ const flagsOf = (flags, standard) => {
   return FLAGS[flags];
 };
 
-const optionsOf = (options) => (typeof options === 'string' ? { encoding: options } : options ?? {});
+const optionsOf = (options) => (typeof options === 'string' ? { encoding: options } : (options ?? {}));
 
 function encodingOf(options) {
   const { encoding } = optionsOf(options);
@@ -53,25 +92,49 @@ export function bytesOf(data, encoding) {
   throw invalidType('data', 'of type string or an instance of Buffer, TypedArray, or DataView', data);
 }
 
-const KINDS = { isDirectory: 'S_IFDIR', isFile: 'S_IFREG', isSymbolicLink: 'S_IFLNK', isCharacterDevice: 'S_IFCHR', isFIFO: 'S_IFIFO',
-  isSocket: 'S_IFSOCK' };
+const KINDS = {
+  isDirectory: 'S_IFDIR',
+  isFile: 'S_IFREG',
+  isSymbolicLink: 'S_IFLNK',
+  isCharacterDevice: 'S_IFCHR',
+  isFIFO: 'S_IFIFO',
+  isSocket: 'S_IFSOCK',
+};
 
 export class Stats {
   constructor(fields, big) {
     const [dev, ino, mode, nlink, size, atimeMs, mtimeMs, ctimeMs] = fields;
     const kind = mode & constants.S_IFMT || constants.S_IFCHR;
     const permissions = mode & 0o7777 || (kind === constants.S_IFDIR ? 0o755 : 0o644);
-    const values = { dev, mode: kind | permissions, nlink, uid: 993, gid: 990, rdev: 0, blksize: 4096, ino, size,
-      blocks: Math.ceil(size / 512), atimeMs, mtimeMs, ctimeMs, birthtimeMs: ctimeMs };
+    const values = {
+      dev,
+      mode: kind | permissions,
+      nlink,
+      uid: 993,
+      gid: 990,
+      rdev: 0,
+      blksize: 4096,
+      ino,
+      size,
+      blocks: Math.ceil(size / 512),
+      atimeMs,
+      mtimeMs,
+      ctimeMs,
+      birthtimeMs: ctimeMs,
+    };
     for (const [name, value] of Object.entries(values)) this[name] = big ? BigInt(Math.floor(value)) : value;
     if (big) for (const name of ['atime', 'mtime', 'ctime', 'birthtime']) this[`${name}Ns`] = BigInt(Math.floor(values[`${name}Ms`] * 1e6));
     for (const name of ['atime', 'mtime', 'ctime', 'birthtime']) this[name] = new Date(values[`${name}Ms`]);
   }
 
-  isBlockDevice() { return false; }
+  isBlockDevice() {
+    return false;
+  }
 }
 for (const [method, kind] of Object.entries(KINDS)) {
-  Stats.prototype[method] = function () { return (Number(this.mode) & constants.S_IFMT) === constants[kind]; };
+  Stats.prototype[method] = function () {
+    return (Number(this.mode) & constants.S_IFMT) === constants[kind];
+  };
 }
 
 export class Dirent {
@@ -83,13 +146,27 @@ export class Dirent {
     this.#kind = kind;
   }
 
-  isDirectory() { return this.#kind === 'd'; }
-  isFile() { return this.#kind === 'f'; }
-  isSymbolicLink() { return this.#kind === 'l'; }
-  isBlockDevice() { return false; }
-  isCharacterDevice() { return false; }
-  isFIFO() { return false; }
-  isSocket() { return false; }
+  isDirectory() {
+    return this.#kind === 'd';
+  }
+  isFile() {
+    return this.#kind === 'f';
+  }
+  isSymbolicLink() {
+    return this.#kind === 'l';
+  }
+  isBlockDevice() {
+    return false;
+  }
+  isCharacterDevice() {
+    return false;
+  }
+  isFIFO() {
+    return false;
+  }
+  isSocket() {
+    return false;
+  }
 }
 
 // What lies above the mounts is there to be walked through, and holds nothing else.
@@ -127,11 +204,21 @@ export const calls = {
     if (mode & constants.W_OK && !writable) throw system(-69, 'access', path);
     if (mode & constants.X_OK && !stats.isDirectory()) throw system(-2, 'access', path);
   },
-  appendFile(path, data, options) { calls.writeFile(path, data, { ...optionsOf(options), flag: optionsOf(options).flag ?? 'a' }); },
-  chmod(path) { statOf(path, undefined, true, 'chmod'); },
-  chown(path) { statOf(path, undefined, true, 'chown'); },
-  lchown(path) { statOf(path, undefined, false, 'lchown'); },
-  close(fd) { check(native.close(fd), 'close'); },
+  appendFile(path, data, options) {
+    calls.writeFile(path, data, { ...optionsOf(options), flag: optionsOf(options).flag ?? 'a' });
+  },
+  chmod(path) {
+    statOf(path, undefined, true, 'chmod');
+  },
+  chown(path) {
+    statOf(path, undefined, true, 'chown');
+  },
+  lchown(path) {
+    statOf(path, undefined, false, 'lchown');
+  },
+  close(fd) {
+    check(native.close(fd), 'close');
+  },
   copyFile(from, to, mode = 0) {
     const content = check(native.readFile(toPath(from, 'src')), 'copyfile', from, to);
     calls.writeFile(to, content, { flag: mode & constants.COPYFILE_EXCL ? 'wx' : 'w' });
@@ -160,16 +247,36 @@ export const calls = {
       return false;
     }
   },
-  fchmod(fd) { calls.fstat(fd); },
-  fchown(fd) { calls.fstat(fd); },
-  fdatasync(fd) { check(native.sync(fd), 'fdatasync'); },
-  fstat(fd, options) { return new Stats(check(native.fstat(fd), 'fstat'), options?.bigint); },
-  fsync(fd) { check(native.sync(fd), 'fsync'); },
-  ftruncate(fd, length = 0) { check(native.truncate(fd, length), 'ftruncate'); },
-  futimes(fd) { calls.fstat(fd); },
-  link(from, to) { check(native.link(toPath(from), toPath(to)), 'link', from, to); },
-  lstat(path, options) { return statOf(path, options, false, 'lstat'); },
-  lutimes(path) { statOf(path, undefined, false, 'lutimes'); },
+  fchmod(fd) {
+    calls.fstat(fd);
+  },
+  fchown(fd) {
+    calls.fstat(fd);
+  },
+  fdatasync(fd) {
+    check(native.sync(fd), 'fdatasync');
+  },
+  fstat(fd, options) {
+    return new Stats(check(native.fstat(fd), 'fstat'), options?.bigint);
+  },
+  fsync(fd) {
+    check(native.sync(fd), 'fsync');
+  },
+  ftruncate(fd, length = 0) {
+    check(native.truncate(fd, length), 'ftruncate');
+  },
+  futimes(fd) {
+    calls.fstat(fd);
+  },
+  link(from, to) {
+    check(native.link(toPath(from), toPath(to)), 'link', from, to);
+  },
+  lstat(path, options) {
+    return statOf(path, options, false, 'lstat');
+  },
+  lutimes(path) {
+    statOf(path, undefined, false, 'lutimes');
+  },
   mkdir(path, options) {
     const name = toPath(path);
     if (!options?.recursive) {
@@ -199,8 +306,12 @@ export const calls = {
       return path;
     }
   },
-  open(path, flags, mode) { return check(native.open(toPath(path), flagsOf(flags, 'r'), mode), 'open', path); },
-  opendir(path) { return new Dir(path); },
+  open(path, flags, mode) {
+    return check(native.open(toPath(path), flagsOf(flags, 'r'), mode), 'open', path);
+  },
+  opendir(path) {
+    return new Dir(path);
+  },
   read(fd, buffer, offset, length, position) {
     if (offset !== null && typeof offset === 'object') ({ offset, length, position } = offset);
     const bytes = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
@@ -242,7 +353,9 @@ export const calls = {
     }
     return encoding === undefined ? bytes : bytes.toString(encoding);
   },
-  readlink(path, options) { return named(check(native.readLink(toPath(path)), 'readlink', path), options); },
+  readlink(path, options) {
+    return named(check(native.readLink(toPath(path)), 'readlink', path), options);
+  },
   readv(fd, buffers, position) {
     let total = 0;
     for (const buffer of buffers) {
@@ -262,7 +375,9 @@ export const calls = {
     }
     return name;
   },
-  rename(from, to) { check(native.rename(toPath(from, 'oldPath'), toPath(to, 'newPath')), 'rename', from, to); },
+  rename(from, to) {
+    check(native.rename(toPath(from, 'oldPath'), toPath(to, 'newPath')), 'rename', from, to);
+  },
   rm(path, options) {
     let stats;
     try {
@@ -283,9 +398,15 @@ export const calls = {
     if (options?.recursive) calls.rm(path, options);
     else check(native.removeDir(toPath(path)), 'rmdir', path);
   },
-  stat(path, options) { return statOf(path, options, true, 'stat'); },
-  statfs() { return { type: 0, bsize: 4096, blocks: 0, bfree: 0, bavail: 0, files: 0, ffree: 0 }; },
-  symlink(target, path) { check(native.symlink(`${target}`, toPath(path)), 'symlink', target, path); },
+  stat(path, options) {
+    return statOf(path, options, true, 'stat');
+  },
+  statfs() {
+    return { type: 0, bsize: 4096, blocks: 0, bfree: 0, bavail: 0, files: 0, ffree: 0 };
+  },
+  symlink(target, path) {
+    check(native.symlink(`${target}`, toPath(path)), 'symlink', target, path);
+  },
   truncate(path, length = 0) {
     const fd = calls.open(path, 'r+');
     try {
@@ -294,7 +415,9 @@ export const calls = {
       calls.close(fd);
     }
   },
-  unlink(path) { check(native.unlink(toPath(path)), 'unlink', path); },
+  unlink(path) {
+    check(native.unlink(toPath(path)), 'unlink', path);
+  },
   utimes(path, accessed, modified) {
     const milliseconds = (time) => (time instanceof Date ? time.getTime() : Number(time) * 1000);
     check(native.setTimes(toPath(path), milliseconds(accessed), milliseconds(modified)), 'utime', path);
@@ -338,7 +461,9 @@ class Dir {
     this.#entries = calls.readdir(path, { withFileTypes: true });
   }
 
-  readSync() { return this.#entries.shift() ?? null; }
+  readSync() {
+    return this.#entries.shift() ?? null;
+  }
   closeSync() {}
   async close() {}
 
@@ -349,7 +474,9 @@ class Dir {
     return undefined;
   }
 
-  async *[Symbol.asyncIterator]() { for (let entry; (entry = this.readSync()) !== null;) yield entry; }
+  async *[Symbol.asyncIterator]() {
+    for (let entry; (entry = this.readSync()) !== null;) yield entry;
+  }
 }
 
 const fs = { constants, Stats, Dirent, Dir, ...constants };
@@ -381,8 +508,12 @@ for (const [name, call] of Object.entries(calls)) {
     promises[name] = async (...args) => {
       if (name === 'open') return new FileHandle(call(...args));
       if ((name === 'readFile' || name === 'writeFile' || name === 'appendFile') && args[0] instanceof FileHandle) args[0] = args[0].fd;
-      if (name === 'writeFile' && (args[1]?.[Symbol.asyncIterator] || typeof args[1]?.[Symbol.iterator] === 'function') && typeof args[1] !== 'string'
-        && !ArrayBuffer.isView(args[1])) {
+      if (
+        name === 'writeFile' &&
+        (args[1]?.[Symbol.asyncIterator] || typeof args[1]?.[Symbol.iterator] === 'function') &&
+        typeof args[1] !== 'string' &&
+        !ArrayBuffer.isView(args[1])
+      ) {
         const pieces = [];
         for await (const piece of args[1]) pieces.push(bytesOf(piece));
         args[1] = Buffer.concat(pieces);
@@ -396,14 +527,20 @@ fs.realpath.native = fs.realpath;
 
 /** An open file of `fs/promises`. */
 class FileHandle {
-  constructor(fd) { this.fd = fd; }
-  async appendFile(data, options) { calls.writeFile(this.fd, data, options); }
+  constructor(fd) {
+    this.fd = fd;
+  }
+  async appendFile(data, options) {
+    calls.writeFile(this.fd, data, options);
+  }
   async chmod() {}
   async close() {
     if (this.fd >= 0) calls.close(this.fd);
     this.fd = -1;
   }
-  async datasync() { calls.fdatasync(this.fd); }
+  async datasync() {
+    calls.fdatasync(this.fd);
+  }
   async read(buffer, ...rest) {
     if (buffer === undefined || !ArrayBuffer.isView(buffer)) {
       rest = [buffer];
@@ -411,23 +548,49 @@ class FileHandle {
     }
     return { bytesRead: calls.read(this.fd, buffer, ...rest), buffer };
   }
-  async readFile(options) { return calls.readFile(this.fd, options); }
-  async readv(buffers, position) { return { bytesRead: calls.readv(this.fd, buffers, position), buffers }; }
-  async stat(options) { return calls.fstat(this.fd, options); }
-  async sync() { calls.fsync(this.fd); }
-  async truncate(length) { calls.ftruncate(this.fd, length); }
+  async readFile(options) {
+    return calls.readFile(this.fd, options);
+  }
+  async readv(buffers, position) {
+    return { bytesRead: calls.readv(this.fd, buffers, position), buffers };
+  }
+  async stat(options) {
+    return calls.fstat(this.fd, options);
+  }
+  async sync() {
+    calls.fsync(this.fd);
+  }
+  async truncate(length) {
+    calls.ftruncate(this.fd, length);
+  }
   async utimes() {}
-  async write(data, ...rest) { return { bytesWritten: calls.write(this.fd, data, ...rest), buffer: data }; }
-  async writeFile(data, options) { calls.writeFile(this.fd, data, options); }
-  async writev(buffers, position) { return { bytesWritten: calls.writev(this.fd, buffers, position), buffers }; }
-  createReadStream(options) { return fs.createReadStream(null, { ...options, fd: this.fd }); }
-  createWriteStream(options) { return fs.createWriteStream(null, { ...options, fd: this.fd }); }
-  async *readLines() { yield* calls.readFile(this.fd, 'utf8').replace(/\n$/, '').split(/\r?\n/); }
-  [Symbol.asyncDispose]() { return this.close(); }
+  async write(data, ...rest) {
+    return { bytesWritten: calls.write(this.fd, data, ...rest), buffer: data };
+  }
+  async writeFile(data, options) {
+    calls.writeFile(this.fd, data, options);
+  }
+  async writev(buffers, position) {
+    return { bytesWritten: calls.writev(this.fd, buffers, position), buffers };
+  }
+  createReadStream(options) {
+    return fs.createReadStream(null, { ...options, fd: this.fd });
+  }
+  createWriteStream(options) {
+    return fs.createWriteStream(null, { ...options, fd: this.fd });
+  }
+  async *readLines() {
+    yield* calls.readFile(this.fd, 'utf8').replace(/\n$/, '').split(/\r?\n/);
+  }
+  [Symbol.asyncDispose]() {
+    return this.close();
+  }
 }
 
 for (const name of ['watch', 'watchFile', 'unwatchFile']) {
-  fs[name] = () => { throw coded(Error, 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM', `fs.${name} is not available: nothing changes the files of a function`); };
+  fs[name] = () => {
+    throw coded(Error, 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM', `fs.${name} is not available: nothing changes the files of a function`);
+  };
 }
 
 fs.promises = promises;

@@ -8,31 +8,103 @@ import { STATUS } from './fetch.js';
 import { Request as HostRequest } from './requests.js';
 import { clearTimeout, nextTick, setTimeout } from './loop.js';
 
-const METHODS = ['ACL', 'BIND', 'CHECKOUT', 'CONNECT', 'COPY', 'DELETE', 'GET', 'HEAD', 'LINK', 'LOCK', 'M-SEARCH', 'MERGE', 'MKACTIVITY',
-  'MKCALENDAR', 'MKCOL', 'MOVE', 'NOTIFY', 'OPTIONS', 'PATCH', 'POST', 'PROPFIND', 'PROPPATCH', 'PURGE', 'PUT', 'QUERY', 'REBIND', 'REPORT',
-  'SEARCH', 'SOURCE', 'SUBSCRIBE', 'TRACE', 'UNBIND', 'UNLINK', 'UNLOCK', 'UNSUBSCRIBE'];
+const METHODS = [
+  'ACL',
+  'BIND',
+  'CHECKOUT',
+  'CONNECT',
+  'COPY',
+  'DELETE',
+  'GET',
+  'HEAD',
+  'LINK',
+  'LOCK',
+  'M-SEARCH',
+  'MERGE',
+  'MKACTIVITY',
+  'MKCALENDAR',
+  'MKCOL',
+  'MOVE',
+  'NOTIFY',
+  'OPTIONS',
+  'PATCH',
+  'POST',
+  'PROPFIND',
+  'PROPPATCH',
+  'PURGE',
+  'PUT',
+  'QUERY',
+  'REBIND',
+  'REPORT',
+  'SEARCH',
+  'SOURCE',
+  'SUBSCRIBE',
+  'TRACE',
+  'UNBIND',
+  'UNLINK',
+  'UNLOCK',
+  'UNSUBSCRIBE',
+];
 
 /** Headers whose second value is passed over rather than joined. */
-const SINGLE = new Set(['age', 'authorization', 'content-length', 'content-type', 'etag', 'expires', 'from', 'host', 'if-modified-since',
-  'if-unmodified-since', 'last-modified', 'location', 'max-forwards', 'proxy-authorization', 'referer', 'retry-after', 'server', 'user-agent']);
+const SINGLE = new Set([
+  'age',
+  'authorization',
+  'content-length',
+  'content-type',
+  'etag',
+  'expires',
+  'from',
+  'host',
+  'if-modified-since',
+  'if-unmodified-since',
+  'last-modified',
+  'location',
+  'max-forwards',
+  'proxy-authorization',
+  'referer',
+  'retry-after',
+  'server',
+  'user-agent',
+]);
 
 /** What stands for a connection where somebody asks for it. */
 export class Socket extends stream.Duplex {
   constructor(options) {
-    super({ ...options, read() {}, write(chunk, encoding, callback) { callback(); } });
+    super({
+      ...options,
+      read() {},
+      write(chunk, encoding, callback) {
+        callback();
+      },
+    });
     this.remoteAddress = '127.0.0.1';
     this.encrypted = false;
     this.connecting = false;
     this.authorized = true;
   }
 
-  setTimeout() { return this; }
-  setKeepAlive() { return this; }
-  setNoDelay() { return this; }
-  ref() { return this; }
-  unref() { return this; }
-  address() { return { address: '127.0.0.1', family: 'IPv4', port: 0 }; }
-  connect() { throw unsupported('Connecting a socket'); }
+  setTimeout() {
+    return this;
+  }
+  setKeepAlive() {
+    return this;
+  }
+  setNoDelay() {
+    return this;
+  }
+  ref() {
+    return this;
+  }
+  unref() {
+    return this;
+  }
+  address() {
+    return { address: '127.0.0.1', family: 'IPv4', port: 0 };
+  }
+  connect() {
+    throw unsupported('Connecting a socket');
+  }
   cork() {}
   uncork() {}
 }
@@ -87,7 +159,8 @@ export class OutgoingMessage extends stream.Writable {
 
   setHeader(name, value) {
     if (this.headersSent) throw coded(Error, 'ERR_HTTP_HEADERS_SENT', 'Cannot set headers after they are sent to the client');
-    if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name)) throw coded(TypeError, 'ERR_INVALID_HTTP_TOKEN', `Header name must be a valid HTTP token ["${name}"]`);
+    if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name))
+      throw coded(TypeError, 'ERR_INVALID_HTTP_TOKEN', `Header name must be a valid HTTP token ["${name}"]`);
     if (value === undefined) throw coded(TypeError, 'ERR_HTTP_INVALID_HEADER_VALUE', `Invalid value "undefined" for header "${name}"`);
     if (/[^\t\x20-\x7e\x80-\xff]/.test(`${value}`)) throw coded(TypeError, 'ERR_INVALID_CHAR', `Invalid character in header content ["${name}"]`);
     this.#headers.set(name.toLowerCase(), [name, value]);
@@ -104,21 +177,41 @@ export class OutgoingMessage extends stream.Writable {
     return this.setHeader(name, known === undefined ? value : [known, value].flat());
   }
 
-  getHeader(name) { return this.#headers.get(`${name}`.toLowerCase())?.[1]; }
-  getHeaders() { return Object.assign(Object.create(null), Object.fromEntries([...this.#headers].map(([name, [, value]]) => [name, value]))); }
-  getHeaderNames() { return [...this.#headers.keys()]; }
-  getRawHeaderNames() { return [...this.#headers.values()].map(([name]) => name); }
-  hasHeader(name) { return this.#headers.has(`${name}`.toLowerCase()); }
+  getHeader(name) {
+    return this.#headers.get(`${name}`.toLowerCase())?.[1];
+  }
+  getHeaders() {
+    return Object.assign(Object.create(null), Object.fromEntries([...this.#headers].map(([name, [, value]]) => [name, value])));
+  }
+  getHeaderNames() {
+    return [...this.#headers.keys()];
+  }
+  getRawHeaderNames() {
+    return [...this.#headers.values()].map(([name]) => name);
+  }
+  hasHeader(name) {
+    return this.#headers.has(`${name}`.toLowerCase());
+  }
 
   removeHeader(name) {
     if (this.headersSent) throw coded(Error, 'ERR_HTTP_HEADERS_SENT', 'Cannot remove headers after they are sent to the client');
     this.#headers.delete(`${name}`.toLowerCase());
   }
 
-  get headersSent() { return !!this._header; }
-  get _headers() { return this.getHeaders(); }
-  headerText() { return this.headerList().map(([name, value]) => `${name}: ${value}\r\n`).join(''); }
-  headerList() { return [...this.#headers.values()].flatMap(([name, value]) => [value].flat().map((each) => [name, `${each}`])); }
+  get headersSent() {
+    return !!this._header;
+  }
+  get _headers() {
+    return this.getHeaders();
+  }
+  headerText() {
+    return this.headerList()
+      .map(([name, value]) => `${name}: ${value}\r\n`)
+      .join('');
+  }
+  headerList() {
+    return [...this.#headers.values()].flatMap(([name, value]) => [value].flat().map((each) => [name, `${each}`]));
+  }
   flushHeaders() {}
   addTrailers() {}
   setTimeout(delay, callback) {
@@ -176,15 +269,23 @@ export class ServerResponse extends OutgoingMessage {
   writeProcessing() {}
   writeEarlyHints() {}
 
-  _implicitHeader() { this.writeHead(this.statusCode); }
+  _implicitHeader() {
+    this.writeHead(this.statusCode);
+  }
 
   /** What goes first: status line and headers. */
   #begin() {
     if (this.headersSent) return;
     this.statusMessage ??= STATUS[this.statusCode] ?? 'unknown';
     if (this.sendDate && !this.hasHeader('date')) this.setHeader('Date', new Date().toUTCString());
-    if (!this.hasHeader('content-length') && !this.hasHeader('transfer-encoding') && this.useChunkedEncodingByDefault && this._hasBody
-      && this.statusCode !== 204 && this.statusCode !== 304) {
+    if (
+      !this.hasHeader('content-length') &&
+      !this.hasHeader('transfer-encoding') &&
+      this.useChunkedEncodingByDefault &&
+      this._hasBody &&
+      this.statusCode !== 204 &&
+      this.statusCode !== 304
+    ) {
       this.chunkedEncoding = true;
       this.setHeader('Transfer-Encoding', 'chunked');
     }
@@ -193,7 +294,9 @@ export class ServerResponse extends OutgoingMessage {
     this.socket?.write(this._header);
   }
 
-  flushHeaders() { this.#begin(); }
+  flushHeaders() {
+    this.#begin();
+  }
 
   end(chunk, encoding, callback) {
     if (typeof chunk === 'function') [chunk, callback] = [undefined, chunk];
@@ -241,7 +344,9 @@ export class Agent extends EventEmitter {
   }
 
   destroy() {}
-  getName(options = {}) { return `${options.host ?? 'localhost'}:${options.port ?? ''}:${options.localAddress ?? ''}`; }
+  getName(options = {}) {
+    return `${options.host ?? 'localhost'}:${options.port ?? ''}:${options.localAddress ?? ''}`;
+  }
 }
 
 class HttpsAgent extends Agent {
@@ -276,7 +381,8 @@ export class ClientRequest extends OutgoingMessage {
     }
     this.agent = options.agent === false ? new Agent() : options.agent;
     const protocol = options.protocol ?? this.agent?.protocol ?? options.defaultProtocol ?? 'http:';
-    if (protocol !== 'http:' && protocol !== 'https:') throw coded(TypeError, 'ERR_INVALID_PROTOCOL', `Protocol "${protocol}" not supported. Expected "http:"`);
+    if (protocol !== 'http:' && protocol !== 'https:')
+      throw coded(TypeError, 'ERR_INVALID_PROTOCOL', `Protocol "${protocol}" not supported. Expected "http:"`);
     this.protocol = protocol;
     this.method = `${options.method ?? 'GET'}`.toUpperCase();
     this.path = options.path ?? '/';
@@ -300,7 +406,8 @@ export class ClientRequest extends OutgoingMessage {
     if (options.timeout) this.setTimeout(options.timeout);
     const { signal } = options;
     if (signal) {
-      const abort = () => this.destroy(Object.assign(new Error('The operation was aborted'), { name: 'AbortError', code: 'ABORT_ERR', cause: signal.reason }));
+      const abort = () =>
+        this.destroy(Object.assign(new Error('The operation was aborted'), { name: 'AbortError', code: 'ABORT_ERR', cause: signal.reason }));
       if (signal.aborted) nextTick(abort);
       else signal.addEventListener('abort', abort, { once: true });
     }
@@ -316,8 +423,12 @@ export class ClientRequest extends OutgoingMessage {
     return this;
   }
 
-  setNoDelay() { return this; }
-  setSocketKeepAlive() { return this; }
+  setNoDelay() {
+    return this;
+  }
+  setSocketKeepAlive() {
+    return this;
+  }
   onSocket() {}
   abort() {
     if (this.aborted) return;
@@ -342,49 +453,52 @@ export class ClientRequest extends OutgoingMessage {
     const bodied = body.length > 0 || ['POST', 'PUT', 'PATCH'].includes(this.method);
     if (bodied && !this.hasHeader('content-length')) headers.push(['Content-Length', `${body.length}`]);
     this._header = `${this.method} ${this.path} HTTP/1.1\r\n${this.headerText()}\r\n`;
-    const request = this.#request = new HostRequest({ method: this.method, url: this.#url, headers, body }, {
-      head: ({ status, headers: received }) => {
-        if (this.#timeout > 0) this.setTimeout(this.#timeout);
-        const message = this.#response = this.res = new IncomingMessage(this.socket);
-        message.req = this;
-        message.statusCode = status;
-        message.statusMessage = STATUS[status] ?? '';
-        message.url = '';
-        for (const [name, value] of received) {
-          message.rawHeaders.push(name, value);
-          addHeader(message.headers, name.toLowerCase(), value);
-          (message.headersDistinct[name.toLowerCase()] ??= []).push(value);
-        }
-        message._read = () => request.resume();
-        message._destroy = (error, callback) => {
+    const request = (this.#request = new HostRequest(
+      { method: this.method, url: this.#url, headers, body },
+      {
+        head: ({ status, headers: received }) => {
+          if (this.#timeout > 0) this.setTimeout(this.#timeout);
+          const message = (this.#response = this.res = new IncomingMessage(this.socket));
+          message.req = this;
+          message.statusCode = status;
+          message.statusMessage = STATUS[status] ?? '';
+          message.url = '';
+          for (const [name, value] of received) {
+            message.rawHeaders.push(name, value);
+            addHeader(message.headers, name.toLowerCase(), value);
+            (message.headersDistinct[name.toLowerCase()] ??= []).push(value);
+          }
+          message._read = () => request.resume();
+          message._destroy = (error, callback) => {
+            clearTimeout(this.#timer);
+            request.close();
+            callback(error);
+          };
+          if (!this.emit('response', message)) message.resume();
+          // Nobody may read the body: its end must come all the same.
+          request.resume();
+        },
+        data: (piece) => {
+          if (!this.#response.push(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength))) request.pause();
+        },
+        end: () => {
           clearTimeout(this.#timer);
-          request.close();
-          callback(error);
-        };
-        if (!this.emit('response', message)) message.resume();
-        // Nobody may read the body: its end must come all the same.
-        request.resume();
+          this.#response.complete = true;
+          this.#response.push(null);
+          this.emit('close');
+        },
+        error: (error) => {
+          clearTimeout(this.#timer);
+          if (this.#response) {
+            this.#response.aborted = true;
+            this.#response.emit('aborted');
+            this.#response.destroy(error);
+          } else {
+            this.destroy(Object.assign(error, { syscall: 'connect', address: this.host }));
+          }
+        },
       },
-      data: (piece) => {
-        if (!this.#response.push(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength))) request.pause();
-      },
-      end: () => {
-        clearTimeout(this.#timer);
-        this.#response.complete = true;
-        this.#response.push(null);
-        this.emit('close');
-      },
-      error: (error) => {
-        clearTimeout(this.#timer);
-        if (this.#response) {
-          this.#response.aborted = true;
-          this.#response.emit('aborted');
-          this.#response.destroy(error);
-        } else {
-          this.destroy(Object.assign(error, { syscall: 'connect', address: this.host }));
-        }
-      },
-    });
+    ));
   }
 
   _destroy(error, callback) {
@@ -407,8 +521,12 @@ class Server extends EventEmitter {
     this.requestTimeout = 300000;
   }
 
-  listen() { throw unsupported('Listening on a port'); }
-  address() { return null; }
+  listen() {
+    throw unsupported('Listening on a port');
+  }
+  address() {
+    return null;
+  }
   close(callback) {
     if (callback) nextTick(callback);
     return this;
@@ -416,9 +534,15 @@ class Server extends EventEmitter {
 
   closeAllConnections() {}
   closeIdleConnections() {}
-  setTimeout() { return this; }
-  ref() { return this; }
-  unref() { return this; }
+  setTimeout() {
+    return this;
+  }
+  ref() {
+    return this;
+  }
+  unref() {
+    return this;
+  }
 }
 
 function flavour(protocol, AgentClass) {
@@ -434,9 +558,24 @@ function flavour(protocol, AgentClass) {
     made.end();
     return made;
   };
-  return { Agent: AgentClass, ClientRequest, IncomingMessage, OutgoingMessage, METHODS, STATUS_CODES: STATUS, Server, ServerResponse, globalAgent,
-    createServer: (options, listener) => new Server(options, listener), get, request, maxHeaderSize: 16384, setMaxIdleHTTPParsers() {},
-    validateHeaderName() {}, validateHeaderValue() {} };
+  return {
+    Agent: AgentClass,
+    ClientRequest,
+    IncomingMessage,
+    OutgoingMessage,
+    METHODS,
+    STATUS_CODES: STATUS,
+    Server,
+    ServerResponse,
+    globalAgent,
+    createServer: (options, listener) => new Server(options, listener),
+    get,
+    request,
+    maxHeaderSize: 16384,
+    setMaxIdleHTTPParsers() {},
+    validateHeaderName() {},
+    validateHeaderValue() {},
+  };
 }
 
 export const http = flavour('http:', Agent);

@@ -4,8 +4,26 @@ import { coded } from './errors.js';
 
 const MONTHS = ['January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October', 'November', 'December'];
 const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
-const SYMBOLS = { USD: '$', EUR: '€', GBP: '£', JPY: '¥', INR: '₹', CNY: 'CN¥', KRW: '₩', BRL: 'R$', CAD: 'CA$', AUD: 'A$', MXN: 'MX$', NZD: 'NZ$',
-  ILS: '₪', VND: '₫', TWD: 'NT$', HKD: 'HK$', XAF: 'FCFA', PHP: '₱' };
+const SYMBOLS = {
+  USD: '$',
+  EUR: '€',
+  GBP: '£',
+  JPY: '¥',
+  INR: '₹',
+  CNY: 'CN¥',
+  KRW: '₩',
+  BRL: 'R$',
+  CAD: 'CA$',
+  AUD: 'A$',
+  MXN: 'MX$',
+  NZD: 'NZ$',
+  ILS: '₪',
+  VND: '₫',
+  TWD: 'NT$',
+  HKD: 'HK$',
+  XAF: 'FCFA',
+  PHP: '₱',
+};
 const WITHOUT_MINOR = new Set(['JPY', 'KRW', 'VND', 'CLP', 'ISK', 'UGX', 'XAF', 'XOF', 'PYG']);
 
 /** Checks locales; every one that is well formed is answered in English. */
@@ -26,14 +44,25 @@ function zoneOf(timeZone) {
   }
   const etc = /^Etc\/GMT([+-]\d{1,2})$/i.exec(timeZone);
   if (etc) return { name: timeZone, offset: -60 * Number(etc[1]) };
-  throw coded(RangeError, 'ERR_INTL_UNSUPPORTED', `Invalid time zone specified: ${timeZone}; nodejs-compat knows UTC and fixed offsets such as +02:00`);
+  throw coded(
+    RangeError,
+    'ERR_INTL_UNSUPPORTED',
+    `Invalid time zone specified: ${timeZone}; nodejs-compat knows UTC and fixed offsets such as +02:00`,
+  );
 }
 
-const DATE_STYLES = { full: { weekday: 'long', year: 'numeric', month: 'long', day: 'numeric' }, long: { year: 'numeric', month: 'long', day: 'numeric' },
-  medium: { year: 'numeric', month: 'short', day: 'numeric' }, short: { year: '2-digit', month: 'numeric', day: 'numeric' } };
-const TIME_STYLES = { full: { hour: 'numeric', minute: '2-digit', second: '2-digit', timeZoneName: 'long' },
-  long: { hour: 'numeric', minute: '2-digit', second: '2-digit', timeZoneName: 'short' }, medium: { hour: 'numeric', minute: '2-digit', second: '2-digit' },
-  short: { hour: 'numeric', minute: '2-digit' } };
+const DATE_STYLES = {
+  full: { weekday: 'long', year: 'numeric', month: 'long', day: 'numeric' },
+  long: { year: 'numeric', month: 'long', day: 'numeric' },
+  medium: { year: 'numeric', month: 'short', day: 'numeric' },
+  short: { year: '2-digit', month: 'numeric', day: 'numeric' },
+};
+const TIME_STYLES = {
+  full: { hour: 'numeric', minute: '2-digit', second: '2-digit', timeZoneName: 'long' },
+  long: { hour: 'numeric', minute: '2-digit', second: '2-digit', timeZoneName: 'short' },
+  medium: { hour: 'numeric', minute: '2-digit', second: '2-digit' },
+  short: { hour: 'numeric', minute: '2-digit' },
+};
 const FIELDS = ['weekday', 'era', 'year', 'month', 'day', 'dayPeriod', 'hour', 'minute', 'second', 'fractionalSecondDigits', 'timeZoneName'];
 
 const literal = (value) => ({ type: 'literal', value });
@@ -59,7 +88,9 @@ class DateTimeFormat {
     this.format = this.format.bind(this);
   }
 
-  static supportedLocalesOf(locales) { return [locales].flat().filter((locale) => /^en\b/i.test(locale)); }
+  static supportedLocalesOf(locales) {
+    return [locales].flat().filter((locale) => /^en\b/i.test(locale));
+  }
 
   formatToParts(date) {
     const time = date === undefined ? Date.now() : Number(date);
@@ -106,11 +137,21 @@ class DateTimeFormat {
     return parts;
   }
 
-  format(date) { return this.formatToParts(date).map(({ value }) => value).join(''); }
-  formatRange(start, end) { return `${this.format(start)} – ${this.format(end)}`; }
+  format(date) {
+    return this.formatToParts(date)
+      .map(({ value }) => value)
+      .join('');
+  }
+  formatRange(start, end) {
+    return `${this.format(start)} – ${this.format(end)}`;
+  }
   formatRangeToParts(start, end) {
     const from = (source) => (part) => ({ ...part, source });
-    return [...this.formatToParts(start).map(from('startRange')), { ...literal(' – '), source: 'shared' }, ...this.formatToParts(end).map(from('endRange'))];
+    return [
+      ...this.formatToParts(start).map(from('startRange')),
+      { ...literal(' – '), source: 'shared' },
+      ...this.formatToParts(end).map(from('endRange')),
+    ];
   }
 
   resolvedOptions() {
@@ -119,7 +160,12 @@ class DateTimeFormat {
   }
 }
 
-const COMPACT = [[1e12, 'T', ' trillion'], [1e9, 'B', ' billion'], [1e6, 'M', ' million'], [1e3, 'K', ' thousand']];
+const COMPACT = [
+  [1e12, 'T', ' trillion'],
+  [1e9, 'B', ' billion'],
+  [1e6, 'M', ' million'],
+  [1e3, 'K', ' thousand'],
+];
 
 class NumberFormat {
   #options;
@@ -129,14 +175,18 @@ class NumberFormat {
     const { style = 'decimal', currency, notation = 'standard' } = options ?? {};
     if (style === 'currency' && currency === undefined) throw new TypeError('Currency code is required with currency style.');
     const minor = style === 'currency' ? (WITHOUT_MINOR.has(currency.toUpperCase()) ? 0 : 2) : 0;
-    const least = options.minimumFractionDigits ?? (options.maximumFractionDigits !== undefined ? Math.min(minor, options.maximumFractionDigits) : minor);
-    const most = options.maximumFractionDigits ?? Math.max(least, style === 'currency' ? minor : style === 'percent' || notation === 'compact' ? 0 : 3);
+    const least =
+      options.minimumFractionDigits ?? (options.maximumFractionDigits !== undefined ? Math.min(minor, options.maximumFractionDigits) : minor);
+    const most =
+      options.maximumFractionDigits ?? Math.max(least, style === 'currency' ? minor : style === 'percent' || notation === 'compact' ? 0 : 3);
     if (least > most || most > 100 || least < 0) throw new RangeError('maximumFractionDigits value is out of range.');
     this.#options = { ...options, style, notation, currency: currency?.toUpperCase(), least, most, grouping: options.useGrouping ?? true };
     this.format = this.format.bind(this);
   }
 
-  static supportedLocalesOf(locales) { return DateTimeFormat.supportedLocalesOf(locales); }
+  static supportedLocalesOf(locales) {
+    return DateTimeFormat.supportedLocalesOf(locales);
+  }
 
   #digits(value) {
     const { least, most, grouping, maximumSignificantDigits, minimumSignificantDigits, minimumIntegerDigits = 1 } = this.#options;
@@ -192,14 +242,38 @@ class NumberFormat {
   }
 
   formatToParts(value) {
-    return [...this.format(value).matchAll(/(\d+)|(,)|(\.)|(-)|(%)|([^\d,.%-]+)/g)].map(([text, digits, group, point, minus, percent], index, all) => ({
-      type: digits ? (all.slice(0, index).some((match) => match[3]) ? 'fraction' : 'integer') : group ? 'group' : point ? 'decimal'
-        : minus ? 'minusSign' : percent ? 'percentSign' : this.#options.style === 'currency' ? 'currency' : 'literal', value: text }));
+    return [...this.format(value).matchAll(/(\d+)|(,)|(\.)|(-)|(%)|([^\d,.%-]+)/g)].map(
+      ([text, digits, group, point, minus, percent], index, all) => ({
+        type: digits
+          ? all.slice(0, index).some((match) => match[3])
+            ? 'fraction'
+            : 'integer'
+          : group
+            ? 'group'
+            : point
+              ? 'decimal'
+              : minus
+                ? 'minusSign'
+                : percent
+                  ? 'percentSign'
+                  : this.#options.style === 'currency'
+                    ? 'currency'
+                    : 'literal',
+        value: text,
+      }),
+    );
   }
 
   resolvedOptions() {
     const { least, most, grouping, ...options } = this.#options;
-    return { locale: 'en-US', numberingSystem: 'latn', ...options, minimumFractionDigits: least, maximumFractionDigits: most, useGrouping: grouping };
+    return {
+      locale: 'en-US',
+      numberingSystem: 'latn',
+      ...options,
+      minimumFractionDigits: least,
+      maximumFractionDigits: most,
+      useGrouping: grouping,
+    };
   }
 }
 
@@ -223,11 +297,17 @@ class Collator {
     this.compare = this.compare.bind(this);
   }
 
-  static supportedLocalesOf(locales) { return DateTimeFormat.supportedLocalesOf(locales); }
+  static supportedLocalesOf(locales) {
+    return DateTimeFormat.supportedLocalesOf(locales);
+  }
 
   compare(one, other) {
     const { sensitivity, numeric } = this.#options;
-    const base = (text) => `${text}`.normalize('NFD').replace(/[\u0300-\u036f]/g, '').toLowerCase();
+    const base = (text) =>
+      `${text}`
+        .normalize('NFD')
+        .replace(/[\u0300-\u036f]/g, '')
+        .toLowerCase();
     const first = this.#order(base(one), base(other), numeric);
     if (first !== 0 || sensitivity === 'base') return first;
     if (sensitivity !== 'case') {
@@ -258,7 +338,9 @@ class Collator {
     return Math.sign(one.length - other.length);
   }
 
-  resolvedOptions() { return { locale: 'en-US', collation: 'default', ...this.#options }; }
+  resolvedOptions() {
+    return { locale: 'en-US', collation: 'default', ...this.#options };
+  }
 }
 
 class PluralRules {
@@ -268,7 +350,9 @@ class PluralRules {
     this.#ordinal = options?.type === 'ordinal';
   }
 
-  static supportedLocalesOf(locales) { return DateTimeFormat.supportedLocalesOf(locales); }
+  static supportedLocalesOf(locales) {
+    return DateTimeFormat.supportedLocalesOf(locales);
+  }
 
   select(value) {
     if (!this.#ordinal) return value === 1 ? 'one' : 'other';
@@ -278,7 +362,9 @@ class PluralRules {
     return ones === 3 && tens !== 13 ? 'few' : 'other';
   }
 
-  resolvedOptions() { return { locale: 'en-US', type: this.#ordinal ? 'ordinal' : 'cardinal' }; }
+  resolvedOptions() {
+    return { locale: 'en-US', type: this.#ordinal ? 'ordinal' : 'cardinal' };
+  }
 }
 
 class RelativeTimeFormat {
@@ -288,7 +374,9 @@ class RelativeTimeFormat {
     this.#auto = options?.numeric === 'auto';
   }
 
-  static supportedLocalesOf(locales) { return DateTimeFormat.supportedLocalesOf(locales); }
+  static supportedLocalesOf(locales) {
+    return DateTimeFormat.supportedLocalesOf(locales);
+  }
 
   format(value, unit) {
     unit = `${unit}`.replace(/s$/, '');
@@ -324,10 +412,18 @@ class Segmenter {
   }
 
   segment(input) {
-    const pattern = this.#granularity === 'grapheme' ? /\r\n|\P{M}(\p{M}|\u200d\P{M}|\p{Emoji_Modifier}|\ufe0f)*|\p{M}+/gsu
-      : this.#granularity === 'word' ? /[\p{L}\p{N}_'’]+|\s+|[^\p{L}\p{N}_\s]/gu : /[^.!?]+[.!?]*\s*/gu;
-    return [...`${input}`.matchAll(pattern)].map((match) => ({ segment: match[0], index: match.index, input,
-      ...(this.#granularity === 'word' && { isWordLike: /[\p{L}\p{N}]/u.test(match[0]) }) }));
+    const pattern =
+      this.#granularity === 'grapheme'
+        ? /\r\n|\P{M}(\p{M}|\u200d\P{M}|\p{Emoji_Modifier}|\ufe0f)*|\p{M}+/gsu
+        : this.#granularity === 'word'
+          ? /[\p{L}\p{N}_'’]+|\s+|[^\p{L}\p{N}_\s]/gu
+          : /[^.!?]+[.!?]*\s*/gu;
+    return [...`${input}`.matchAll(pattern)].map((match) => ({
+      segment: match[0],
+      index: match.index,
+      input,
+      ...(this.#granularity === 'word' && { isWordLike: /[\p{L}\p{N}]/u.test(match[0]) }),
+    }));
   }
 }
 
@@ -338,7 +434,9 @@ class Locale {
     this.baseName = `${tag}`;
   }
 
-  toString() { return this.baseName; }
+  toString() {
+    return this.baseName;
+  }
 }
 
 /** Constructors of `Intl` may be called without `new`. */
@@ -357,7 +455,11 @@ export const Intl = {
   supportedValuesOf: () => [],
 };
 for (const name of ['DisplayNames', 'DurationFormat']) {
-  Intl[name] = class { constructor() { throw coded(RangeError, 'ERR_INTL_UNSUPPORTED', `Intl.${name} is not available in the nodejs-compat runtime`); } };
+  Intl[name] = class {
+    constructor() {
+      throw coded(RangeError, 'ERR_INTL_UNSUPPORTED', `Intl.${name} is not available in the nodejs-compat runtime`);
+    }
+  };
 }
 Object.defineProperty(Intl, Symbol.toStringTag, { value: 'Intl', configurable: true });
 
@@ -366,26 +468,43 @@ const define = (prototype, methods) => {
 };
 const DATE = { year: 'numeric', month: 'numeric', day: 'numeric' };
 const TIME = { hour: 'numeric', minute: '2-digit', second: '2-digit' };
-const shown = (date, locales, options, defaults) => (Number.isNaN(date.getTime()) ? 'Invalid Date' : new DateTimeFormat(locales, options ?? {}, defaults).format(date));
+const shown = (date, locales, options, defaults) =>
+  Number.isNaN(date.getTime()) ? 'Invalid Date' : new DateTimeFormat(locales, options ?? {}, defaults).format(date);
 const withAll = (options, defaults) => {
   const given = Object.keys(options ?? {}).filter((name) => FIELDS.includes(name) || name.endsWith('Style'));
   const missing = defaults === DATE ? ['weekday', 'year', 'month', 'day'] : ['hour', 'minute', 'second', 'fractionalSecondDigits'];
   return given.some((name) => missing.includes(name) || name.endsWith('Style')) ? options : { ...defaults, ...options };
 };
 define(Date.prototype, {
-  toLocaleString(locales, options) { return shown(this, locales, options, { ...DATE, ...TIME }); },
-  toLocaleDateString(locales, options) { return shown(this, locales, withAll(options, DATE), DATE); },
-  toLocaleTimeString(locales, options) { return shown(this, locales, withAll(options, TIME), TIME); },
+  toLocaleString(locales, options) {
+    return shown(this, locales, options, { ...DATE, ...TIME });
+  },
+  toLocaleDateString(locales, options) {
+    return shown(this, locales, withAll(options, DATE), DATE);
+  },
+  toLocaleTimeString(locales, options) {
+    return shown(this, locales, withAll(options, TIME), TIME);
+  },
 });
 define(Number.prototype, {
-  toLocaleString(locales, options) { return new NumberFormat(locales, options ?? {}).format(this.valueOf()); },
+  toLocaleString(locales, options) {
+    return new NumberFormat(locales, options ?? {}).format(this.valueOf());
+  },
 });
 define(BigInt.prototype, {
-  toLocaleString(locales, options) { return new NumberFormat(locales, options ?? {}).format(this.valueOf()); },
+  toLocaleString(locales, options) {
+    return new NumberFormat(locales, options ?? {}).format(this.valueOf());
+  },
 });
 const plain = new Collator();
 define(String.prototype, {
-  localeCompare(other, locales, options) { return (locales === undefined && options === undefined ? plain : new Collator(locales, options)).compare(this, other); },
-  toLocaleLowerCase() { return this.toLowerCase(); },
-  toLocaleUpperCase() { return this.toUpperCase(); },
+  localeCompare(other, locales, options) {
+    return (locales === undefined && options === undefined ? plain : new Collator(locales, options)).compare(this, other);
+  },
+  toLocaleLowerCase() {
+    return this.toLowerCase();
+  },
+  toLocaleUpperCase() {
+    return this.toUpperCase();
+  },
 });

@@ -120,7 +120,14 @@ function parseJson(path, text) {
 /** An ES module for `require`: its namespace, as long as nothing in it awaits. */
 function loadModule(path) {
   let outcome;
-  native.import(native.fileUrl(path)).then((value) => { outcome = { value }; }, (error) => { outcome = { error }; });
+  native.import(native.fileUrl(path)).then(
+    (value) => {
+      outcome = { value };
+    },
+    (error) => {
+      outcome = { error };
+    },
+  );
   native.runJobs();
   if (outcome === undefined) {
     throw coded(Error, 'ERR_REQUIRE_ASYNC_MODULE', `require() cannot be used on an ESM graph with top-level await: ${path}`);
@@ -130,7 +137,9 @@ function loadModule(path) {
   return 'module.exports' in namespace ? namespace['module.exports'] : namespace;
 }
 
-Module.prototype.require = function require(specifier) { return makeRequire(this)(specifier); };
+Module.prototype.require = function require(specifier) {
+  return makeRequire(this)(specifier);
+};
 
 Module.prototype._compile = function _compile(text, path) {
   const source = text.startsWith('#!') ? `//${text}` : text;
@@ -152,7 +161,9 @@ const own = (extension, run) => Object.assign(run, { own: true });
 Module._extensions = {
   __proto__: null,
   '.js': own('.js', (module, path) => module._compile(read(path), path)),
-  '.json': own('.json', (module, path) => { module.exports = parseJson(path, read(path)); }),
+  '.json': own('.json', (module, path) => {
+    module.exports = parseJson(path, read(path));
+  }),
 };
 Module._cache = cache;
 Module._load = (specifier, parent) => makeRequire(parent ?? main)(specifier);
@@ -181,7 +192,11 @@ main.filename = '/var/runtime/index.mjs';
 Module.createRequire = (from) => {
   const path = `${from}`.startsWith('file:') ? decodeURIComponent(new URL(`${from}`).pathname) : `${from}`;
   if (!path.startsWith('/')) {
-    throw coded(TypeError, 'ERR_INVALID_ARG_VALUE', `The argument 'filename' must be a file URL object, file URL string, or absolute path string. Received '${from}'`);
+    throw coded(
+      TypeError,
+      'ERR_INVALID_ARG_VALUE',
+      `The argument 'filename' must be a file URL object, file URL string, or absolute path string. Received '${from}'`,
+    );
   }
   const module = new Module(path);
   module.filename = path;

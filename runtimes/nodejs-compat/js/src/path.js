@@ -2,7 +2,9 @@
 
 import { invalidType } from './errors.js';
 
-function check(value, name = 'path') { if (typeof value !== 'string') throw invalidType(name, 'of type string', value); }
+function check(value, name = 'path') {
+  if (typeof value !== 'string') throw invalidType(name, 'of type string', value);
+}
 
 /** Resolves `.` and `..` between separators. */
 function collapse(parts, absolute) {
@@ -71,7 +73,10 @@ function flavour(windows) {
   function relative(from, to) {
     check(from, 'from');
     check(to, 'to');
-    const parts = (path) => resolve(path).split(separators).filter((part) => part !== '');
+    const parts = (path) =>
+      resolve(path)
+        .split(separators)
+        .filter((part) => part !== '');
     const same = (one, other) => (windows ? one?.toLowerCase() === other?.toLowerCase() : one === other);
     const [start, end] = [parts(from), parts(to)];
     let common = 0;
@@ -125,7 +130,7 @@ function flavour(windows) {
 
   function format(object) {
     const dir = object.dir || object.root;
-    const ext = object.ext && !object.ext.startsWith('.') ? `.${object.ext}` : object.ext ?? '';
+    const ext = object.ext && !object.ext.startsWith('.') ? `.${object.ext}` : (object.ext ?? '');
     const base = object.base || `${object.name ?? ''}${ext}`;
     if (!dir) return base;
     return dir === object.root ? `${dir}${base}` : `${dir}${sep}${base}`;
@@ -137,13 +142,29 @@ function flavour(windows) {
   };
 
   function matchesGlob(path, pattern) {
-    const source = pattern.replace(/[.+^${}()|\\]/g, '\\$&').replace(/\*\*\/?|\*|\?/g, (mark) => (mark.length > 1 ? '.*' : mark === '*' ? '[^/]*' : '[^/]'));
+    const source = pattern
+      .replace(/[.+^${}()|\\]/g, '\\$&')
+      .replace(/\*\*\/?|\*|\?/g, (mark) => (mark.length > 1 ? '.*' : mark === '*' ? '[^/]*' : '[^/]'));
     return new RegExp(`^${source}$`).test(path);
   }
 
   const toNamespacedPath = (path) => path;
-  return { sep, delimiter: windows ? ';' : ':', normalize, resolve, join, relative, dirname, basename, extname, parse, format, isAbsolute,
-    matchesGlob, toNamespacedPath };
+  return {
+    sep,
+    delimiter: windows ? ';' : ':',
+    normalize,
+    resolve,
+    join,
+    relative,
+    dirname,
+    basename,
+    extname,
+    parse,
+    format,
+    isAbsolute,
+    matchesGlob,
+    toNamespacedPath,
+  };
 }
 
 export const posix = flavour(false);

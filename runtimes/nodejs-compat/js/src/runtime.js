@@ -1,6 +1,6 @@
 // The calls of the host: load, invoke, snapshot, restore. Each answers `[tag, body]`.
 
-import { restart } from './clock.js';
+import { restart, resume } from './clock.js';
 import { configure, logging } from './console.js';
 import { document, report } from './failures.js';
 import { findHandler, RuntimeError } from './handler.js';
@@ -197,7 +197,7 @@ export function snapshot() {
 }
 
 export function restore(config) {
-  restart();
+  resume();
   native.seedRandom();
   setEnvironment(config.env);
   if (config.logStream !== undefined && loaded) loaded.logStream = config.logStream;

@@ -37,7 +37,8 @@ export class ResponseStream extends Writable {
 
   #check(result) {
     if (result >= 0) return;
-    throw result === CLOSED ? coded(Error, 'EPIPE', 'write EPIPE: the reader of the response is gone')
+    throw result === CLOSED
+      ? coded(Error, 'EPIPE', 'write EPIPE: the reader of the response is gone')
       : coded(Error, 'ERR_STREAM_WRITE', `the response could not be written: ${result}`);
   }
 
@@ -73,7 +74,8 @@ const hooks = { before: [], after: [] };
 export const awslambda = {
   streamifyResponse(handler, options) {
     handler[STREAMING] = 'response';
-    if (options?.highWaterMark !== undefined) handler[Symbol.for('aws.lambda.runtime.handler.streaming.highWaterMark')] = Number(options.highWaterMark);
+    if (options?.highWaterMark !== undefined)
+      handler[Symbol.for('aws.lambda.runtime.handler.streaming.highWaterMark')] = Number(options.highWaterMark);
     return handler;
   },
   HttpResponseStream: {
@@ -82,8 +84,12 @@ export const awslambda = {
       return stream;
     },
   },
-  registerBeforeSnapshot(hook) { hooks.before.push(hook); },
-  registerAfterRestore(hook) { hooks.after.push(hook); },
+  registerBeforeSnapshot(hook) {
+    hooks.before.push(hook);
+  },
+  registerAfterRestore(hook) {
+    hooks.after.push(hook);
+  },
 };
 
 /** Runs hooks: those before a snapshot last first, those after a restore in order. */

@@ -21,8 +21,12 @@ export class URL {
     }
   }
 
-  static canParse(input, base) { return native.urlParse(`${input}`, base === undefined ? undefined : `${base}`) !== undefined; }
-  static parse(input, base) { return URL.canParse(input, base) ? new URL(input, base) : null; }
+  static canParse(input, base) {
+    return native.urlParse(`${input}`, base === undefined ? undefined : `${base}`) !== undefined;
+  }
+  static parse(input, base) {
+    return URL.canParse(input, base) ? new URL(input, base) : null;
+  }
 
   static createObjectURL(blob) {
     const url = `blob:nodedata:${globalThis.crypto.randomUUID()}`;
@@ -30,16 +34,22 @@ export class URL {
     return url;
   }
 
-  static revokeObjectURL(url) { blobs.delete(`${url}`); }
+  static revokeObjectURL(url) {
+    blobs.delete(`${url}`);
+  }
 
   get searchParams() {
     this.#params ??= URLSearchParams.of(this, (search) => this.#set('search', search));
     return this.#params;
   }
 
-  #set(part, value) { this.#parts = native.urlSet(this.#parts[0], part, value) ?? this.#parts; }
+  #set(part, value) {
+    this.#parts = native.urlSet(this.#parts[0], part, value) ?? this.#parts;
+  }
 
-  static get(url, index) { return url.#parts[index]; }
+  static get(url, index) {
+    return url.#parts[index];
+  }
 
   static assign(url, index, value) {
     value = `${value}`;
@@ -53,8 +63,12 @@ export class URL {
     url.#params?.reload();
   }
 
-  toString() { return this.#parts[0]; }
-  toJSON() { return this.#parts[0]; }
+  toString() {
+    return this.#parts[0];
+  }
+  toJSON() {
+    return this.#parts[0];
+  }
 
   [inspect.custom](depth, options) {
     const shown = Object.fromEntries(PARTS.map((part, index) => [part, this.#parts[index]]));
@@ -66,8 +80,17 @@ const { get, assign } = URL;
 delete URL.get;
 delete URL.assign;
 PARTS.forEach((part, index) => {
-  const descriptor = { enumerable: true, configurable: true, get() { return get(this, index); } };
-  if (part !== 'origin') descriptor.set = function set(value) { assign(this, index, value); };
+  const descriptor = {
+    enumerable: true,
+    configurable: true,
+    get() {
+      return get(this, index);
+    },
+  };
+  if (part !== 'origin')
+    descriptor.set = function set(value) {
+      assign(this, index, value);
+    };
   Object.defineProperty(URL.prototype, part, descriptor);
 });
 Object.defineProperty(URL.prototype, Symbol.toStringTag, { value: 'URL', configurable: true });
@@ -76,7 +99,10 @@ const blobs = new Map();
 export const resolveObjectURL = (url) => blobs.get(`${url}`);
 
 /** Form encoding: what stays as it is, a space as plus, the rest as UTF-8 in percent signs. */
-const encodeForm = (text) => encodeURIComponent(text.toWellFormed()).replace(/%20/g, '+').replace(/[!'()~]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
+const encodeForm = (text) =>
+  encodeURIComponent(text.toWellFormed())
+    .replace(/%20/g, '+')
+    .replace(/[!'()~]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
 
 function decodeForm(text) {
   text = text.replace(/\+/g, ' ');
@@ -110,7 +136,7 @@ export class URLSearchParams {
   #changed;
 
   constructor(init = '') {
-    if (init === null || typeof init !== 'object' && typeof init !== 'function') {
+    if (init === null || (typeof init !== 'object' && typeof init !== 'function')) {
       this.#read(`${init}`);
     } else if (typeof init[Symbol.iterator] === 'function') {
       for (const pair of init) {
@@ -134,17 +160,29 @@ export class URLSearchParams {
 
   #read(text) {
     if (text.startsWith('?')) text = text.slice(1);
-    this.#pairs = text.split('&').filter((pair) => pair !== '').map((pair) => {
-      const at = pair.indexOf('=');
-      return at < 0 ? [decodeForm(pair), ''] : [decodeForm(pair.slice(0, at)), decodeForm(pair.slice(at + 1))];
-    });
+    this.#pairs = text
+      .split('&')
+      .filter((pair) => pair !== '')
+      .map((pair) => {
+        const at = pair.indexOf('=');
+        return at < 0 ? [decodeForm(pair), ''] : [decodeForm(pair.slice(0, at)), decodeForm(pair.slice(at + 1))];
+      });
   }
 
-  reload() { this.#read(this.#url.search); }
-  #update() { this.#changed?.(this.toString()); }
+  reload() {
+    this.#read(this.#url.search);
+  }
+  #update() {
+    this.#changed?.(this.toString());
+  }
 
-  get size() { return this.#pairs.length; }
-  append(name, value) { this.#pairs.push([`${name}`.toWellFormed(), `${value}`.toWellFormed()]); this.#update(); }
+  get size() {
+    return this.#pairs.length;
+  }
+  append(name, value) {
+    this.#pairs.push([`${name}`.toWellFormed(), `${value}`.toWellFormed()]);
+    this.#update();
+  }
 
   delete(name, value) {
     name = `${name}`;
@@ -152,9 +190,15 @@ export class URLSearchParams {
     this.#update();
   }
 
-  get(name) { return this.#pairs.find((pair) => pair[0] === `${name}`)?.[1] ?? null; }
-  getAll(name) { return this.#pairs.filter((pair) => pair[0] === `${name}`).map((pair) => pair[1]); }
-  has(name, value) { return this.#pairs.some((pair) => pair[0] === `${name}` && (value === undefined || pair[1] === `${value}`)); }
+  get(name) {
+    return this.#pairs.find((pair) => pair[0] === `${name}`)?.[1] ?? null;
+  }
+  getAll(name) {
+    return this.#pairs.filter((pair) => pair[0] === `${name}`).map((pair) => pair[1]);
+  }
+  has(name, value) {
+    return this.#pairs.some((pair) => pair[0] === `${name}` && (value === undefined || pair[1] === `${value}`));
+  }
 
   set(name, value) {
     name = `${name}`.toWellFormed();
@@ -173,12 +217,24 @@ export class URLSearchParams {
     this.#update();
   }
 
-  forEach(callback, self) { for (const [name, value] of this) callback.call(self, value, name, this); }
-  *entries() { for (let at = 0; at < this.#pairs.length; at++) yield [...this.#pairs[at]]; }
-  *keys() { for (let at = 0; at < this.#pairs.length; at++) yield this.#pairs[at][0]; }
-  *values() { for (let at = 0; at < this.#pairs.length; at++) yield this.#pairs[at][1]; }
-  [Symbol.iterator]() { return this.entries(); }
-  toString() { return this.#pairs.map(([name, value]) => `${encodeForm(name)}=${encodeForm(value)}`).join('&'); }
+  forEach(callback, self) {
+    for (const [name, value] of this) callback.call(self, value, name, this);
+  }
+  *entries() {
+    for (let at = 0; at < this.#pairs.length; at++) yield [...this.#pairs[at]];
+  }
+  *keys() {
+    for (let at = 0; at < this.#pairs.length; at++) yield this.#pairs[at][0];
+  }
+  *values() {
+    for (let at = 0; at < this.#pairs.length; at++) yield this.#pairs[at][1];
+  }
+  [Symbol.iterator]() {
+    return this.entries();
+  }
+  toString() {
+    return this.#pairs.map(([name, value]) => `${encodeForm(name)}=${encodeForm(value)}`).join('&');
+  }
 
   [inspect.custom](depth, options) {
     const shown = this.#pairs.map(([name, value]) => `${inspect(name, options)} => ${inspect(value, options)}`);
@@ -201,8 +257,15 @@ export function pathToFileURL(path) {
 }
 
 export function urlToHttpOptions(url) {
-  const options = { protocol: url.protocol, hostname: url.hostname.replace(/^\[|\]$/g, ''), hash: url.hash, search: url.search,
-    pathname: url.pathname, path: `${url.pathname}${url.search}`, href: url.href };
+  const options = {
+    protocol: url.protocol,
+    hostname: url.hostname.replace(/^\[|\]$/g, ''),
+    hash: url.hash,
+    search: url.search,
+    pathname: url.pathname,
+    path: `${url.pathname}${url.search}`,
+    href: url.href,
+  };
   if (url.port !== '') options.port = Number(url.port);
   if (url.username || url.password) options.auth = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
   return options;

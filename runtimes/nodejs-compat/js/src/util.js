@@ -29,9 +29,15 @@ function callbackify(original) {
   return function callbackified(...args) {
     const callback = args.pop();
     if (typeof callback !== 'function') throw invalidType('last argument', 'of type function', callback);
-    original.apply(this, args).then((value) => nextTick(callback, null, value), (reason) => {
-      nextTick(callback, reason || Object.assign(new Error('Promise was rejected with a falsy value'), { code: 'ERR_FALSY_VALUE_REJECTION', reason }));
-    });
+    original.apply(this, args).then(
+      (value) => nextTick(callback, null, value),
+      (reason) => {
+        nextTick(
+          callback,
+          reason || Object.assign(new Error('Promise was rejected with a falsy value'), { code: 'ERR_FALSY_VALUE_REJECTION', reason }),
+        );
+      },
+    );
   };
 }
 
@@ -65,7 +71,9 @@ function styleText(formats, text) {
 
 function debuglog(section) {
   const enabled = new RegExp(`(^|,)${section}(,|$)`, 'i').test(process.env.NODE_DEBUG ?? '');
-  const log = (...args) => { if (enabled) globalThis.console.error(`${section.toUpperCase()} ${process.pid}:`, ...args); };
+  const log = (...args) => {
+    if (enabled) globalThis.console.error(`${section.toUpperCase()} ${process.pid}:`, ...args);
+  };
   log.enabled = enabled;
   return log;
 }
@@ -77,8 +85,12 @@ class MIMEType {
     this.params = new Map(params.map((param) => param.trim().split('=')).map(([name, value = '']) => [name, value.replace(/^"|"$/g, '')]));
   }
 
-  get essence() { return `${this.type}/${this.subtype}`; }
-  toString() { return [this.essence, ...[...this.params].map(([name, value]) => `${name}=${value}`)].join(';'); }
+  get essence() {
+    return `${this.type}/${this.subtype}`;
+  }
+  toString() {
+    return [this.essence, ...[...this.params].map(([name, value]) => `${name}=${value}`)].join(';');
+  }
 }
 
 export const util = {
@@ -98,8 +110,13 @@ export const util = {
   inspect,
   isDeepStrictEqual: (one, other) => deepEqual(one, other, true),
   parseArgs,
-  parseEnv: (text) => Object.fromEntries([...`${text}`.matchAll(/^\s*(?:export\s+)?([\w.]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^#\n]*))/gm)]
-    .map(([, name, double, single, plain]) => [name, double?.replace(/\\n/g, '\n') ?? single ?? plain.trim()])),
+  parseEnv: (text) =>
+    Object.fromEntries(
+      [...`${text}`.matchAll(/^\s*(?:export\s+)?([\w.]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^#\n]*))/gm)].map(([, name, double, single, plain]) => [
+        name,
+        double?.replace(/\\n/g, '\n') ?? single ?? plain.trim(),
+      ]),
+    ),
   promisify,
   stripVTControlCharacters,
   styleText,

@@ -16,8 +16,24 @@ import { Intl } from './intl.js';
 import { CompressionStream, DecompressionStream, zlib } from './zlib.js';
 
 Object.assign(bufferModule, { Blob, File });
-defineGlobals({ Blob, File, FormData, Headers, Request, Response, fetch, structuredClone, MessageChannel, MessageEvent, MessagePort, crypto: webcrypto,
-  CryptoKey, Intl, CompressionStream, DecompressionStream });
+defineGlobals({
+  Blob,
+  File,
+  FormData,
+  Headers,
+  Request,
+  Response,
+  fetch,
+  structuredClone,
+  MessageChannel,
+  MessageEvent,
+  MessagePort,
+  crypto: webcrypto,
+  CryptoKey,
+  Intl,
+  CompressionStream,
+  DecompressionStream,
+});
 Object.assign(builtin('worker_threads'), { MessageChannel, MessagePort });
 
 define('assert', assert);
@@ -27,22 +43,61 @@ define('http', http);
 define('https', https);
 define('zlib', zlib);
 
-const family = (host) => (/^\d{1,3}(\.\d{1,3}){3}$/.test(host) && host.split('.').every((part) => Number(part) < 256) ? 4
-  : /^[0-9a-f:.]*:[0-9a-f:.]*$/i.test(host) && URL.canParse(`http://[${host}]/`) ? 6 : 0);
-absent('net', ['connect', 'createConnection', 'createServer', 'Server'], { Socket, isIP: family, isIPv4: (host) => family(host) === 4,
-  isIPv6: (host) => family(host) === 6, setDefaultAutoSelectFamily() {}, getDefaultAutoSelectFamily: () => true });
-absent('tls', ['connect', 'createServer', 'createSecureContext', 'TLSSocket', 'Server'], { rootCertificates: [], DEFAULT_MIN_VERSION: 'TLSv1.2',
-  DEFAULT_MAX_VERSION: 'TLSv1.3', getCiphers: () => [], checkServerIdentity: () => undefined });
-absent('http2', ['connect', 'createServer', 'createSecureServer'], { constants: { HTTP2_HEADER_PATH: ':path', HTTP2_HEADER_METHOD: ':method',
-  HTTP2_HEADER_STATUS: ':status', HTTP2_HEADER_AUTHORITY: ':authority' } });
-const lookups = ['lookup', 'resolve', 'resolve4', 'resolve6', 'resolveTxt', 'resolveMx', 'resolveSrv', 'resolveCname', 'resolveNs', 'reverse', 'Resolver'];
+const family = (host) =>
+  /^\d{1,3}(\.\d{1,3}){3}$/.test(host) && host.split('.').every((part) => Number(part) < 256)
+    ? 4
+    : /^[0-9a-f:.]*:[0-9a-f:.]*$/i.test(host) && URL.canParse(`http://[${host}]/`)
+      ? 6
+      : 0;
+absent('net', ['connect', 'createConnection', 'createServer', 'Server'], {
+  Socket,
+  isIP: family,
+  isIPv4: (host) => family(host) === 4,
+  isIPv6: (host) => family(host) === 6,
+  setDefaultAutoSelectFamily() {},
+  getDefaultAutoSelectFamily: () => true,
+});
+absent('tls', ['connect', 'createServer', 'createSecureContext', 'TLSSocket', 'Server'], {
+  rootCertificates: [],
+  DEFAULT_MIN_VERSION: 'TLSv1.2',
+  DEFAULT_MAX_VERSION: 'TLSv1.3',
+  getCiphers: () => [],
+  checkServerIdentity: () => undefined,
+});
+absent('http2', ['connect', 'createServer', 'createSecureServer'], {
+  constants: { HTTP2_HEADER_PATH: ':path', HTTP2_HEADER_METHOD: ':method', HTTP2_HEADER_STATUS: ':status', HTTP2_HEADER_AUTHORITY: ':authority' },
+});
+const lookups = [
+  'lookup',
+  'resolve',
+  'resolve4',
+  'resolve6',
+  'resolveTxt',
+  'resolveMx',
+  'resolveSrv',
+  'resolveCname',
+  'resolveNs',
+  'reverse',
+  'Resolver',
+];
 absent('dns/promises', lookups);
 absent('dns', [...lookups, 'setServers'], { promises: builtin('dns/promises'), getServers: () => [], setDefaultResultOrder() {} });
 absent('trace_events', ['createTracing'], { getEnabledCategories: () => undefined });
 absent('wasi', ['WASI']);
 absent('test', ['describe', 'it', 'test']);
-define('tty', { isatty: () => false, ReadStream: class { constructor() { throw unsupported('tty.ReadStream'); } },
-  WriteStream: class { constructor() { throw unsupported('tty.WriteStream'); } } });
+define('tty', {
+  isatty: () => false,
+  ReadStream: class {
+    constructor() {
+      throw unsupported('tty.ReadStream');
+    }
+  },
+  WriteStream: class {
+    constructor() {
+      throw unsupported('tty.WriteStream');
+    }
+  },
+});
 
 /** Lines of a stream. */
 class Interface extends EventEmitter {
@@ -59,7 +114,9 @@ class Interface extends EventEmitter {
       }
       if (rest !== '') yield rest;
     })();
-    setImmediate(() => { if (this.listenerCount('line') > 0) this.#emitAll(); });
+    setImmediate(() => {
+      if (this.listenerCount('line') > 0) this.#emitAll();
+    });
   }
 
   async #emitAll() {
@@ -73,15 +130,29 @@ class Interface extends EventEmitter {
     this.emit('close');
   }
 
-  pause() { return this; }
-  resume() { return this; }
+  pause() {
+    return this;
+  }
+  resume() {
+    return this;
+  }
   setPrompt() {}
   prompt() {}
-  question() { throw unsupported('Asking questions'); }
-  [Symbol.asyncIterator]() { return this.#lines; }
+  question() {
+    throw unsupported('Asking questions');
+  }
+  [Symbol.asyncIterator]() {
+    return this.#lines;
+  }
 }
-define('readline', { Interface, createInterface: (options) => new Interface(options), clearLine() {}, cursorTo() {}, moveCursor() {},
-  promises: builtin('readline/promises') });
+define('readline', {
+  Interface,
+  createInterface: (options) => new Interface(options),
+  clearLine() {},
+  cursorTo() {},
+  moveCursor() {},
+  promises: builtin('readline/promises'),
+});
 
 const run = (code, name) => native.evaluate(`${code}`, name ?? 'evalmachine.<anonymous>');
 const contexts = new WeakSet();
@@ -100,10 +171,18 @@ class Script {
     this.#name = typeof options === 'string' ? options : options?.filename;
   }
 
-  runInThisContext() { return run(this.#code, this.#name); }
-  runInContext(context) { return runInContext(this.#code, context, this.#name); }
-  runInNewContext(context = {}) { return runInContext(this.#code, context, this.#name); }
-  createCachedData() { throw unsupported('Cached data of scripts'); }
+  runInThisContext() {
+    return run(this.#code, this.#name);
+  }
+  runInContext(context) {
+    return runInContext(this.#code, context, this.#name);
+  }
+  runInNewContext(context = {}) {
+    return runInContext(this.#code, context, this.#name);
+  }
+  createCachedData() {
+    throw unsupported('Cached data of scripts');
+  }
 }
 define('vm', {
   Script,
@@ -118,4 +197,8 @@ define('vm', {
   runInNewContext: (code, context = {}, options) => runInContext(code, context, options),
   compileFunction: (code, parameters = [], options) => run(`(function (${parameters.join(',')}) {${code}\n})`, options?.filename),
 });
-define('domain', { create() { throw coded(Error, 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM', 'domain is not available in the nodejs-compat runtime'); } });
+define('domain', {
+  create() {
+    throw coded(Error, 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM', 'domain is not available in the nodejs-compat runtime');
+  },
+});

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use rquickjs::{Ctx, Exception, Object, Result, String as JsString, TypedArray, Value, prelude::Func, prelude::Opt, qjs};
+use rquickjs::{
+    Ctx, Exception, Object, Result, String as JsString, TypedArray, Value, prelude::Func, prelude::Opt, qjs,
+};
 
 /// The bytes of a `Uint8Array`, which stay put while no JavaScript runs.
 pub(crate) fn of<'a>(array: &'a TypedArray<'_, u8>) -> &'a [u8] {
@@ -53,7 +55,13 @@ pub(crate) fn utf8(text: &JsString<'_>) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn decode_utf8<'js>(ctx: Ctx<'js>, array: TypedArray<'js, u8>, start: usize, end: usize, fatal: bool) -> Result<Value<'js>> {
+fn decode_utf8<'js>(
+    ctx: Ctx<'js>,
+    array: TypedArray<'js, u8>,
+    start: usize,
+    end: usize,
+    fatal: bool,
+) -> Result<Value<'js>> {
     let bytes = of(&array);
     let bytes = bytes.get(start..end.min(bytes.len())).unwrap_or_default();
     let text: Cow<'_, str> = match std::str::from_utf8(bytes) {
@@ -64,7 +72,13 @@ fn decode_utf8<'js>(ctx: Ctx<'js>, array: TypedArray<'js, u8>, start: usize, end
     Ok(JsString::from_str(ctx, &text)?.into_value())
 }
 
-fn decode_latin1<'js>(ctx: Ctx<'js>, array: TypedArray<'js, u8>, start: usize, end: usize, mask: u8) -> Result<JsString<'js>> {
+fn decode_latin1<'js>(
+    ctx: Ctx<'js>,
+    array: TypedArray<'js, u8>,
+    start: usize,
+    end: usize,
+    mask: u8,
+) -> Result<JsString<'js>> {
     let bytes = of(&array);
     let bytes = bytes.get(start..end.min(bytes.len())).unwrap_or_default();
     let text: String = bytes.iter().map(|byte| char::from(byte & mask)).collect();
@@ -85,7 +99,13 @@ fn latin1(text: &JsString<'_>) -> Result<Vec<u8>> {
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const BASE64_URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-fn encode_base64<'js>(ctx: Ctx<'js>, array: TypedArray<'js, u8>, start: usize, end: usize, url: bool) -> Result<JsString<'js>> {
+fn encode_base64<'js>(
+    ctx: Ctx<'js>,
+    array: TypedArray<'js, u8>,
+    start: usize,
+    end: usize,
+    url: bool,
+) -> Result<JsString<'js>> {
     let bytes = of(&array);
     let bytes = bytes.get(start..end.min(bytes.len())).unwrap_or_default();
     let alphabet = if url { BASE64_URL } else { BASE64 };

@@ -64,7 +64,12 @@ fn codec_new(kind: String, level: i32) -> i32 {
     })
 }
 
-fn deflate(stream: &mut Compress, mut input: &[u8], flush: FlushCompress, out: &mut Vec<u8>) -> std::result::Result<(), &'static str> {
+fn deflate(
+    stream: &mut Compress,
+    mut input: &[u8],
+    flush: FlushCompress,
+    out: &mut Vec<u8>,
+) -> std::result::Result<(), &'static str> {
     loop {
         out.reserve(input.len() / 2 + 256);
         let before = (stream.total_in(), stream.total_out());
@@ -83,7 +88,12 @@ fn deflate(stream: &mut Compress, mut input: &[u8], flush: FlushCompress, out: &
 }
 
 /// Answers whether the stream has ended, and how much of the input was its own.
-fn inflate(stream: &mut Decompress, input: &[u8], out: &mut Vec<u8>, limit: usize) -> std::result::Result<(bool, usize), &'static str> {
+fn inflate(
+    stream: &mut Decompress,
+    input: &[u8],
+    out: &mut Vec<u8>,
+    limit: usize,
+) -> std::result::Result<(bool, usize), &'static str> {
     let mut rest = input;
     loop {
         out.reserve((rest.len() * 3).clamp(256, 1 << 20));
@@ -156,15 +166,23 @@ fn whole(format: Format, input: &[u8], out: &mut Vec<u8>, limit: usize) -> std::
             let mut writer = brotli_decompressor::DecompressorWriter::new(&mut *out, 4096);
             writer.write_all(input).and_then(|()| writer.close()).map_err(|_| "Decompression failed")
         }
-        Format::Unzip if !input.starts_with(&[0x1f, 0x8b]) => match inflate(&mut Decompress::new(true), input, out, limit)? {
-            (true, _) => Ok(()),
-            (false, _) => Err("unexpected end of file"),
-        },
+        Format::Unzip if !input.starts_with(&[0x1f, 0x8b]) => {
+            match inflate(&mut Decompress::new(true), input, out, limit)? {
+                (true, _) => Ok(()),
+                (false, _) => Err("unexpected end of file"),
+            }
+        }
         Format::Gunzip | Format::Unzip => gunzip(input, out, limit),
     }
 }
 
-fn step(codec: &mut Codec, input: &[u8], end: bool, limit: usize, out: &mut Vec<u8>) -> std::result::Result<(), &'static str> {
+fn step(
+    codec: &mut Codec,
+    input: &[u8],
+    end: bool,
+    limit: usize,
+    out: &mut Vec<u8>,
+) -> std::result::Result<(), &'static str> {
     let flush = if end { FlushCompress::Finish } else { FlushCompress::None };
     match codec {
         Codec::Deflate(stream) => deflate(stream, input, flush, out),
@@ -194,7 +212,13 @@ fn step(codec: &mut Codec, input: &[u8], end: bool, limit: usize, out: &mut Vec<
 }
 
 /// What a piece of input gives; a string that names the fault when it is broken. The handle is free after the end and after a fault.
-fn codec_step<'js>(ctx: Ctx<'js>, handle: usize, input: TypedArray<'js, u8>, end: bool, limit: f64) -> Result<Value<'js>> {
+fn codec_step<'js>(
+    ctx: Ctx<'js>,
+    handle: usize,
+    input: TypedArray<'js, u8>,
+    end: bool,
+    limit: f64,
+) -> Result<Value<'js>> {
     let Some(mut codec) = CODECS.with_borrow_mut(|codecs| codecs.get_mut(handle).and_then(Option::take)) else {
         return Err(Exception::throw_internal(&ctx, "no such stream"));
     };

@@ -134,7 +134,9 @@ fn hash_finish<'js>(ctx: Ctx<'js>, handle: usize) -> Result<TypedArray<'js, u8>>
 
 /// A handle of a copy in the same state.
 fn hash_copy(handle: usize) -> i32 {
-    STATES.with_borrow(|states| states.get(handle).and_then(|state| state.as_ref().map(|state| state.copy()))).map_or(-1, keep)
+    STATES
+        .with_borrow(|states| states.get(handle).and_then(|state| state.as_ref().map(|state| state.copy())))
+        .map_or(-1, keep)
 }
 
 fn unknown<T>(ctx: &Ctx<'_>, algorithm: &str) -> Result<T> {

@@ -2,7 +2,9 @@
 
 use std::cell::OnceCell;
 
-use rquickjs::{CatchResultExt, Context, Ctx, Function, Object, Persistent, Runtime, Value, context::EvalOptions, prelude::Func};
+use rquickjs::{
+    CatchResultExt, Context, Ctx, Function, Object, Persistent, Runtime, Value, context::EvalOptions, prelude::Func,
+};
 
 use crate::{abi::Frame, context, modules};
 

@@ -135,7 +135,11 @@ fn stat<'js>(ctx: Ctx<'js>, name: String, follow: bool) -> Result<Value<'js>> {
     let name = path(&name);
     // SAFETY: the path ends in NUL, and there is room for one description.
     let answer = unsafe {
-        if follow { libc::stat(name.as_ptr(), stat.as_mut_ptr()) } else { libc::lstat(name.as_ptr(), stat.as_mut_ptr()) }
+        if follow {
+            libc::stat(name.as_ptr(), stat.as_mut_ptr())
+        } else {
+            libc::lstat(name.as_ptr(), stat.as_mut_ptr())
+        }
     };
     described(&ctx, answer, &stat)
 }

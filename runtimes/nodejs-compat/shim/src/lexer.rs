@@ -142,8 +142,10 @@ impl<'a> Iterator for Lexer<'a> {
                 }
                 let word = self.slice(from, self.at);
                 self.last_word = word;
-                value = !matches!(word, "return" | "typeof" | "case" | "in" | "of" | "delete" | "void" | "throw" | "new" | "else" | "do")
-                    && !matches!(word, "await" | "yield" | "instanceof");
+                value = !matches!(
+                    word,
+                    "return" | "typeof" | "case" | "in" | "of" | "delete" | "void" | "throw" | "new" | "else" | "do"
+                ) && !matches!(word, "await" | "yield" | "instanceof");
                 if first.is_ascii_digit() { Token::Other } else { Token::Word(word) }
             }
             _ => {
@@ -180,10 +182,14 @@ pub(crate) fn is_module(source: &[u8]) -> bool {
             (Token::Mark(b'{' | b'(' | b'['), _) => depth += 1,
             (Token::Mark(b'}' | b')' | b']'), _) => depth -= 1,
             (Token::Word("import"), Some(Token::Mark(b'.'))) if !member => return true,
-            (Token::Word("import"), Some(Token::Word(_) | Token::Text(_) | Token::Mark(b'{' | b'*'))) if depth == 0 && !member => {
+            (Token::Word("import"), Some(Token::Word(_) | Token::Text(_) | Token::Mark(b'{' | b'*')))
+                if depth == 0 && !member =>
+            {
                 return true;
             }
-            (Token::Word("export"), Some(Token::Word(_) | Token::Mark(b'{' | b'*'))) if depth == 0 && !member => return true,
+            (Token::Word("export"), Some(Token::Word(_) | Token::Mark(b'{' | b'*'))) if depth == 0 && !member => {
+                return true;
+            }
             _ => {}
         }
         before = token;
@@ -217,7 +223,9 @@ fn collect(source: &[u8], path: &str, depth: usize, names: &mut BTreeSet<String>
                     names.insert((*name).to_owned());
                 }
             }
-            [Token::Word(star), Token::Mark(b'('), after @ ..] if matches!(*star, "__exportStar" | "__export" | "__reExport") => {
+            [Token::Word(star), Token::Mark(b'('), after @ ..]
+                if matches!(*star, "__exportStar" | "__export" | "__reExport") =>
+            {
                 again.extend(required(after).or_else(|| required(after.get(2..).unwrap_or_default())));
             }
             [Token::Word("module" | "exports"), ..] => assignment(rest, names, &mut again),
@@ -269,7 +277,9 @@ fn assignment<'a>(tokens: &[Token<'a>], names: &mut BTreeSet<String>, again: &mu
             names.insert((*name).to_owned());
         }
         Some([Token::Mark(b'='), Token::Mark(b'{'), members @ ..]) if whole => literal(members, names, again),
-        Some([Token::Mark(b'='), Token::Word("exports"), Token::Mark(b'='), Token::Mark(b'{'), members @ ..]) if whole => {
+        Some([Token::Mark(b'='), Token::Word("exports"), Token::Mark(b'='), Token::Mark(b'{'), members @ ..])
+            if whole =>
+        {
             literal(members, names, again);
         }
         Some([Token::Mark(b'='), value @ ..]) if whole => again.extend(required(value)),

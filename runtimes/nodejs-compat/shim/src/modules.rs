@@ -62,7 +62,9 @@ fn url_of(path: &str) -> String {
     url.push_str("file://");
     for byte in path.bytes() {
         match byte {
-            b'%' | b'?' | b'#' | b' ' | b'"' | b'<' | b'>' | b'`' | b'\\' | 0..=31 | 127.. => url.push_str(&format!("%{byte:02X}")),
+            b'%' | b'?' | b'#' | b' ' | b'"' | b'<' | b'>' | b'`' | b'\\' | 0..=31 | 127.. => {
+                url.push_str(&format!("%{byte:02X}"))
+            }
             _ => url.push(char::from(byte)),
         }
     }
@@ -118,8 +120,9 @@ impl Loader for ModuleLoader {
             return standing_for(ctx, name, value.into_value(), &names, false);
         }
         let path = path_of(name);
-        let source = std::fs::read(&path)
-            .map_err(|_| throw(ctx, &Failure { code: "ERR_MODULE_NOT_FOUND", message: format!("Cannot find module '{path}'") }))?;
+        let source = std::fs::read(&path).map_err(|_| {
+            throw(ctx, &Failure { code: "ERR_MODULE_NOT_FOUND", message: format!("Cannot find module '{path}'") })
+        })?;
         match format(&path) {
             Format::Json => {
                 let value = ctx.json_parse(source)?;
@@ -156,7 +159,13 @@ fn common<'js>(ctx: &Ctx<'js>, name: &str, path: &str, source: &[u8]) -> Result<
 }
 
 /// A module whose default export is `value`, or what it returns when it is `lazy`, with its members `names` exported too.
-fn standing_for<'js>(ctx: &Ctx<'js>, name: &str, value: Value<'js>, names: &[String], lazy: bool) -> Result<Module<'js, Declared>> {
+fn standing_for<'js>(
+    ctx: &Ctx<'js>,
+    name: &str,
+    value: Value<'js>,
+    names: &[String],
+    lazy: bool,
+) -> Result<Module<'js, Declared>> {
     let mut source = String::from(if lazy { "const m=import.meta.value();" } else { "const m=import.meta.value;" });
     source.push_str(if lazy { "export default m;const o=Object(m);" } else { "export default m;const o=m;" });
     for (index, name) in names.iter().enumerate() {

@@ -28,7 +28,8 @@ pub(crate) fn at(directory: &str) -> Option<Rc<Package>> {
     if let Some(package) = READ.with_borrow(|read| read.get(directory).cloned()) {
         return package;
     }
-    let document = std::fs::read(format!("{directory}/package.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    let document =
+        std::fs::read(format!("{directory}/package.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
     let package = document.map(|document| Rc::new(Package { directory: directory.to_owned(), document }));
     if !directory.starts_with("/tmp") {
         READ.with_borrow_mut(|read| read.insert(directory.to_owned(), package.clone()));

@@ -118,7 +118,9 @@ fn file(specifier: &str, base: &str, kind: Kind) -> Result<String, Failure> {
         let whole = if relative { format!("{}/{specifier}", parent(base)) } else { specifier.to_owned() };
         return match kind {
             Kind::Import => exact(&normal(whole.split(['?', '#']).next().unwrap_or_default()), specifier, base, kind),
-            Kind::Require => guess(&normal(&whole), specifier.ends_with('/')).ok_or_else(|| missing(specifier, base, kind)),
+            Kind::Require => {
+                guess(&normal(&whole), specifier.ends_with('/')).ok_or_else(|| missing(specifier, base, kind))
+            }
         };
     }
     if specifier.starts_with('#') {
@@ -152,7 +154,8 @@ pub(crate) fn guess(path: &str, directory: bool) -> Option<String> {
     if !is_dir(path) {
         return None;
     }
-    let index = |path: &str| ENDINGS.iter().skip(1).map(|ending| format!("{path}/index{ending}")).find(|path| is_file(path));
+    let index =
+        |path: &str| ENDINGS.iter().skip(1).map(|ending| format!("{path}/index{ending}")).find(|path| is_file(path));
     let main = packages::at(path).and_then(|package| Some(normal(&format!("{path}/{}", package.text("main")?))));
     main.and_then(|main| with_ending(&main).or_else(|| index(&main))).or_else(|| index(path))
 }
@@ -207,7 +210,9 @@ fn missing(specifier: &str, base: &str, kind: Kind) -> Failure {
         Kind::Import if specifier.starts_with('/') => {
             Failure::new("ERR_MODULE_NOT_FOUND", format!("Cannot find module '{specifier}' imported from {base}"))
         }
-        Kind::Import => Failure::new("ERR_MODULE_NOT_FOUND", format!("Cannot find package '{specifier}' imported from {base}")),
+        Kind::Import => {
+            Failure::new("ERR_MODULE_NOT_FOUND", format!("Cannot find package '{specifier}' imported from {base}"))
+        }
     }
 }
 
@@ -252,7 +257,8 @@ fn member(package: &Package, table: &Value, key: &str, kind: Kind) -> Option<Str
     let (_, middle, value) = table
         .iter()
         .filter_map(|(pattern, value)| {
-            let (before, after) = pattern.split_once('*').or_else(|| pattern.ends_with('/').then_some((pattern, "")))?;
+            let (before, after) =
+                pattern.split_once('*').or_else(|| pattern.ends_with('/').then_some((pattern, "")))?;
             let middle = key.strip_prefix(before)?.strip_suffix(after)?;
             Some((before.len(), middle, value)).filter(|_| !middle.is_empty())
         })

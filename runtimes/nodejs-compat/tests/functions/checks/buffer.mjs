@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import util from 'node:util';
+
+export const handler = async () => {
+  assert.equal(Buffer.from('héllo€😀').toString('base64'), 'aMOpbGxv4oKs8J+YgA==');
+  assert.equal(Buffer.from('zz', 'hex').length, 0);
+  assert.equal(Buffer.from('aGk', 'base64url').toString(), 'hi');
+  assert.equal(Buffer.from('ÿ', 'latin1')[0], 255);
+  assert.equal(Buffer.from('ab', 'utf16le').toString('hex'), '61006200');
+  assert.equal(Buffer.from('ab', 'utf16le').toString('utf16le'), 'ab');
+  assert.equal(Buffer.concat([Buffer.from('a'), new Uint8Array([98])]).toString(), 'ab');
+  assert.equal(Buffer.alloc(3, 'x').toString(), 'xxx');
+  const b = Buffer.alloc(8);
+  b.writeUInt32BE(0xdeadbeef, 0);
+  b.writeInt16LE(-2, 4);
+  assert.equal(b.readUInt32BE(0), 0xdeadbeef);
+  assert.equal(b.readInt16LE(4), -2);
+  assert.equal(b.slice(0, 2).toString('hex'), 'dead');
+  assert.ok(b.subarray(0, 2) instanceof Buffer);
+  assert.equal(Buffer.byteLength('€'), 3);
+  assert.equal(Buffer.from('abcabc').indexOf('ca'), 2);
+  assert.ok(Buffer.from('abc').includes('bc'));
+  assert.deepEqual(JSON.parse(JSON.stringify(Buffer.from('a'))), { type: 'Buffer', data: [97] });
+  assert.equal(Buffer.from('\ud800').toString(), '\ufffd');
+  assert.equal(util.inspect(Buffer.from('ab')), '<Buffer 61 62>');
+  assert.ok(Buffer.from('a').equals(Buffer.from('a')));
+  assert.equal(Buffer.compare(Buffer.from('a'), Buffer.from('b')), -1);
+  const w = Buffer.alloc(4);
+  assert.equal(w.write('€€'), 3);
+  assert.equal(Buffer.from([1, 2, 3]).toString('hex'), '010203');
+  assert.equal(Buffer.from('test').readBigUInt64LE === undefined, false);
+  assert.equal(Buffer.from(new Uint16Array([258]).buffer).toString('hex'), '0201');
+  return 'done';
+};

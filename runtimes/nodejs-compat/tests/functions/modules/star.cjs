@@ -1,0 +1,2 @@
+var __exportStar = (m, e) => Object.assign(e, m);
+__exportStar(require('./starred.cjs'), exports);

@@ -1,0 +1,1 @@
+Object.defineProperty(exports, 'starred', { enumerable: true, get: () => 1 });
