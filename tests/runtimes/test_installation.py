@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness import clients, packages, runtimes, wait
+from harness import clients, config, packages, runtimes, wait
 from harness.clients import refused
 from harness.daemon import NotReady
 from harness.functions import active, create
@@ -98,3 +98,33 @@ def test_a_module_that_breaks_the_contract_fails_the_deployment_and_says_why(own
         create(daemon.lam, "f", CODE, Runtime="probe", Handler="h.h")
     assert "does not export" in daemon.log.read_text()
     assert daemon.healthy()
+
+
+def test_a_function_in_source_code_can_be_declared_with_its_directory(own_daemon, tmp_path):
+    directory = runtimes.write(tmp_path / "runtimes")
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "h").write_text("first")
+
+    def text(**more):
+        function = {"name": "f", "package": str(tmp_path / "source"), "handler": "h.h", "runtime": "probe"} | more
+        return runtimes.settings(directory) + "\n[[functions]]\n" + config.render(function)
+
+    daemon = own_daemon(text()).start()
+    versions = lambda: len(daemon.lam.list_versions_by_function(FunctionName="f")["Versions"])  # noqa: E731
+    assert daemon.lam.get_function_configuration(FunctionName="f")["Runtime"] == "probe"
+    assert daemon.invoke("f", "o").ok() == "1" and versions() == 2
+
+    (tmp_path / "source" / "h").write_text("second")
+    daemon.hang_up()
+    wait.until("the change is published", lambda: versions() == 3)
+
+    assert daemon.stop() == 0
+    for wrong, said in [
+        ({"runtime": "python3.99"}, "functions[0].runtime: "),
+        ({"handler": "bootstrap"}, "functions[0].handler: must name a module and a function"),
+        ({"package": str(tmp_path / "nowhere")}, "functions[0].package: there is no package file"),
+    ]:
+        daemon.config.write_text(text(**wrong))
+        with pytest.raises(NotReady):
+            daemon.start()
+        assert said in daemon.tail()

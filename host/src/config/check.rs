@@ -325,7 +325,7 @@ fn provisioned(function: &FunctionDeclaration) -> u64 {
 fn one_function(path: &str, function: &FunctionDeclaration, images: &images::Config, report: Report<'_>) {
     let key = |name: &str| format!("{path}.{name}");
     match (&function.package, &function.image) {
-        (Some(package), None) if !package.is_file() => {
+        (Some(package), None) if !(package.is_file() || function.is_interpreted() && package.is_dir()) => {
             let message = format!("there is no package file {}", package.display());
             let hint = package.to_string_lossy().contains("guests").then_some("cargo xtask guests builds the samples");
             report(&key("package"), message, hint.map(str::to_owned));
@@ -345,6 +345,9 @@ fn one_function(path: &str, function: &FunctionDeclaration, images: &images::Con
         || function.handler.bytes().any(|b| b.is_ascii_whitespace())
     {
         report(&key("handler"), "must be 1 to 128 characters without spaces".to_owned(), None);
+    } else if function.is_interpreted() && !function.handler.contains('.') {
+        let message = "must name a module and a function in it, such as lambda_function.lambda_handler".to_owned();
+        report(&key("handler"), message, None);
     }
     if function.description.chars().count() > 256 {
         report(&key("description"), "is longer than 256 characters".to_owned(), None);

@@ -3,6 +3,7 @@
 //! Names, bounds and defaults are AWS's. What AWS's API has no member for (`sandbox`, `cpu_time_limit_ms`, `outbound_hosts`,
 //! `idle_timeout_s`) becomes the environment variables of [`crate::catalog::Settings`].
 
+use crate::catalog::runtimes;
 use crate::ids::{AliasName, FunctionName, FunctionRef, Home, LayerName, Qualifier, QueueName, Version};
 use crate::storage::functions::{ConfigurationRecord, Sticky};
 use crate::storage::queues::{FifoAttributes, QueueAttributes, RedrivePolicy};
@@ -21,13 +22,17 @@ use std::path::PathBuf;
 pub struct FunctionDeclaration {
     /// Its name.
     pub name: FunctionName,
-    /// The deployment package: bare wasm or wat, or a zip. Relative to the file; `${NAME:-default}` stands for a variable.
+    /// The deployment package: bare wasm or wat, or a zip; for functions in source code a zip or a directory, packed without its
+    /// links. Relative to the file; `${NAME:-default}` stands for a variable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub package: Option<PathBuf>,
+    /// What runs the code, by AWS's name; where absent, the package brings all of its code as WebAssembly, or the API said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<String>,
     /// An image in the place of a package; `${NAME:-default}` stands for a variable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// Names the wasm file in a zip where it is not `bootstrap`.
+    /// Names the wasm file in a zip where it is not `bootstrap`; in source code the module and the function in it.
     #[serde(default = "default_handler")]
     pub handler: String,
     /// At most 256 characters.
@@ -104,6 +109,11 @@ fn default_tmp() -> u32 {
 }
 
 impl FunctionDeclaration {
+    /// Whether a language runtime interprets its code.
+    pub fn is_interpreted(&self) -> bool {
+        self.runtime.as_deref().is_some_and(|runtime| !runtimes::PROVIDED.contains(&runtime))
+    }
+
     /// The environment variables as the catalog keeps them, sandbox settings included.
     pub fn variables(&self) -> BTreeMap<String, String> {
         let mut variables = self.environment.clone();
@@ -130,7 +140,7 @@ impl FunctionDeclaration {
         ConfigurationRecord {
             description: self.description.clone(),
             handler: of_package(&self.handler),
-            runtime: of_package("provided.al2023"),
+            runtime: of_package(self.runtime.as_deref().unwrap_or(runtimes::PROVIDED[0])),
             role: format!("arn:aws:iam::{}:role/lamina", home.account),
             timeout_s: self.timeout_s,
             memory_size_mb: self.memory_size_mb,

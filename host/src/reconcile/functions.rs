@@ -85,7 +85,10 @@ impl Run<'_> {
         }
         // What the file has no key for is as the API left it.
         let wanted = ConfigurationRecord {
-            runtime: current.runtime.clone(),
+            runtime: match &declared.runtime {
+                Some(_) => wanted.runtime.clone(),
+                None => current.runtime.clone(),
+            },
             role: current.role.clone(),
             echoed: current.echoed.clone(),
             layers: if declared.layers.is_some() { wanted.layers.clone() } else { current.layers.clone() },

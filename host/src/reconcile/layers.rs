@@ -27,7 +27,8 @@ pub(super) async fn read_all(config: &Config) -> Result<Vec<Bytes>, ConfigError>
     if problems.is_empty() { Ok(archives) } else { Err(ConfigError { problems }) }
 }
 
-fn read(path: &Path) -> Result<Bytes, String> {
+/// Reads a zip, or packs a directory.
+pub(super) fn read(path: &Path) -> Result<Bytes, String> {
     let fault = |error: std::io::Error| format!("{} cannot be read: {error}", path.display());
     let metadata = std::fs::metadata(path).map_err(fault)?;
     if metadata.is_dir() {

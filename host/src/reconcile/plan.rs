@@ -1,5 +1,6 @@
 //! The look ahead: packages are read, and guests that are new are recognised, before anything is changed.
 
+use super::layers;
 use crate::catalog::{self, Catalog};
 use crate::config::{Config, ConfigError, FunctionDeclaration};
 use crate::ids::Version;
@@ -33,6 +34,12 @@ pub(super) async fn plan(catalog: &Arc<Catalog>, config: &Config) -> Result<Vec<
             problems.push(config.places.problem(&format!("functions[{index}]"), "needs a package or an image"));
             continue;
         };
+        if let Some(runtime) = &function.runtime
+            && let Err(error) = catalog.check_runtime(runtime)
+        {
+            problems.push(config.places.problem(&format!("functions[{index}].runtime"), error.to_string()));
+            continue;
+        }
         let current = catalog.version(&function.name, None).ok().filter(|live| live.record.version == Version::Latest);
         let known =
             current.map(|live| (live.record.code.package_sha256.clone(), live.record.configuration.handler.clone()));
@@ -55,10 +62,13 @@ fn image_of(catalog: &Catalog, function: &FunctionDeclaration, image: &str) -> P
 
 /// Reads a package. `known` is what `$LATEST` has: the hash of its package, and the handler that found the guest in it.
 fn look(function: &FunctionDeclaration, path: &Path, known: Option<(String, String)>) -> Result<Package, String> {
-    let bytes = read(path)?;
+    let bytes = if function.is_interpreted() { layers::read(path)? } else { read(path)? };
     let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     if known.is_some_and(|(package, handler)| package == hash && handler == function.handler) {
         return Ok(Package::Same);
+    }
+    if function.is_interpreted() {
+        return Ok(Package::New(bytes.into()));
     }
     let guest = package::guest(&bytes, &function.handler).map_err(|error| error.to_string())?;
     let component = component::componentize(guest).map_err(|error| error.to_string())?;
