@@ -5,13 +5,13 @@
 //! Provisioned environments are a pool of their own ([`Spec::keep`]) that nothing retires or evicts.
 
 use super::calls;
+use super::calls::preview1::Mounts;
 use super::engine::Family;
 use super::environment::{Context, Environment, TimeLimits};
 use super::extensions::{Extensions, ExtensionsSpec, NotStarted};
 use super::host::{Code, Host};
 use super::layers::LayerSet;
 use super::loaded::CodeKey;
-use super::calls::preview1::Mounts;
 use super::runtime::{Load, Parts, RuntimeEnvironment, RuntimeSpec};
 use super::slots::Slot;
 use super::state::State;
@@ -238,7 +238,14 @@ impl Pool {
         }
         let mut context = spec.context.clone();
         stream.as_ref().clone_into(&mut context.log_stream);
-        Ok(Worker { environment, context, log_stream: stream, init_duration: started.elapsed(), init_start, extensions })
+        Ok(Worker {
+            environment,
+            context,
+            log_stream: stream,
+            init_duration: started.elapsed(),
+            init_start,
+            extensions,
+        })
     }
 
     async fn instantiate(
