@@ -11,9 +11,10 @@ rustup target list --toolchain "$toolchain" --installed 2>/dev/null | grep -qx "
 
 directory=$(pwd)
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
-sysroot=$(rustc "+$toolchain" --print sysroot)
-# Messages of panics name files: not by where they lie on this machine.
-RUSTFLAGS="--remap-path-prefix=$directory=/rhai --remap-path-prefix=$cargo_home=/cargo --remap-path-prefix=$sysroot=/rust"
+library=$(rustc "+$toolchain" --print sysroot)/lib/rustlib/src/rust
+commit=$(rustc "+$toolchain" -vV | sed -n 's/^commit-hash: //p')
+# Messages of panics name files: not by where they lie on this machine. The standard library's have this name where its source is not installed.
+RUSTFLAGS="--remap-path-prefix=$directory=/rhai --remap-path-prefix=$cargo_home=/cargo --remap-path-prefix=$library=/rustc/$commit"
 # `ahash` draws numbers when it is compiled.
 CONST_RANDOM_SEED=lamina
 SOURCE_DATE_EPOCH=0
