@@ -166,6 +166,10 @@ def test_a_start_that_fails_says_why(rhai_daemon, rhai, source, handler, error_t
         "[" * 7 + "f(n)" + "]" * 7,
         "#{a: " * 7 + "f(n)" + "}" * 7,
         "if true { " * 7 + "f(n)" + " } else { }" * 7,
+        "id(" * 13 + "f(n)" + ")" * 13,
+        "switch 1 { 1 => " * 13 + "f(n)" + " }" * 13,
+        "`${" * 6 + "f(n)" + "}`" * 6,
+        "[1].map(|x| " * 4 + "f(n)" + ")" * 4,
         "[n].map(|x| f(x))[0]",
         "[n].filter(|x| f(x) == 1)",
         "(|x| f(x)).call(n)",
@@ -173,7 +177,8 @@ def test_a_start_that_fails_says_why(rhai_daemon, rhai, source, handler, error_t
     ],
 )
 def test_recursion_is_an_error_and_no_trap(rhai_daemon, rhai, call):
-    name = rhai("fn f(n) { " + call + " } fn handler(event, context) { if event == `ok` { event } else { f(1) } }")
+    handler = "fn handler(event, context) { if event == `ok` { event } else { f(1) } }"
+    name = rhai("fn id(x) { x } fn f(n) { " + call + " } " + handler)
     for _ in range(2):
         rhai_daemon.invoke(name).failed("ErrorStackOverflow")
     assert rhai_daemon.invoke(name, "ok").ok() == "ok"
