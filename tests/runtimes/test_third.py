@@ -77,6 +77,16 @@ def test_it_is_served_under_its_own_name(rhai_daemon, rhai):
         rhai_daemon.lam.update_function_configuration(FunctionName=name, Runtime="ruby3.3")
 
 
+def test_the_readmes_example_works(rhai_daemon, rhai):
+    text = (RHAI / "README.md").read_text()
+    app = re.search(r"cat >app\.rhai <<'END'\n(.*?)END\n", text, re.DOTALL)[1]
+    greetings = re.search(r"echo '(.*?)' >greetings\.rhai", text)[1]
+    name = rhai({"app.rhai": app, "greetings.rhai": greetings})
+    answer = rhai_daemon.invoke(name, {"name": "Ada"}).ok()
+    assert answer["text"] == "Hello Ada!" and answer["left"] > 0
+    assert any(line.endswith("\tINFO\tfor Ada in dev") for line in messages(rhai_daemon, name))
+
+
 def test_context_environment_and_time(rhai_daemon, rhai):
     name = rhai(
         """
