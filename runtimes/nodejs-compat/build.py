@@ -1,8 +1,8 @@
-"""Builds dist/runtime.wasm.gz from sources that this directory pins: crates by shim/Cargo.lock, npm packages by js/package-lock.json, and
-QuickJS-NG out of its crate with patches/quickjs.patch applied.
+"""Builds dist/runtime.wasm.gz from sources that this directory pins: crates by shim/Cargo.lock, npm packages by
+js/package-lock.json, and QuickJS-NG out of its crate with patches/quickjs.patch applied.
 
-Needs on the machine: rustup's target wasm32-wasip1, clang-22 and llvm-ar-22, wasi-libc's headers, Node with npm, patch. The directory for
-everything in between is the first argument, or `target/` beside this file. Two builds give the same bytes.
+Needs on the machine: rustup's target wasm32-wasip1, clang-22 and llvm-ar-22, wasi-libc's headers, Node with npm, patch.
+The directory for everything in between is the first argument, or `target/` beside this file.
 """
 
 import gzip
@@ -12,8 +12,9 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tomllib
 from pathlib import Path
+
+import tomllib
 
 HERE = Path(__file__).resolve().parent
 TARGET = "wasm32-wasip1"
@@ -27,7 +28,9 @@ def run(*command, **more):
 
 
 def output(*command, **more):
-    return subprocess.run([str(part) for part in command], check=True, capture_output=True, text=True, **more).stdout.strip()
+    return subprocess.run(
+        [str(part) for part in command], check=True, capture_output=True, text=True, **more
+    ).stdout.strip()
 
 
 def engine_source(work):
@@ -40,7 +43,8 @@ def engine_source(work):
         probe = work / "probe"
         (probe / "src").mkdir(parents=True, exist_ok=True)
         (probe / "src" / "lib.rs").touch()
-        manifest = f'[workspace]\n[package]\nname = "probe"\nedition = "2024"\n[dependencies]\n{ENGINE} = "={pinned["version"]}"\n'
+        package = '[workspace]\n[package]\nname = "probe"\nedition = "2024"\n'
+        manifest = f'{package}[dependencies]\n{ENGINE} = "={pinned["version"]}"\n'
         (probe / "Cargo.toml").write_text(manifest)
         run("cargo", "fetch", cwd=probe)
         fetched = sorted(home.glob(f"registry/cache/*/{name}.crate"))
@@ -71,7 +75,13 @@ def library(work):
 
 def compile_shim(work, engine, script):
     """The core module, before compression."""
-    reactor = Path(output("rustc", "--print", "sysroot", cwd=HERE / "shim")) / "lib" / "rustlib" / TARGET / "lib/self-contained/crt1-reactor.o"
+    reactor = (
+        Path(output("rustc", "--print", "sysroot", cwd=HERE / "shim"))
+        / "lib"
+        / "rustlib"
+        / TARGET
+        / "lib/self-contained/crt1-reactor.o"
+    )
     home = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
     flags = [
         f"-Clink-arg={reactor}",
@@ -94,7 +104,19 @@ def compile_shim(work, engine, script):
         "CFLAGS_wasm32_wasip1": f"-isystem /usr/include/wasm32-wasi -O3 -g0 -ffile-prefix-map={work}=/build",
     }
     patched = f'patch.crates-io.{ENGINE}.path="{engine}"'
-    run("cargo", "--config", patched, "build", "--release", "--locked", "-j2", "--target", TARGET, cwd=HERE / "shim", env=environment)
+    run(
+        "cargo",
+        "--config",
+        patched,
+        "build",
+        "--release",
+        "--locked",
+        "-j2",
+        "--target",
+        TARGET,
+        cwd=HERE / "shim",
+        env=environment,
+    )
     return work / "cargo" / TARGET / "release" / "nodejs_compat.wasm"
 
 

@@ -287,7 +287,7 @@ class Build:
         for source in (self.work / "build").rglob("_sysconfigdata*.py"):
             text = source.read_text().replace(str(self.work), "/build")
             (extra / source.name).write_text(text)
-        command = [self.work / "native/python", "-I", HERE / "mkstdlib.py", library / "lib/python313.zip"]
+        command = [self.work / "native/python", "-s", "-P", HERE / "mkstdlib.py", library / "lib/python313.zip"]
         self.run(*command, self.work / "python/Lib", extra, HERE / "bootstrap", log="library")
         # The old names are links to the new ones, of another package: together first, then copied as files.
         zones = self.work / "zones"

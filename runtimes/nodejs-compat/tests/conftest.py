@@ -71,8 +71,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(b"0\r\n\r\n")
             return None
         if self.path == "/" and "x-amz-target" in self.headers:
-            return self.answer(200, json.dumps(self.server.sqs(self.headers["x-amz-target"], json.loads(body))).encode(), {})
-        document = {"method": self.command, "path": self.path, "headers": {k.lower(): v for k, v in self.headers.items()}, "body": body}
+            return self.answer(
+                200, json.dumps(self.server.sqs(self.headers["x-amz-target"], json.loads(body))).encode(), {}
+            )
+        document = {
+            "method": self.command,
+            "path": self.path,
+            "headers": {k.lower(): v for k, v in self.headers.items()},
+            "body": body,
+        }
         return self.answer(200, json.dumps(document).encode(), {"content-type": "application/json"})
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do

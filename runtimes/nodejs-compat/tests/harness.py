@@ -71,7 +71,9 @@ class Request:
             timeout = head.get("timeoutMs", 30_000) / 1000
             connection = http.client.HTTPConnection(url.hostname, url.port or 80, timeout=timeout)
             path = url.path or "/"
-            connection.putrequest(head["method"], path + ("?" + url.query if url.query else ""), skip_host=True, skip_accept_encoding=True)
+            connection.putrequest(
+                head["method"], path + ("?" + url.query if url.query else ""), skip_host=True, skip_accept_encoding=True
+            )
             names = {name.lower() for name, _ in head["headers"]}
             if "host" not in names:
                 connection.putheader("host", url.netloc)
@@ -81,7 +83,9 @@ class Request:
                 connection.putheader(name, value)
             connection.endheaders(body or None)
             response = connection.getresponse()
-            self.tell({"status": response.status, "headers": [[name.lower(), value] for name, value in response.getheaders()]})
+            self.tell(
+                {"status": response.status, "headers": [[name.lower(), value] for name, value in response.getheaders()]}
+            )
             while piece := response.read1(65536):
                 self.pieces.put(piece)
                 self.news.set()

@@ -13,7 +13,9 @@ def test_an_asynchronous_handler_answers(function):
 
 
 def test_a_callback_answers(function):
-    function.file("index.js", "exports.handler = (event, context, callback) => { setTimeout(() => callback(null, 'late'), 5); };")
+    function.file(
+        "index.js", "exports.handler = (event, context, callback) => { setTimeout(() => callback(null, 'late'), 5); };"
+    )
     assert function() == (0, "late")
 
 
@@ -30,7 +32,8 @@ def test_a_callback_waits_for_the_loop_unless_told(function):
 
 
 @pytest.mark.parametrize(
-    ("call", "answer"), [("context.done(null, 3)", 3), ("context.succeed(3)", 3), ("context.fail(new RangeError('no'))", "RangeError")]
+    ("call", "answer"),
+    [("context.done(null, 3)", 3), ("context.succeed(3)", 3), ("context.fail(new RangeError('no'))", "RangeError")],
 )
 def test_older_ways_to_answer(function, call, answer):
     function.file("index.js", f"exports.handler = (event, context) => {{ {call}; }};")
@@ -45,7 +48,9 @@ def test_a_handler_that_never_answers_answers_null(function):
 
 def test_context(function):
     function.file("index.mjs", "export const handler = async (e, c) => ({ ...c, left: c.getRemainingTimeInMillis() });")
-    tag, context = function(None, clientContext={"custom": {"a": 1}}, identity={"cognitoIdentityId": "i", "cognitoIdentityPoolId": "p"})
+    tag, context = function(
+        None, clientContext={"custom": {"a": 1}}, identity={"cognitoIdentityId": "i", "cognitoIdentityPoolId": "p"}
+    )
     assert tag == 0
     assert 0 < context.pop("left") <= 3000
     assert context == {
@@ -63,7 +68,10 @@ def test_context(function):
 
 
 def test_errors_have_the_users_frames_only(function):
-    function.file("index.mjs", "class Odd extends Error { name = 'Odd'; }\nexport const handler = async () => { throw new Odd('so odd'); };")
+    function.file(
+        "index.mjs",
+        "class Odd extends Error { name = 'Odd'; }\nexport const handler = async () => { throw new Odd('so odd'); };",
+    )
     tag, error = function()
     assert tag == 1
     assert (error["errorType"], error["errorMessage"]) == ("Odd", "so odd")
@@ -95,9 +103,24 @@ def test_what_is_no_error_can_be_thrown(function, thrown, kind, message):
             "Runtime.ImportModuleError",
             "Error: Cannot find package 'absent' imported from /var/task/index.mjs",
         ),
-        ({}, "index.handler", "Runtime.ImportModuleError", "Error: Cannot find module 'index'\nRequire stack:\n- /var/runtime/index.mjs"),
-        ({"index.js": "exports.other = 1"}, "index.handler", "Runtime.HandlerNotFound", "index.handler is undefined or not exported"),
-        ({"index.js": "exports.handler = 1"}, "index.handler", "Runtime.HandlerNotFound", "index.handler is not a function"),
+        (
+            {},
+            "index.handler",
+            "Runtime.ImportModuleError",
+            "Error: Cannot find module 'index'\nRequire stack:\n- /var/runtime/index.mjs",
+        ),
+        (
+            {"index.js": "exports.other = 1"},
+            "index.handler",
+            "Runtime.HandlerNotFound",
+            "index.handler is undefined or not exported",
+        ),
+        (
+            {"index.js": "exports.handler = 1"},
+            "index.handler",
+            "Runtime.HandlerNotFound",
+            "index.handler is not a function",
+        ),
         ({"index.js": "}"}, "index.handler", "Runtime.UserCodeSyntaxError", None),
         ({"index.mjs": "let a = ;"}, "index.handler", "Runtime.UserCodeSyntaxError", None),
         ({}, "index", "Runtime.MalformedHandlerName", "Bad handler"),
@@ -114,7 +137,9 @@ def test_failures_to_load(function, files, handler, kind, message):
     assert "\tundefined\tERROR\tUncaught Exception \t{" in function.logs[-1]
 
 
-@pytest.mark.parametrize("handler", ["src/app.handler", "index.a.b", "esm.handler", "common.handler", "plain.handler", "defaulted.handler"])
+@pytest.mark.parametrize(
+    "handler", ["src/app.handler", "index.a.b", "esm.handler", "common.handler", "plain.handler", "defaulted.handler"]
+)
 def test_handler_strings(function, handler):
     function.file("src/app.js", "exports.handler = () => {}; exports.handler = async () => 'src/app.handler'")
     function.file("index.js", "exports.a = { b: async () => 'index.a.b' }")
@@ -139,7 +164,9 @@ def test_module_syntax_without_a_type_is_found(function):
 
 
 def test_results_that_json_cannot_say(function):
-    function.file("index.mjs", "export const handler = async (e) => { if (e) { const a = {}; a.a = a; return a; } return 1n; };")
+    function.file(
+        "index.mjs", "export const handler = async (e) => { if (e) { const a = {}; a.a = a; return a; } return 1n; };"
+    )
     assert function(1)[1]["errorType"] == "Runtime.MarshalError"
     assert function(0)[1]["errorType"] == "Runtime.MarshalError"
 
@@ -171,7 +198,10 @@ def test_listeners_take_failures(function):
 
 
 def test_exit_ends_the_environment(function):
-    function.file("index.mjs", "process.on('exit', (code) => console.log('bye', code)); export const handler = async () => process.exit(3);")
+    function.file(
+        "index.mjs",
+        "process.on('exit', (code) => console.log('bye', code)); export const handler = async () => process.exit(3);",
+    )
     function.load()
     with pytest.raises(BaseException, match="exit"):
         function.environment.invoke()
@@ -179,7 +209,10 @@ def test_exit_ends_the_environment(function):
 
 
 def test_endless_recursion_is_a_range_error(function):
-    function.file("index.mjs", "const f = (n) => f(n + 1) + 1; export const handler = async (e) => e ? f(0) : JSON.parse('['.repeat(1e5));")
+    function.file(
+        "index.mjs",
+        "const f = (n) => f(n + 1) + 1; export const handler = async (e) => e ? f(0) : JSON.parse('['.repeat(1e5));",
+    )
     assert function(1)[1]["errorType"] == "RangeError"
     assert function(0)[1]["errorType"] in ("RangeError", "SyntaxError")
     assert function(1)[1]["errorType"] == "RangeError"
@@ -207,17 +240,23 @@ def test_endless_recursion_is_a_range_error(function):
 def test_no_recursion_reaches_the_hosts_stack(function, deep):
     function.file("index.mjs", f"export const handler = async () => {{ {deep} }};")
     tag, error = function()
-    assert (tag, error and error["errorType"] in ("RangeError", "SyntaxError", "InternalError")) in ((1, True), (0, None)), error
+    assert (tag, error and error["errorType"] in ("RangeError", "SyntaxError", "InternalError")) in (
+        (1, True),
+        (0, None),
+    ), error
 
 
 def test_text_logs(function):
-    source = """export const handler = async () => { console.log('a\\nb', 1, { c: [1, { d: { e: {} } }] }); console.error(new Error('bad'));
+    source = """export const handler = async () => { console.log('a\\nb', 1, { c: [1, { d: { e: {} } }] });
+      console.error(new Error('bad'));
       console.debug('%s is %d', 'x', 5); console.warn('w'); console.trace('t'); process.stdout.write('raw\\n'); };"""
     function.file("index.mjs", source)
     assert function()[0] == 0
     parts = [line.split("\t", 3) for line in function.logs]
     assert [part[2] for part in parts] == ["INFO", "ERROR", "DEBUG", "WARN", "TRACE"]
-    assert all(part[1] == "request-1" and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", part[0]) for part in parts)
+    assert all(
+        part[1] == "request-1" and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", part[0]) for part in parts
+    )
     assert parts[0][3] == "a\nb 1 { c: [ 1, { d: [Object] } ] }"
     assert parts[1][3].startswith("Error: bad\n    at handler (file:///var/task/index.mjs:")
     assert parts[2][3] == "x is 5"
@@ -225,13 +264,16 @@ def test_text_logs(function):
 
 
 def test_json_logs(function):
-    source = """export const handler = async () => { console.log('text'); console.info({ a: 1 }); console.debug('unseen');
+    source = """export const handler = async () => { console.log('text'); console.info({ a: 1 });
+      console.debug('unseen');
       console.error('with', new RangeError('r')); console.error(new RangeError('alone')); };"""
     function.file("index.mjs", source)
     function.load(logFormat="JSON", logLevel="INFO")
     function()
     records = [json.loads(line) for line in function.logs]
-    assert [(record["level"], record["requestId"]) for record in records] == [("INFO", "request-1")] * 2 + [("ERROR", "request-1")] * 2
+    assert [(record["level"], record["requestId"]) for record in records] == [("INFO", "request-1")] * 2 + [
+        ("ERROR", "request-1")
+    ] * 2
     assert records[0]["message"] == "text"
     assert records[1]["message"] == {"a": 1}
     assert (records[2]["errorType"], records[2]["errorMessage"]) == ("RangeError", "r")
@@ -242,7 +284,8 @@ def test_json_logs(function):
 def test_streaming(function):
     source = """export const handler = awslambda.streamifyResponse(async (event, stream, context) => {
       stream = awslambda.HttpResponseStream.from(stream, { statusCode: 201, headers: { a: 'b' } });
-      stream.write('one '); await new Promise((r) => setTimeout(r, 5)); stream.write(new Uint8Array([50])); stream.end(); });"""
+      stream.write('one '); await new Promise((r) => setTimeout(r, 5)); stream.write(new Uint8Array([50]));
+      stream.end(); });"""
     function.file("index.mjs", source)
     assert function() == (3, None)
     assert function.environment.content_type == "application/vnd.awslambda.http-integration-response"
@@ -271,7 +314,8 @@ def test_streaming_that_fails(function):
 
 def test_a_reader_that_goes_away(function):
     source = """export const handler = awslambda.streamifyResponse(async (event, stream) => {
-      for (let i = 0; i < 100; i++) { stream.write('x'); await new Promise((r) => setImmediate(r)); } stream.end(); });"""
+      for (let i = 0; i < 100; i++) { stream.write('x'); await new Promise((r) => setImmediate(r)); } stream.end();
+      });"""
     function.file("index.mjs", source)
     function.load()
     function.environment.reader_gone_after = 3
@@ -281,19 +325,26 @@ def test_a_reader_that_goes_away(function):
 
 
 def test_layers(function, tmp_path):
-    layer = {"node_modules/layered/index.js": "module.exports = 'layer'", "node20/node_modules/newer/index.js": "exports.x = 20"}
+    layer = {
+        "node_modules/layered/index.js": "module.exports = 'layer'",
+        "node20/node_modules/newer/index.js": "exports.x = 20",
+    }
     for path, text in layer.items():
         file = tmp_path / "opt" / "nodejs" / path
         file.parent.mkdir(parents=True)
         file.write_text(text)
-    function.file("index.js", "exports.handler = async () => [require('layered'), require('newer').x, (await import('layered')).default]")
+    function.file(
+        "index.js",
+        "exports.handler = async () => [require('layered'), require('newer').x, (await import('layered')).default]",
+    )
     assert function.load(opt=tmp_path / "opt") == (0, None)
     assert function() == (0, ["layer", 20, "layer"])
 
 
 def test_snapshot_hooks_and_restore(function):
     source = """import { registerBeforeSnapshot, registerAfterRestore } from 'lamina:snapshot';
-    registerBeforeSnapshot(async () => console.log('before')); awslambda.registerAfterRestore(() => console.log('after ' + process.env.X));
+    registerBeforeSnapshot(async () => console.log('before'));
+      awslambda.registerAfterRestore(() => console.log('after ' + process.env.X));
     export const handler = async () => [Math.random(), performance.now()];"""
     function.file("index.mjs", source)
     function.load()

@@ -42,7 +42,8 @@ def test_module_systems():
 def test_logs_of_console_methods(function):
     source = """export const handler = async () => {
       console.table([{ a: 1, b: 'x' }]); console.count(); console.count(); console.group('g'); console.log('in');
-      console.groupEnd(); console.assert(false, 'no'); console.time('t'); console.timeEnd('t'); console.dir({ a: 1 }); };"""
+      console.groupEnd(); console.assert(false, 'no'); console.time('t'); console.timeEnd('t');
+      console.dir({ a: 1 }); };"""
     function.file("index.mjs", source)
     assert function()[0] == 0
     messages = [line.split("\t", 3)[3] for line in function.logs]
@@ -51,7 +52,10 @@ def test_logs_of_console_methods(function):
 
 
 def test_stdout_goes_to_the_descriptor(function):
-    function.file("index.mjs", "export const handler = async () => { process.stdout.write('raw\\n'); process.stderr.write('err\\n'); };")
+    function.file(
+        "index.mjs",
+        "export const handler = async () => { process.stdout.write('raw\\n'); process.stderr.write('err\\n'); };",
+    )
     function()
     assert function.environment.stdout.read_text() == "raw\n"
     assert function.environment.stderr.read_text() == "err\n"

@@ -14,7 +14,9 @@ ANSWERS = {
     "ajv": [True, False, "must be integer"],
 }
 
-pytestmark = pytest.mark.skipif(not (PACKAGES / "node_modules").is_dir(), reason="npm ci has not been run in functions/packages")
+pytestmark = pytest.mark.skipif(
+    not (PACKAGES / "node_modules").is_dir(), reason="npm ci has not been run in functions/packages"
+)
 
 
 def loaded(name, **more):
@@ -55,15 +57,25 @@ def test_express_through_serverless_http():
     assert tag == 0, answer
     assert (answer["statusCode"], json.loads(answer["body"])) == (200, {"hello": "you", "q": "1"})
     tag, answer = environment.invoke(event("POST", "/echo", '{"a":1}'))
-    assert (tag, answer["statusCode"], answer["headers"]["x-made"], json.loads(answer["body"])) == (0, 201, "yes", {"a": 1})
+    assert (tag, answer["statusCode"], answer["headers"]["x-made"], json.loads(answer["body"])) == (
+        0,
+        201,
+        "yes",
+        {"a": 1},
+    )
     assert environment.invoke(event("GET", "/nowhere"))[1]["statusCode"] == 404
     assert environment.invoke(event("GET", "/fails"))[1]["statusCode"] == 500
 
 
 def test_the_sdk_sends_to_a_queue(server):
-    server.sqs = lambda target, body: {"MessageId": "m-1", "MD5OfMessageBody": hashlib.md5(body["MessageBody"].encode()).hexdigest()}
+    server.sqs = lambda target, body: {
+        "MessageId": "m-1",
+        "MD5OfMessageBody": hashlib.md5(body["MessageBody"].encode()).hexdigest(),
+    }
     keys = {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_ENDPOINT_URL": server.url}
     assert loaded("sqs", env=keys).invoke(server.url) == (0, "m-1")
     method, _, headers, body = server.seen[-1]
     assert (method, json.loads(body)["MessageBody"]) == ("POST", "hello")
-    assert {name.lower(): value for name, value in headers.items()}["authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKID/")
+    assert {name.lower(): value for name, value in headers.items()}["authorization"].startswith(
+        "AWS4-HMAC-SHA256 Credential=AKID/"
+    )
