@@ -95,6 +95,7 @@ impl LogCapture {
     /// Takes a record that a guest logged as one: an entry of its own with the line breaks in it, cut where it is longer than a line may be.
     pub fn push_record(&mut self, bytes: &[u8], now_ms: i64) {
         if self.open_line_len() > 0 {
+            self.text.push(b'\n');
             self.ends.push((self.text.len(), now_ms));
         }
         let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
