@@ -186,9 +186,11 @@ fn native(workspace: &Workspace, options: &Options, nextest: bool) -> Result<()>
 /// Builds the daemon that the black-box tests run.
 pub fn daemon(workspace: &Workspace, release: bool) -> Result<PathBuf> {
     let mut build = workspace.cargo();
-    build.args(["build", "-p", "lamina", "--bin", "lamina"]);
     if release {
-        build.arg("--release");
+        build.args(["build", "-p", "lamina", "--bin", "lamina", "--release"]);
+    } else {
+        // With the features that the native tests had of its dependencies: these are not compiled twice.
+        build.args(["build", "--workspace", "--bin", "lamina"]);
     }
     steps::show("daemon", &mut build)?;
     Ok(workspace.target.join(if release { "release" } else { "debug" }).join("lamina"))
