@@ -39,7 +39,10 @@ impl Piece {
 #[derive(Debug, thiserror::Error)]
 pub enum ContentError {
     /// Pieces begin and end where pages do, within the memory.
-    #[error("a piece of {bytes} bytes at {start} does not fit a memory of {memory_bytes} bytes in pages of {} bytes", unit_bytes())]
+    #[error(
+        "a piece of {bytes} bytes at {start} does not fit a memory of {memory_bytes} bytes in pages of {} bytes",
+        unit_bytes()
+    )]
     Misplaced {
         /// The piece's first byte in memory.
         start: usize,
@@ -83,7 +86,8 @@ impl Content {
         for Piece { start, bytes, file, offset } in &pieces {
             let (start, bytes, offset) = (*start, *bytes, *offset);
             let fits = start.checked_add(bytes).is_some_and(|end| end <= memory_bytes);
-            let aligned = [start as u64, bytes as u64, offset].into_iter().all(|value| value.is_multiple_of(unit as u64));
+            let aligned =
+                [start as u64, bytes as u64, offset].into_iter().all(|value| value.is_multiple_of(unit as u64));
             if !fits || !aligned {
                 return Err(misplaced(start, bytes));
             }

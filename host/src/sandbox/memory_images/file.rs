@@ -9,6 +9,7 @@
 //! | 4 | bytes of a page |
 //! | 32 | what the memory is compared with; zeros where that is an empty one |
 //! | 8, 8 | bytes of the memory: as its module has it, and in all |
+//! | 8 | nanoseconds of the monotonic clock that it saw last |
 //! | 4 | number of pieces |
 //! | 4 | CRC-32 of the file with zeros in this place |
 //! | 16 each | a piece: its first byte in memory, its length |
@@ -26,8 +27,8 @@ use std::sync::Arc;
 
 const MAGIC: &[u8; 8] = b"LAMINAMI";
 const FORMAT: u32 = 1;
-const CRC_OFFSET: usize = 68;
-const PIECES_OFFSET: usize = 72;
+const CRC_OFFSET: usize = 76;
+const PIECES_OFFSET: usize = 80;
 const PIECE_ENTRY_BYTES: usize = 16;
 
 /// Pieces of a file, at most.
@@ -41,13 +42,22 @@ impl Limit {
     pub const DIFFERENCE: Self = Self(12);
 }
 
+/// A memory as it was kept.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// What it holds.
+    pub content: Arc<Content>,
+    /// Nanoseconds of the monotonic clock when it was kept. Whoever goes on from it must not see less.
+    pub monotonic_ns: u64,
+}
+
 /// A memory that others are compared with.
 #[derive(Debug, Clone)]
 pub struct Base {
     /// Names it: whatever else has this name is equal.
     pub id: [u8; 32],
-    /// What it holds.
-    pub content: Arc<Content>,
+    /// The memory.
+    pub image: Image,
 }
 
 /// Why a file gives no memory. The files are damaged, or of another version of Lamina.
@@ -86,17 +96,18 @@ pub struct Written {
 
 /// Writes what `memory` holds beyond `base`, or beyond an empty memory whose module asks for all of it, to a new file at `path`:
 /// complete and on the disk, readable and not writable, before this returns.
-pub fn write(path: &Path, memory: &[u8], base: Option<&Base>, limit: Limit) -> io::Result<Written> {
+pub fn write(path: &Path, memory: &[u8], monotonic_ns: u64, base: Option<&Base>, limit: Limit) -> io::Result<Written> {
     let unit = unit_bytes();
     if !memory.len().is_multiple_of(unit) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "a memory ends within a page"));
     }
     let most = unit.saturating_sub(PIECES_OFFSET) / PIECE_ENTRY_BYTES;
-    let runs = different_runs(memory, base.map(|base| &*base.content))?;
+    let runs = different_runs(memory, base.map(|base| &*base.image.content))?;
     let different_bytes: usize = runs.iter().map(|run| run.len() * unit).sum();
     let pieces = bridged(runs, limit.0.clamp(1, most));
-    let initial_bytes = base.map_or(memory.len(), |base| base.content.initial_bytes());
-    let mut header = header(base.map_or([0; 32], |base| base.id), initial_bytes, memory.len(), &pieces);
+    let initial_bytes = base.map_or(memory.len(), |base| base.image.content.initial_bytes());
+    let sizes = (initial_bytes, memory.len());
+    let mut header = header(base.map_or([0; 32], |base| base.id), sizes, monotonic_ns, &pieces);
     header.resize(unit, 0);
     let part = |run: &Range<usize>| memory.get(run.start * unit..run.end * unit).unwrap_or_default();
     let mut crc = crc32fast::Hasher::new();
@@ -118,7 +129,7 @@ pub fn write(path: &Path, memory: &[u8], base: Option<&Base>, limit: Limit) -> i
 }
 
 /// Opens a file that [`write`] made with the same base, and checks all of it.
-pub fn open(path: &Path, base: Option<&Base>) -> Result<Arc<Content>, FileError> {
+pub fn open(path: &Path, base: Option<&Base>) -> Result<Image, FileError> {
     let mut file = File::open(path)?;
     let unit = unit_bytes();
     let mut header = vec![0; unit];
@@ -136,7 +147,7 @@ pub fn open(path: &Path, base: Option<&Base>) -> Result<Arc<Content>, FileError>
         return Err(FileError::Damaged("its checksum is another".into()));
     }
     let file = Arc::new(file);
-    let mut pieces = base.map_or_else(Vec::new, |base| base.content.pieces().to_vec());
+    let mut pieces = base.map_or_else(Vec::new, |base| base.image.content.pieces().to_vec());
     let mut offset = unit as u64;
     let size = |bytes: u64| usize::try_from(bytes).map_err(|_| FileError::Damaged("it is larger than memory".into()));
     for (start, bytes) in header.pieces {
@@ -144,10 +155,11 @@ pub fn open(path: &Path, base: Option<&Base>) -> Result<Arc<Content>, FileError>
         offset = offset.saturating_add(bytes);
     }
     let initial_bytes = size(header.initial_bytes)?;
-    if base.is_some_and(|base| base.content.initial_bytes() != initial_bytes) {
+    if base.is_some_and(|base| base.image.content.initial_bytes() != initial_bytes) {
         return Err(FileError::Foreign("of a memory of another size"));
     }
-    Ok(Content::new(initial_bytes, size(header.memory_bytes)?, pieces)?)
+    let content = Content::new(initial_bytes, size(header.memory_bytes)?, pieces)?;
+    Ok(Image { content, monotonic_ns: header.monotonic_ns })
 }
 
 /// Of the whole file, the checksum's own bytes as zeros.
@@ -171,6 +183,7 @@ struct Header {
     base: [u8; 32],
     initial_bytes: u64,
     memory_bytes: u64,
+    monotonic_ns: u64,
     crc: u32,
     pieces: Vec<(u64, u64)>,
 }
@@ -187,14 +200,19 @@ impl Header {
         if usize::try_from(rest.u32()?) != Ok(unit_bytes()) {
             return Err(FileError::Foreign("of a machine with other pages"));
         }
-        let (base, initial_bytes, memory_bytes) = (rest.take()?, rest.u64()?, rest.u64()?);
+        let (base, initial_bytes, memory_bytes, monotonic_ns) = (rest.take()?, rest.u64()?, rest.u64()?, rest.u64()?);
         let (count, crc) = (rest.u32()?, rest.u32()?);
         let pieces = (0..count).map(|_| Ok((rest.u64()?, rest.u64()?))).collect::<Result<_, FileError>>()?;
-        Ok(Self { base, initial_bytes, memory_bytes, crc, pieces })
+        Ok(Self { base, initial_bytes, memory_bytes, monotonic_ns, crc, pieces })
     }
 }
 
-fn header(base: [u8; 32], initial_bytes: usize, memory_bytes: usize, pieces: &[Range<usize>]) -> Vec<u8> {
+fn header(
+    base: [u8; 32],
+    (initial_bytes, memory_bytes): (usize, usize),
+    monotonic_ns: u64,
+    pieces: &[Range<usize>],
+) -> Vec<u8> {
     let unit = unit_bytes();
     let mut header = Vec::with_capacity(unit);
     header.extend_from_slice(MAGIC);
@@ -203,6 +221,7 @@ fn header(base: [u8; 32], initial_bytes: usize, memory_bytes: usize, pieces: &[R
     header.extend_from_slice(&base);
     header.extend_from_slice(&(initial_bytes as u64).to_le_bytes());
     header.extend_from_slice(&(memory_bytes as u64).to_le_bytes());
+    header.extend_from_slice(&monotonic_ns.to_le_bytes());
     header.extend_from_slice(&u32::try_from(pieces.len()).unwrap_or(u32::MAX).to_le_bytes());
     header.extend_from_slice(&[0; 4]);
     for run in pieces {
@@ -308,10 +327,10 @@ mod tests {
         first[3 * unit + 5] = 1;
         first[40 * unit] = 2;
         let path = dir.path().join("base");
-        let written = write(&path, &first, None, Limit::BASE).unwrap();
+        let written = write(&path, &first, 5, None, Limit::BASE).unwrap();
         assert_eq!((written.pieces, written.different_bytes), (2, 2 * unit));
-        let base = Base { id: [7; 32], content: open(&path, None).unwrap() };
-        assert_eq!(read(&base.content), first);
+        let base = Base { id: [7; 32], image: open(&path, None).unwrap() };
+        assert_eq!(read(&base.image.content), first);
 
         let mut later = memory(80);
         later[..first.len()].copy_from_slice(&first);
@@ -320,10 +339,11 @@ mod tests {
             later[page * unit + 9] = page as u8;
         }
         let path = dir.path().join("image");
-        let written = write(&path, &later, Some(&base), Limit(4)).unwrap();
+        let written = write(&path, &later, 6, Some(&base), Limit(4)).unwrap();
         assert_eq!((written.pieces, written.different_bytes), (4, 7 * unit));
         assert_eq!(written.stored_bytes, (10 + 1 + 1 + 10) * unit);
-        let content = open(&path, Some(&base)).unwrap();
+        let Image { content, monotonic_ns } = open(&path, Some(&base)).unwrap();
+        assert_eq!(monotonic_ns, 6);
         assert_eq!((content.initial_bytes(), content.memory_bytes()), (64 * unit, 80 * unit));
         assert_eq!(read(&content), later);
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o400);
@@ -342,10 +362,10 @@ mod tests {
     fn a_memory_equal_to_its_base_is_a_header() {
         let dir = tempfile::tempdir().unwrap();
         let (base_path, path) = (dir.path().join("base"), dir.path().join("image"));
-        write(&base_path, &memory(4), None, Limit::BASE).unwrap();
-        let base = Base { id: [1; 32], content: open(&base_path, None).unwrap() };
-        assert_eq!(write(&path, &memory(4), Some(&base), Limit::DIFFERENCE).unwrap().pieces, 0);
-        assert_eq!(read(&open(&path, Some(&base)).unwrap()), memory(4));
+        write(&base_path, &memory(4), 0, None, Limit::BASE).unwrap();
+        let base = Base { id: [1; 32], image: open(&base_path, None).unwrap() };
+        assert_eq!(write(&path, &memory(4), 0, Some(&base), Limit::DIFFERENCE).unwrap().pieces, 0);
+        assert_eq!(read(&open(&path, Some(&base)).unwrap().content), memory(4));
     }
 
     #[test]
@@ -354,10 +374,10 @@ mod tests {
         let mut bytes = memory(4);
         bytes[9] = 1;
         let path = dir.path().join("a");
-        write(&path, &bytes, None, Limit::BASE).unwrap();
-        let base = Base { id: [1; 32], content: open(&path, None).unwrap() };
+        write(&path, &bytes, 0, None, Limit::BASE).unwrap();
+        let base = Base { id: [1; 32], image: open(&path, None).unwrap() };
         assert!(matches!(open(&path, Some(&base)), Err(FileError::Foreign(_))));
-        assert!(write(&path, &bytes, None, Limit::BASE).is_err(), "files are never overwritten");
+        assert!(write(&path, &bytes, 0, None, Limit::BASE).is_err(), "files are never overwritten");
         let good = std::fs::read(&path).unwrap();
         let refused = |change: &dyn Fn(&mut Vec<u8>)| {
             let mut bytes = good.clone();
@@ -371,9 +391,9 @@ mod tests {
         assert!(refused(&|bytes| bytes[13] = 1).contains("other pages"));
         assert!(refused(&|bytes| bytes.truncate(bytes.len() - 1)).contains("as long as"));
         assert!(refused(&|bytes| *bytes.last_mut().unwrap() ^= 1).contains("checksum"));
-        assert!(refused(&|bytes| bytes[64] = 255).contains("as long as"));
-        assert!(refused(&|bytes| bytes[66] = 255).contains("too early"));
-        assert!(refused(&|bytes| bytes[72] = 1).contains("checksum"));
+        assert!(refused(&|bytes| bytes[72] = 1).contains("as long as"));
+        assert!(refused(&|bytes| bytes[74] = 255).contains("too early"));
+        assert!(refused(&|bytes| bytes[80] = 1).contains("checksum"));
         assert!(open(&dir.path().join("none"), None).is_err());
     }
 }

@@ -4,7 +4,10 @@
 //! for the one instantiation that it polls: a task-local value, seen by whatever thread polls that future and by nothing else.
 //! The first memory of the fitting size takes it. Where none did, the instance is not what it was meant to be, and is given up.
 
-#![expect(unsafe_code, reason = "mapping files into memory that wasm code runs in; each block says what makes it sound")]
+#![expect(
+    unsafe_code,
+    reason = "mapping files into memory that wasm code runs in; each block says what makes it sound"
+)]
 
 use super::content::Content;
 use parking_lot::Mutex;
@@ -19,7 +22,10 @@ tokio::task_local! {
 }
 
 /// Drives `instantiation`, of which the first memory of the content's initial size starts as `content`.
-pub async fn starting_from<T>(content: Arc<Content>, instantiation: impl Future<Output = wasmtime::Result<T>>) -> wasmtime::Result<T> {
+pub async fn starting_from<T>(
+    content: Arc<Content>,
+    instantiation: impl Future<Output = wasmtime::Result<T>>,
+) -> wasmtime::Result<T> {
     let instantiated = async {
         let instance = instantiation.await?;
         match READY.with(|ready| ready.lock().is_some()) {
@@ -52,7 +58,9 @@ unsafe impl MemoryCreator for ImageMemories {
         });
         let reserved = reserved_size_in_bytes.unwrap_or(minimum).max(minimum);
         let memory = ImageMemory::new(content.ok().flatten(), minimum, reserved, guard_size_in_bytes);
-        memory.map(|memory| Box::new(memory) as Box<dyn LinearMemory>).map_err(|error| format!("no memory could be mapped: {error}"))
+        memory
+            .map(|memory| Box::new(memory) as Box<dyn LinearMemory>)
+            .map_err(|error| format!("no memory could be mapped: {error}"))
     }
 }
 
@@ -75,7 +83,9 @@ impl ImageMemory {
     fn new(content: Option<Arc<Content>>, size: usize, reserved: usize, guard: usize) -> io::Result<Self> {
         let total = reserved.checked_add(guard).filter(|total| *total > 0).ok_or(io::ErrorKind::InvalidInput)?;
         // SAFETY: a new mapping, placed by the kernel.
-        let base = unsafe { mmap_anonymous(ptr::null_mut(), total, ProtFlags::empty(), MapFlags::PRIVATE | MapFlags::NORESERVE)? };
+        let base = unsafe {
+            mmap_anonymous(ptr::null_mut(), total, ProtFlags::empty(), MapFlags::PRIVATE | MapFlags::NORESERVE)?
+        };
         let base = NonNull::new(base.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?;
         let mut memory = Self { base, size: 0, reserved, total, content };
         memory.open_to(size)?;
@@ -101,7 +111,8 @@ impl ImageMemory {
     fn fill(&self, to: usize) -> io::Result<()> {
         let pieces = self.content.as_ref().map_or(&[][..], |content| content.pieces());
         // A first piece that covers the beginning takes its place; the rest is anonymous, under whatever else lies on it.
-        let first = pieces.first().filter(|piece| piece.start <= self.size).and_then(|piece| piece.within(self.size, to));
+        let first =
+            pieces.first().filter(|piece| piece.start <= self.size).and_then(|piece| piece.within(self.size, to));
         let anonymous = first.map_or(self.size, |(start, bytes, _)| start + bytes);
         if anonymous < to {
             // SAFETY: the range lies in the reservation, beyond what is accessible.

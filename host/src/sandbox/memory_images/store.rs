@@ -4,8 +4,7 @@
 //! refers to is deleted. Instances that run keep the pages they have mapped. Where no image can be made the reason is kept in its
 //! place, so that nobody tries again after each restart. Files appear by a rename, complete and on the disk.
 
-use super::content::Content;
-use super::file::{self, Base, FileError, Limit, Written};
+use super::file::{self, Base, FileError, Image, Limit, Written};
 use crate::sandbox::loaded::hex;
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -21,8 +20,8 @@ use std::sync::Arc;
 /// Images that are open at once: as many files.
 const OPEN_LIMIT: NonZeroUsize = NonZeroUsize::new(512).unwrap();
 
-const IMAGE: &str = "image";
-const REFUSAL: &str = "refused";
+const IMAGE_EXTENSION: &str = "image";
+const REFUSAL_EXTENSION: &str = "refused";
 
 /// Begins the names of files that are being written.
 const UNFINISHED: &str = "new-";
@@ -56,7 +55,7 @@ impl fmt::Display for ImageKey {
 #[derive(Debug, Clone)]
 pub enum Found {
     /// An image.
-    Image(Arc<Content>),
+    Image(Image),
     /// No image can be made.
     Refused(Arc<str>),
     /// Nothing yet.
@@ -67,7 +66,7 @@ pub enum Found {
 #[derive(Debug)]
 pub struct ImageStore {
     dir: PathBuf,
-    open: Mutex<LruCache<ImageKey, Arc<Content>>>,
+    open: Mutex<LruCache<ImageKey, Image>>,
 }
 
 impl ImageStore {
@@ -88,7 +87,7 @@ impl ImageStore {
     }
 
     /// The image, if it is open already. Touches no disk.
-    pub fn get_open(&self, key: &ImageKey) -> Option<Arc<Content>> {
+    pub fn get_open(&self, key: &ImageKey) -> Option<Image> {
         self.open.lock().get(key).cloned()
     }
 
@@ -98,11 +97,11 @@ impl ImageStore {
         if let Some(open) = self.get_open(key) {
             return Ok(Found::Image(open));
         }
-        let path = self.path(key, IMAGE);
+        let path = self.path(key, IMAGE_EXTENSION);
         match file::open(&path, Some(base)) {
-            Ok(content) => {
-                self.open.lock().put(key.clone(), Arc::clone(&content));
-                Ok(Found::Image(content))
+            Ok(image) => {
+                self.open.lock().put(key.clone(), image.clone());
+                Ok(Found::Image(image))
             }
             Err(FileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
                 Ok(self.refusal(key)?.map_or(Found::Nothing, |reason| Found::Refused(reason.into())))
@@ -117,26 +116,27 @@ impl ImageStore {
     }
 
     fn refusal(&self, key: &ImageKey) -> io::Result<Option<String>> {
-        match std::fs::read(self.path(key, REFUSAL)) {
+        match std::fs::read(self.path(key, REFUSAL_EXTENSION)) {
             Ok(reason) => Ok(Some(String::from_utf8_lossy(&reason).into_owned())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Keeps `memory` as the image of `key`. Durable when this returns.
-    pub fn put(&self, key: &ImageKey, base: &Base, memory: &[u8]) -> io::Result<Written> {
+    /// Keeps `memory` as the image of `key`, with the monotonic clock that it saw last. Durable when this returns.
+    pub fn put(&self, key: &ImageKey, base: &Base, memory: &[u8], monotonic_ns: u64) -> io::Result<Written> {
         let unfinished = self.unfinished(key);
-        let written = file::write(&unfinished, memory, Some(base), Limit::DIFFERENCE);
-        self.place(&unfinished, written, &self.path(key, IMAGE))
+        let written = file::write(&unfinished, memory, monotonic_ns, Some(base), Limit::DIFFERENCE);
+        self.place(&unfinished, written, &self.path(key, IMAGE_EXTENSION))
     }
 
     /// Keeps the reason why `key` has no image. Durable when this returns.
     pub fn refuse(&self, key: &ImageKey, reason: &str) -> io::Result<()> {
         let unfinished = self.unfinished(key);
         let end = reason.floor_char_boundary(REASON_LIMIT_BYTES);
-        let written = std::fs::write(&unfinished, reason.get(..end).unwrap_or_default()).and_then(|()| File::open(&unfinished)?.sync_all());
-        self.place(&unfinished, written, &self.path(key, REFUSAL))
+        let written = std::fs::write(&unfinished, reason.get(..end).unwrap_or_default())
+            .and_then(|()| File::open(&unfinished)?.sync_all());
+        self.place(&unfinished, written, &self.path(key, REFUSAL_EXTENSION))
     }
 
     fn unfinished(&self, key: &ImageKey) -> PathBuf {
@@ -178,8 +178,8 @@ mod tests {
 
     fn base(dir: &Path) -> Base {
         let path = dir.join("base");
-        file::write(&path, &vec![1; 4 * unit_bytes()], None, Limit::BASE).unwrap();
-        Base { id: [3; 32], content: file::open(&path, None).unwrap() }
+        file::write(&path, &vec![1; 4 * unit_bytes()], 0, None, Limit::BASE).unwrap();
+        Base { id: [3; 32], image: file::open(&path, None).unwrap() }
     }
 
     fn is_image(found: &Found) -> bool {
@@ -194,14 +194,16 @@ mod tests {
         let store = ImageStore::open(images.clone()).unwrap();
         let keys = ["a", "b", "c"].map(|part| ImageKey::of([part.as_bytes()]));
         assert!(matches!(store.get(&keys[0], &base).unwrap(), Found::Nothing));
-        store.put(&keys[0], &base, &vec![2; 4 * unit_bytes()]).unwrap();
-        store.put(&keys[1], &base, &vec![3; 5 * unit_bytes()]).unwrap();
+        store.put(&keys[0], &base, &vec![2; 4 * unit_bytes()], 1).unwrap();
+        store.put(&keys[1], &base, &vec![3; 5 * unit_bytes()], 1).unwrap();
         store.refuse(&keys[2], "a file is open").unwrap();
         for store in [&store, &ImageStore::open(images.clone()).unwrap()] {
             assert!(is_image(&store.get(&keys[0], &base).unwrap()) && is_image(&store.get(&keys[1], &base).unwrap()));
-            assert!(matches!(store.get(&keys[2], &base).unwrap(), Found::Refused(reason) if &*reason == "a file is open"));
+            assert!(
+                matches!(store.get(&keys[2], &base).unwrap(), Found::Refused(reason) if &*reason == "a file is open")
+            );
         }
-        let Found::Image(content) = store.get(&keys[1], &base).unwrap() else { panic!() };
+        let Found::Image(Image { content, .. }) = store.get(&keys[1], &base).unwrap() else { panic!() };
         assert_eq!(store.remove_others(&HashSet::from([keys[0].clone()])).unwrap(), 2);
         assert!(is_image(&store.get(&keys[0], &base).unwrap()));
         assert!(matches!(store.get(&keys[1], &base).unwrap(), Found::Nothing));
@@ -217,9 +219,9 @@ mod tests {
         let base = base(dir.path());
         let images = dir.path().join("images");
         let key = ImageKey::of([&b"a"[..]]);
-        ImageStore::open(images.clone()).unwrap().put(&key, &base, &vec![2; 4 * unit_bytes()]).unwrap();
+        ImageStore::open(images.clone()).unwrap().put(&key, &base, &vec![2; 4 * unit_bytes()], 1).unwrap();
         std::fs::write(images.join(format!("{UNFINISHED}{key}-x")), "half").unwrap();
-        let path = images.join(format!("{key}.{IMAGE}"));
+        let path = images.join(format!("{key}.{IMAGE_EXTENSION}"));
         let mut bytes = std::fs::read(&path).unwrap();
         bytes[unit_bytes() + 1] = 9;
         std::fs::remove_file(&path).unwrap();
@@ -227,7 +229,7 @@ mod tests {
         let store = ImageStore::open(images.clone()).unwrap();
         assert!(matches!(store.get(&key, &base).unwrap(), Found::Nothing));
         assert_eq!(std::fs::read_dir(&images).unwrap().count(), 0);
-        store.put(&key, &base, &vec![2; 4 * unit_bytes()]).unwrap();
+        store.put(&key, &base, &vec![2; 4 * unit_bytes()], 1).unwrap();
         assert!(is_image(&store.get(&key, &base).unwrap()));
     }
 

@@ -11,8 +11,8 @@
 use std::ops::Range;
 use wasm_encoder::{DataSection, ExportKind, ExportSection, Module, RawSection};
 use wasmparser::{
-    BinaryReaderError, ConstExpr, DataKind, Export, ExternalKind, FunctionBody, GlobalSectionReader, MemoryType, Operator, Parser, Payload, TypeRef,
-    ValType,
+    BinaryReaderError, ConstExpr, DataKind, Export, ExternalKind, FunctionBody, GlobalSectionReader, MemoryType,
+    Operator, Parser, Payload, TypeRef, ValType,
 };
 
 /// What the names of exported globals begin with; the global's index follows.
@@ -119,7 +119,11 @@ impl<'a> Facts<'a> {
             }
         }
         match facts.memories.as_slice() {
-            [memory] if !memory.memory64 && !memory.shared && memory.page_size_log2.is_none() && imported_memories == 0 => Ok(facts),
+            [memory]
+                if !memory.memory64 && !memory.shared && memory.page_size_log2.is_none() && imported_memories == 0 =>
+            {
+                Ok(facts)
+            }
             _ => Err(TemplateError::Memory),
         }
     }
@@ -137,7 +141,10 @@ impl<'a> Facts<'a> {
     fn read_code(&mut self, body: &FunctionBody<'a>) -> Result<(), TemplateError> {
         for operator in body.get_operators_reader()? {
             match operator? {
-                Operator::MemoryInit { .. } | Operator::DataDrop { .. } | Operator::ArrayNewData { .. } | Operator::ArrayInitData { .. } => {
+                Operator::MemoryInit { .. }
+                | Operator::DataDrop { .. }
+                | Operator::ArrayNewData { .. }
+                | Operator::ArrayInitData { .. } => {
                     self.uses_segments = true;
                 }
                 Operator::TableSet { .. } => self.table_writer = Some("table.set"),
@@ -201,7 +208,9 @@ impl<'a> Facts<'a> {
                 _ => {}
             }
             if let Some((id, range)) = payload.as_section() {
-                let data = wasm.get(range).ok_or_else(|| TemplateError::Syntax("a section ends outside of the module".into()))?;
+                let data = wasm
+                    .get(range)
+                    .ok_or_else(|| TemplateError::Syntax("a section ends outside of the module".into()))?;
                 module.section(&RawSection { id, data });
             }
         }
@@ -279,11 +288,17 @@ mod tests {
         assert_eq!((&one.memory[3..6], &one.memory[65_535..65_537]), (&b"abc"[..], &b"xy"[..]));
         assert_eq!(one.memory.iter().filter(|byte| **byte != 0).count(), 5);
         assert_eq!(one.obstacle, None);
-        assert!(!text_of(&one).iter().any(|section| section.starts_with("11:") || section.starts_with("12:")), "{:?}", text_of(&one));
+        assert!(
+            !text_of(&one).iter().any(|section| section.starts_with("11:") || section.starts_with("12:")),
+            "{:?}",
+            text_of(&one)
+        );
         let exports: Vec<_> = Parser::new(0)
             .parse_all(&one.wasm)
             .filter_map(|payload| match payload.unwrap() {
-                Payload::ExportSection(exports) => Some(exports.into_iter().map(|e| e.unwrap().name.to_owned()).collect::<Vec<_>>()),
+                Payload::ExportSection(exports) => {
+                    Some(exports.into_iter().map(|e| e.unwrap().name.to_owned()).collect::<Vec<_>>())
+                }
                 _ => None,
             })
             .flatten()
@@ -327,7 +342,8 @@ mod tests {
         assert_eq!(refused(r#"(module (import "a" "b" (memory 1)))"#), TemplateError::Memory);
         assert_eq!(refused("(module (memory 1) (func) (start 0))"), TemplateError::Start);
         assert_eq!(refused(r#"(module (memory 1) (data (i32.const 65535) "ab"))"#), TemplateError::Data(0));
-        let import = r#"(module (import "a" "b" (global i32)) (memory 1) (data (i32.const 0) "") (data (global.get 0) "ab"))"#;
+        let import =
+            r#"(module (import "a" "b" (global i32)) (memory 1) (data (i32.const 0) "") (data (global.get 0) "ab"))"#;
         assert_eq!(refused(import), TemplateError::Data(1));
         assert!(matches!(Template::of(b"no module"), Err(TemplateError::Syntax(_))));
     }
