@@ -163,7 +163,7 @@ impl<'a> Facts<'a> {
         if let Some(instruction) = self.table_writer {
             return Some(format!("the runtime changes its tables ({instruction})"));
         }
-        let reference = self.mutable_globals.iter().find(|(_, ty)| ty.is_ref())?;
+        let reference = self.mutable_globals.iter().find(|(_, ty)| matches!(ty, ValType::Ref(_)))?;
         Some(format!("the runtime's global {} holds references", reference.0))
     }
 
