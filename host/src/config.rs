@@ -56,6 +56,8 @@ pub struct Config {
     pub storage: StorageConfig,
     /// Environments and compilation.
     pub sandbox: sandbox::Config,
+    /// Language runtimes.
+    pub runtimes: sandbox::runtime::Config,
     /// Code as images.
     pub images: images::Config,
     /// Invocations at once.
@@ -431,6 +433,7 @@ impl Config {
         };
         place(&mut self.storage.data_dir);
         self.sandbox.outbound_ca_file.iter_mut().for_each(place);
+        self.runtimes.dir.iter_mut().for_each(place);
         self.images.credentials_file.iter_mut().chain(&mut self.images.ca_file).for_each(place);
         self.images.layout_directories.iter_mut().for_each(place);
         self.tls.paths_mut().for_each(place);

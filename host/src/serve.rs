@@ -16,6 +16,7 @@ use crate::invocation::{Invoke, Invoker};
 use crate::listener::{self, Bound, Tls};
 use crate::reconcile::{self, Reconciler};
 use crate::sandbox::compile::{Compiler, Limits as CompileLimits};
+use crate::sandbox::runtime::Registry;
 use crate::sandbox::{Host, HostError, extensions};
 use crate::shutdown::{self, Ending, Phase, Shutdown};
 use crate::storage::{self, Storage};
@@ -264,7 +265,9 @@ impl Base {
                 timeout: Duration::from_secs(config.sandbox.compile_timeout_s),
             },
         };
-        let host = Host::start(config.sandbox.clone(), data_dir, compiler, Arc::clone(&clock))?;
+        let runtimes = Registry::open(&config.runtimes).map_err(HostError::from)?;
+        let sandbox = config.sandbox.clone();
+        let host = Host::start_with(sandbox, runtimes, data_dir, compiler, Arc::clone(&clock))?;
         let (logs, shutdown) = (Arc::new(logs), Shutdown::new());
         host.serve_extensions(extensions::Services {
             logs: Arc::clone(&logs),

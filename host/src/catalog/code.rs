@@ -5,10 +5,12 @@ use super::layers::{check_unpacked, extensions, libraries};
 use super::view::Records;
 use super::{Catalog, Error, Function, FunctionConcurrency, Result, View};
 use crate::ids::{FunctionName, Version};
-use crate::sandbox::Deployed;
+use crate::sandbox::layers::{LayerArchive, LayerSet};
+use crate::sandbox::runtime::Runtime;
+use crate::sandbox::{DeployError, Deployed};
 use crate::storage::functions::{
-    Change, CodeRecord, ConfigurationRecord, DeploymentRecord, ExtensionRecord, FunctionRecord, ImageRecord,
-    RecursiveLoop, VersionRecord,
+    Change, CodeRecord, ConfigurationRecord, DeploymentRecord, ExtensionRecord, Family, FunctionRecord, GuestKind,
+    ImageRecord, RecursiveLoop, VersionRecord,
 };
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -448,6 +450,9 @@ impl Catalog {
         configuration: &ConfigurationRecord,
         signing_profile_version_arn: Option<String>,
     ) -> Result<CodeRecord> {
+        if let Some(runtime) = self.interpreter(configuration)? {
+            return self.store_interpreted(package, configuration, signing_profile_version_arn, runtime).await;
+        }
         let started = std::time::Instant::now();
         let layers = self.layer_set(configuration).map_err(Error::Invalid)?;
         let layers = layers.filter(|_| !libraries(configuration).is_empty());
@@ -461,6 +466,7 @@ impl Catalog {
             package_size_bytes,
             unpacked_bytes: package_unpacked_bytes,
             component_sha256: blobs.put(compiled.component.into()).await?,
+            runtime: None,
             kind: compiled.report.kind,
             family: compiled.report.family,
             initial_memory_bytes: compiled.report.initial_memory_bytes,
@@ -471,6 +477,45 @@ impl Catalog {
         check_memory(&code, configuration.memory_size_mb)?;
         check_unpacked(&code, configuration)?;
         Ok(code)
+    }
+
+    /// Unpacks a package that a runtime is to interpret and keeps it, and makes the runtime ready, which takes seconds the first time.
+    async fn store_interpreted(
+        &self,
+        package: Bytes,
+        configuration: &ConfigurationRecord,
+        signing_profile_version_arn: Option<String>,
+        runtime: &Runtime,
+    ) -> Result<CodeRecord> {
+        let host = &self.parts.host;
+        let sha256 = self.parts.storage.blobs.put(package.clone()).await?;
+        let package_size_bytes = package.len() as u64;
+        let set = self.task_set(&sha256).map_err(Error::Invalid)?;
+        let inspected = host.deploy_interpreted(package, &set).await?;
+        host.prepare_runtime(&runtime.manifest.name).await.map_err(DeployError::from)?;
+        let code = CodeRecord {
+            package_sha256: sha256.clone(),
+            package_size_bytes,
+            unpacked_bytes: inspected.unpacked_bytes,
+            component_sha256: sha256,
+            runtime: Some(runtime.manifest.name.clone()),
+            kind: GuestKind::Runtime,
+            family: Family::Runtime,
+            initial_memory_bytes: u64::from(runtime.manifest.memory_floor_mb) << 20,
+            signing_profile_version_arn,
+            extensions: self.store_extensions(configuration).await?,
+            image: None,
+        };
+        check_memory(&code, configuration.memory_size_mb)?;
+        check_unpacked(&code, configuration)?;
+        Ok(code)
+    }
+
+    /// A package as what is seen at `/var/task`.
+    pub(super) fn task_set(&self, package_sha256: &str) -> Result<LayerSet, String> {
+        let gone = || format!("{package_sha256} is not the name of a package");
+        let path = self.parts.storage.blobs.path(package_sha256).ok_or_else(gone)?;
+        LayerSet::new(vec![LayerArchive { sha256: package_sha256.to_owned(), path }]).ok_or_else(gone)
     }
 
     /// Compiles the extensions in a configuration's layers and keeps their components. The caller holds `blobs`, as for

@@ -3,6 +3,7 @@
 use super::code::check_memory;
 use super::deployment::forget_failure;
 use super::layers::{check_unpacked, extensions, libraries};
+use super::runtimes::is_interpreted;
 use super::{Catalog, Precondition, Result};
 use crate::ids::FunctionName;
 use crate::storage;
@@ -16,7 +17,12 @@ struct Recompiled {
 
 /// Whether one package is another guest under these two.
 fn is_another_guest(one: &ConfigurationRecord, other: &ConfigurationRecord) -> bool {
-    one.handler != other.handler || libraries(one) != libraries(other)
+    match (is_interpreted(one), is_interpreted(other)) {
+        (false, false) => one.handler != other.handler || libraries(one) != libraries(other),
+        // A runtime finds the handler itself, when it starts.
+        (true, true) => one.runtime != other.runtime,
+        _ => true,
+    }
 }
 
 /// Whether one package is another guest, or has other extensions, under these two.

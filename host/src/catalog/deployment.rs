@@ -17,6 +17,7 @@ use crate::storage::functions::{
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OwnedRwLockReadGuard;
@@ -137,11 +138,15 @@ impl Catalog {
         Deployment::UnderWay { function: Box::new(function), rest }
     }
 
-    /// What is left of deployments that were under way when the daemon ended. Asked once, after the start.
+    /// What is left of deployments that were under way when the daemon ended, and runtimes of functions that are to be made ready.
+    /// Asked once, after the start.
     pub async fn unfinished_deployments(self: &Arc<Self>) -> Vec<Rest> {
         let mut all: Vec<Rest> = Vec::new();
+        let mut runtimes = BTreeSet::new();
         for function in self.list() {
-            let record = function.view().records.function.clone();
+            let view = function.view();
+            runtimes.extend(view.records.versions.values().filter_map(|version| version.code.runtime.clone()));
+            let record = view.records.function.clone();
             let Some(deployment) = record.deployment.as_ref().filter(|deployment| deployment.is_under_way()) else {
                 continue;
             };
@@ -164,6 +169,15 @@ impl Catalog {
                 catalog.finish(&record.name, Some(&deployment.revision_id), code).await;
             }));
         }
+        // After an update of Lamina, functions of a runtime wait for it: not each for its own first call.
+        all.extend(runtimes.into_iter().map(|name| -> Rest {
+            let catalog = Arc::clone(self);
+            Box::pin(async move {
+                if let Err(error) = catalog.parts.host.prepare_runtime(&name).await {
+                    tracing::error!(runtime = name, %error, "a runtime of functions cannot be used");
+                }
+            })
+        }));
         all
     }
 

@@ -6,7 +6,8 @@ use crate::ids::{FunctionMark, Qualifier, Version};
 use crate::sandbox::environment::{Context, TimeLimits};
 use crate::sandbox::extensions::{ExtensionCode, ExtensionsSpec};
 use crate::sandbox::loaded::CodeKey;
-use crate::sandbox::pool::{Pool, Spec};
+use crate::sandbox::pool::{InitStart, Pool, Spec};
+use crate::sandbox::runtime::RuntimeSpec;
 use crate::storage::functions::{FunctionRecord, GuestKind, ProvisionedRecord, RecursiveLoop, VersionRecord};
 use crate::telemetry::json_log::JsonLog;
 use crate::telemetry::logs;
@@ -109,12 +110,13 @@ fn spec(
     let (configuration, home, log_group) = (&record.configuration, catalog.home(), logs.group);
     let version = record.version.to_string();
     let memory_size_mb = configuration.memory_size_mb;
+    let initialization_type = if keep { "provisioned-concurrency" } else { "on-demand" };
     let mut variables: Vec<(String, String)> = [
         ("AWS_LAMBDA_FUNCTION_NAME", record.function.to_string()),
         ("AWS_LAMBDA_FUNCTION_VERSION", version.clone()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory_size_mb.to_string()),
         ("AWS_LAMBDA_LOG_GROUP_NAME", log_group.to_string()),
-        ("AWS_LAMBDA_INITIALIZATION_TYPE", if keep { "provisioned-concurrency" } else { "on-demand" }.to_owned()),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", initialization_type.to_owned()),
         ("AWS_REGION", home.region.to_string()),
         ("AWS_DEFAULT_REGION", home.region.to_string()),
         ("LAMBDA_TASK_ROOT", "/var/task".to_owned()),
@@ -126,6 +128,14 @@ fn spec(
     if !configuration.is_image() {
         variables.push(("AWS_EXECUTION_ENV".to_owned(), format!("AWS_Lambda_{}", configuration.runtime)));
         variables.push(("_HANDLER".to_owned(), configuration.handler.clone()));
+    }
+    if record.code.runtime.is_some() {
+        let of_runtime = [
+            ("LAMBDA_RUNTIME_DIR", "/var/runtime"),
+            ("LANG", "en_US.UTF-8"),
+            ("PATH", "/var/lang/bin:/usr/local/bin:/usr/bin:/bin:/opt/bin"),
+        ];
+        variables.extend(of_runtime.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
     let logging = configuration.echoed.get("LoggingConfig");
     for (member, name) in [("LogFormat", "AWS_LAMBDA_LOG_FORMAT"), ("ApplicationLogLevel", "AWS_LAMBDA_LOG_LEVEL")] {
@@ -155,7 +165,24 @@ fn spec(
     let component_path: PathBuf =
         catalog.parts.storage.blobs.path(sha).ok_or_else(|| format!("{sha} is not the name of a component"))?;
     let default_idle = Duration::from_secs(catalog.parts.host.config().idle_timeout_s.into());
+    let runtime = match &record.code.runtime {
+        None => None,
+        Some(name) => Some(RuntimeSpec {
+            runtime: name.clone(),
+            package: catalog.task_set(&record.code.package_sha256)?,
+            handler: configuration.handler.clone(),
+            json_log: logs.json.is_some(),
+            log_level: logging.and_then(|logging| logging.get("ApplicationLogLevel")?.as_str()).unwrap_or("INFO").into(),
+            initialization_type,
+        }),
+    };
+    let starts = catalog.runtime_of(Some(&record.code), configuration).map(|runtime| InitStart {
+        runtime_version: runtime.version_label().into(),
+        runtime_version_arn: catalog.runtime_version_arn(Some(&record.code), configuration).into(),
+    });
     Ok(Spec {
+        runtime,
+        init_start: starts,
         layers: catalog.layer_set(configuration)?,
         code: CodeKey { component_sha256: sha.as_str().into(), kind: record.code.kind, family: record.code.family },
         component_path,

@@ -383,6 +383,7 @@ impl Catalog {
         let _blobs = self.blobs.write().await;
         let mut referred = std::collections::HashSet::new();
         let mut unpacked = std::collections::HashSet::new();
+        let mut tasks = std::collections::HashSet::new();
         for function in &self.functions {
             let view = function.view.load();
             if let Some(deployment) = view.deployment() {
@@ -392,6 +393,9 @@ impl Catalog {
             for version in view.records.versions.values() {
                 referred.insert(version.code.package_sha256.clone());
                 referred.insert(version.code.component_sha256.clone());
+                if version.code.runtime.is_some() {
+                    tasks.insert(version.code.package_sha256.clone());
+                }
                 referred.extend(version.code.extensions.iter().map(|extension| extension.component_sha256.clone()));
                 referred.extend(version.configuration.layers.iter().map(|layer| layer.content.sha256.clone()));
                 if let Ok(Some(set)) = self.layer_set(&version.configuration) {
@@ -408,6 +412,7 @@ impl Catalog {
         }
         removed += self.parts.host.remove_native_code(&referred).await;
         removed += self.parts.host.remove_layers(unpacked).await;
+        removed += self.parts.host.remove_tasks(tasks).await;
         Ok(removed)
     }
 }

@@ -130,9 +130,10 @@ fn words(report: Report, package_bytes: usize, native_bytes: u64, took: Duration
         GuestKind::HttpP3 => "HTTP component (wasi:http 0.3)",
         GuestKind::Command => "command",
         GuestKind::Extension => "extension",
+        GuestKind::Runtime => "source code",
     };
     let family = match report.family {
-        Family::Plain => "",
+        Family::Plain | Family::Runtime => "",
         Family::Concurrent => ", concurrent engine",
     };
     format!(

@@ -93,6 +93,9 @@ pub enum Command {
     /// Compile a guest, under limits; the daemon calls this
     #[command(hide = true)]
     Compile(compile::Compile),
+    /// Start a language runtime and compile it, under limits; the daemon calls this
+    #[command(hide = true)]
+    CompileRuntime(compile::CompileRuntime),
 }
 
 /// Where the daemon is, and how to answer.
@@ -138,6 +141,7 @@ pub fn run(command: Command, serve: impl FnOnce(Serve) -> ExitCode) -> ExitCode 
     let ran = match command {
         Command::Serve(arguments) => return serve(arguments),
         Command::Compile(arguments) => return arguments.run(),
+        Command::CompileRuntime(arguments) => return arguments.run(),
         Command::Completions(arguments) => arguments.run(),
         Command::New(arguments) => arguments.run(),
         Command::Sign(arguments) => arguments.run(),

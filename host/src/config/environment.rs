@@ -25,6 +25,7 @@ pub(super) fn apply(
     section.overlay("home", &mut config.home);
     section.overlay("storage", &mut config.storage);
     section.overlay("sandbox", &mut config.sandbox);
+    section.overlay("runtimes", &mut config.runtimes);
     section.overlay("images", &mut config.images);
     section.overlay("concurrency", &mut config.concurrency);
     section.overlay("http", &mut config.http);

@@ -130,6 +130,7 @@ pub(super) fn keys_of(shape: &str) -> Option<&'static [&'static str]> {
         "home" => fields_of::<HomeConfig>(),
         "storage" => fields_of::<StorageConfig>(),
         "sandbox" => fields_of::<sandbox::Config>(),
+        "runtimes" => fields_of::<sandbox::runtime::Config>(),
         "images" => fields_of::<crate::images::Config>(),
         "concurrency" => fields_of::<catalog::Config>(),
         "http" => fields_of::<triggers::http::Config>(),

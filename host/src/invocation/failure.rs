@@ -24,11 +24,19 @@ pub(super) fn function_error(failure: Failure, request_id: Uuid, limits: Limits)
         error_type: error_type.to_owned(),
         error_message: format!("RequestId: {request_id} Error: {message}"),
         stack_trace: Vec::new(),
+        document: None,
     };
     match failure {
         Failure::Answered { error_type, message, stack_trace } => {
-            FunctionError { handled: true, error_type, error_message: message, stack_trace }
+            FunctionError { handled: true, error_type, error_message: message, stack_trace, document: None }
         }
+        Failure::Documented { document, .. } => FunctionError {
+            handled: true,
+            error_type: document.error_type,
+            error_message: document.message,
+            stack_trace: Vec::new(),
+            document: Some(document.text.into()),
+        },
         Failure::Trapped { message, frames } => {
             let error = cut_off("Runtime.ExitError", format!("Runtime exited with error: {message}"));
             FunctionError { stack_trace: frames, ..error }
@@ -57,6 +65,7 @@ pub(super) fn function_error(failure: Failure, request_id: Uuid, limits: Limits)
                 "Response payload size exceeded maximum allowed payload size ({PAYLOAD_LIMIT_BYTES} bytes)."
             ),
             stack_trace: Vec::new(),
+            document: None,
         },
         Failure::StreamTooLarge { limit_bytes } => stream_too_large(limit_bytes),
         Failure::NoResponse(reason) => from_document(&reason)
@@ -90,6 +99,7 @@ pub(super) fn stream_too_large(limit_bytes: u64) -> FunctionError {
         error_type: "Function.ResponseSizeTooLarge".into(),
         error_message: format!("Response payload size exceeded maximum streamed payload size ({limit_bytes} bytes)."),
         stack_trace: Vec::new(),
+        document: None,
     }
 }
 
@@ -109,7 +119,17 @@ fn from_document(text: &str) -> Option<FunctionError> {
         error_type: document.error_type,
         error_message: document.error_message,
         stack_trace: document.stack_trace,
+        document: None,
     })
+}
+
+/// How the INIT_REPORT line tells it: whoever words the error, no environment came of it.
+pub(super) fn init_status(error: &FunctionError) -> Status {
+    match error.error_type.as_str() {
+        "Sandbox.Timedout" if !error.handled => Status::Timeout,
+        "" => Status::Error("Runtime.Unknown".into()),
+        error_type => Status::Error(error_type.into()),
+    }
 }
 
 /// How the REPORT line tells it.
@@ -123,8 +143,16 @@ pub(super) fn status(error: Option<&FunctionError>) -> Status {
 }
 
 impl FunctionError {
+    /// Lambda's error document, as text: to the letter where the function made it.
+    pub fn to_text(&self) -> String {
+        self.document.as_deref().map_or_else(|| self.to_document().to_string(), str::to_owned)
+    }
+
     /// Lambda's error document.
     pub fn to_document(&self) -> serde_json::Value {
+        if let Some(Ok(document)) = self.document.as_deref().map(serde_json::from_str) {
+            return document;
+        }
         let mut document = serde_json::json!({ "errorType": self.error_type, "errorMessage": self.error_message });
         if let (true, Some(members)) = (self.handled || !self.stack_trace.is_empty(), document.as_object_mut()) {
             members.insert("stackTrace".into(), self.stack_trace.clone().into());

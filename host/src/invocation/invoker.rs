@@ -5,7 +5,7 @@
 
 use super::failure::{self, Limits};
 use super::http_event::{self, CollectError};
-use super::record::{self, Record};
+use super::record::{self, FailedInit, Record};
 use super::streamed::{self, Broken, NoteOnDrop};
 use super::streaming::{self, StreamEnd, StreamEnded, StreamHead, StreamedOutcome, StreamedResponse};
 use super::{
@@ -124,7 +124,7 @@ impl Invoker {
             Begun::Failed(outcome) => return Ok(StreamedOutcome::whole(outcome)),
         };
         match input {
-            Input::Event(event) if target.version.record.code.kind == GuestKind::Event => {
+            Input::Event(event) if takes_events(target.version.record.code.kind) => {
                 self.stream_event(target, admitted, event, call).await
             }
             Input::Event(event) => {
@@ -248,14 +248,13 @@ impl Invoker {
         let now_ms = self.clock.now_ms();
         let mut log_tail = None;
         if let Some(stream) = failure.log_stream {
-            let status = failure::status(Some(&error));
+            let status = failure::init_status(&error);
             record::write_failed_init(
                 &self.logs,
                 target,
                 (Arc::clone(&stream), call.trace_id.clone()),
                 now_ms,
-                failure.duration,
-                failure.log,
+                FailedInit { duration: failure.duration, printed: failure.log, init_start: failure.init_start },
                 status,
             );
             let record = Record {
@@ -270,6 +269,7 @@ impl Invoker {
                 duration: Duration::ZERO,
                 init_duration: Some(failure.duration),
                 peak_memory_bytes: 0,
+                init_start: None,
                 lines: Vec::new(),
                 error: Some(&error),
                 extensions: None,
@@ -533,6 +533,11 @@ struct Ended {
     reason: ShutdownReason,
 }
 
+/// Whether guests of this kind are handed events and can stream what they answer.
+fn takes_events(kind: GuestKind) -> bool {
+    matches!(kind, GuestKind::Event | GuestKind::Runtime)
+}
+
 /// Returns an environment or ends it: at once where it has no extensions, else when they are done, and holds its concurrency until then.
 fn give_back(catalog: &Arc<Catalog>, shutdown: &Shutdown, mut lease: Lease, permit: Option<Permit>, ended: Ended) {
     let extensions = lease.worker().and_then(|worker| worker.extensions.as_mut());
@@ -643,7 +648,7 @@ struct Times {
 fn record_of<'a>(
     target: &'a Target,
     call: &'a Call,
-    worker: &'a Worker,
+    worker: &'a mut Worker,
     times: Times,
     error: Option<&'a FunctionError>,
 ) -> Record<'a> {
@@ -659,6 +664,7 @@ fn record_of<'a>(
         duration: times.duration,
         init_duration: times.init_duration,
         peak_memory_bytes: worker.environment.peak_memory_bytes(),
+        init_start: worker.init_start.take(),
         lines: worker.environment.io().take_log(),
         error,
         extensions: worker.extensions.as_deref(),
@@ -694,7 +700,13 @@ async fn buffered(outcome: Outcome) -> Outcome {
 }
 
 fn unhandled(error_type: &str, error_message: String) -> FunctionError {
-    FunctionError { handled: false, error_type: error_type.to_owned(), error_message, stack_trace: Vec::new() }
+    FunctionError {
+        handled: false,
+        error_type: error_type.to_owned(),
+        error_message,
+        stack_trace: Vec::new(),
+        document: None,
+    }
 }
 
 fn too_large() -> FunctionError {

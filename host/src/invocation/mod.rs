@@ -119,6 +119,8 @@ pub struct FunctionError {
     pub error_message: String,
     /// Frames, where there are any.
     pub stack_trace: Vec<String>,
+    /// All of it as the function put it, JSON text, where it did.
+    pub document: Option<Arc<str>>,
 }
 
 /// An invocation that reached the function.

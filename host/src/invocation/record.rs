@@ -3,6 +3,7 @@
 use super::{FunctionError, Source, StartKind, failure};
 use crate::catalog::Target;
 use crate::sandbox::extensions::Extensions;
+use crate::sandbox::pool::InitStart;
 use crate::telemetry::capture::{CapturedLine, TAIL_BYTES};
 use crate::telemetry::json_log::JsonLog;
 use crate::telemetry::logs::{LineText, LogBatch, LogLine, LogStore};
@@ -24,6 +25,7 @@ pub(super) struct Record<'a> {
     pub(super) duration: Duration,
     pub(super) init_duration: Option<Duration>,
     pub(super) peak_memory_bytes: u64,
+    pub(super) init_start: Option<(i64, InitStart)>,
     pub(super) lines: Vec<CapturedLine>,
     pub(super) error: Option<&'a FunctionError>,
     pub(super) extensions: Option<&'a Extensions>,
@@ -52,8 +54,9 @@ impl Record<'_> {
         if let Some(extensions) = self.extensions {
             extensions.report(&self.lines, version.json_log, self.ended_ms, &report);
         }
-        let mut lines = Vec::with_capacity(self.lines.len() + 4);
+        let mut lines = Vec::with_capacity(self.lines.len() + 5);
         let line = |ms, line| LogLine::platform(ms, line);
+        lines.extend(self.init_start.map(init_start_line));
         lines.push(line(self.started_ms, PlatformLine::Start { request_id, version: version.record.version }));
         lines.extend(self.lines.into_iter().map(LogLine::from));
         if let Some(error) = self.error.filter(|error| !error.handled) {
@@ -86,6 +89,11 @@ impl Record<'_> {
     }
 }
 
+/// The first line of an environment's log.
+fn init_start_line((ms, InitStart { runtime_version, runtime_version_arn }): (i64, InitStart)) -> LogLine {
+    LogLine::platform(ms, PlatformLine::InitStart { runtime_version, runtime_version_arn })
+}
+
 /// The lines in the format that the function asked for.
 fn written(format: Option<JsonLog>, lines: Vec<LogLine>) -> Vec<LogLine> {
     match format {
@@ -109,17 +117,25 @@ fn tail_of(lines: &[LogLine]) -> Vec<u8> {
     text
 }
 
+/// An init phase that failed.
+pub(super) struct FailedInit {
+    pub(super) duration: Duration,
+    pub(super) printed: Vec<CapturedLine>,
+    pub(super) init_start: Option<(i64, InitStart)>,
+}
+
 /// What a failed init phase wrote, and that it failed.
 pub(super) fn write_failed_init(
     logs: &LogStore,
     target: &Target,
     (stream, trace): (Arc<str>, Option<Arc<str>>),
     now_ms: i64,
-    duration: Duration,
-    printed: Vec<CapturedLine>,
+    failure: FailedInit,
     status: Status,
 ) {
-    let mut lines: Vec<_> = printed.into_iter().map(LogLine::from).collect();
+    let FailedInit { duration, printed, init_start } = failure;
+    let mut lines: Vec<_> = init_start.map(init_start_line).into_iter().collect();
+    lines.extend(printed.into_iter().map(LogLine::from));
     lines.push(LogLine::platform(now_ms, PlatformLine::InitReport { duration, phase: InitPhase::Init, status }));
     let lines = written(target.version.json_log, lines);
     logs.write(LogBatch { group: Arc::clone(&target.version.log_group), stream, lines, trace });

@@ -101,6 +101,7 @@ impl StreamEnd {
                 error_type: "Runtime.Unknown".into(),
                 error_message: "The invocation was cut off.".into(),
                 stack_trace: Vec::new(),
+                document: None,
             }),
             log_tail: None,
         })
@@ -116,6 +117,7 @@ pub fn body_failure(error: &BodyError) -> FunctionError {
             error_type: "Runtime.ExitError".into(),
             error_message: format!("The response broke off: {error}"),
             stack_trace: Vec::new(),
+            document: None,
         },
     }
 }

@@ -3,8 +3,8 @@
 #![expect(unsafe_code, reason = "wasmtime cannot check native code; `map` states what makes it sound")]
 
 use std::path::Path;
-use wasmtime::Engine;
 use wasmtime::component::Component;
+use wasmtime::{Engine, Module};
 
 /// Maps native code made by [`super::compile`] for an engine of the same family and configuration.
 ///
@@ -16,4 +16,14 @@ use wasmtime::component::Component;
 pub(super) fn map(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
     // SAFETY: see above; whoever can write the data directory can already make the daemon do anything.
     unsafe { Component::deserialize_file(engine, path) }
+}
+
+/// Maps a language runtime's native code.
+///
+/// # Soundness
+/// As for [`map`]: files get into the directory of runtimes only by the rename of a directory that `lamina compile-runtime` filled
+/// (`runtime/level1.rs`), and never change there.
+pub(super) fn map_module(engine: &Engine, path: &Path) -> wasmtime::Result<Module> {
+    // SAFETY: see above.
+    unsafe { Module::deserialize_file(engine, path) }
 }

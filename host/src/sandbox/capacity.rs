@@ -79,6 +79,10 @@ pub struct PoolSize {
     pub environments: u32,
     /// Environments of guests that use component-model concurrency (WASI 0.3), which live in a pool of their own.
     pub concurrent_environments: u32,
+    /// Environments of language runtimes.
+    pub runtime_environments: u32,
+    /// Memory mappings that all environments may have together.
+    pub mappings: u64,
     /// Bytes by which all guests together may grow beyond their initial memories.
     pub memory_growth_bytes: u64,
 }
@@ -87,7 +91,7 @@ pub struct PoolSize {
 const IDLE_ENVIRONMENT_BYTES: u64 = 96 * 1024;
 
 /// Mappings of an environment: its memory splits in four (heap, image, heap, inaccessible rest), its stack in two.
-const MAPPINGS_PER_ENVIRONMENT: u64 = 6;
+pub const MAPPINGS_PER_ENVIRONMENT: u64 = 6;
 
 /// A concurrent environment may hold this many stacks.
 pub const STACKS_PER_CONCURRENT_ENVIRONMENT: u32 = 4;
@@ -95,6 +99,12 @@ pub const STACKS_PER_CONCURRENT_ENVIRONMENT: u32 = 4;
 /// Concurrent environments weigh more and are rarer: one for so many others, up to a ceiling.
 const ENVIRONMENTS_PER_CONCURRENT: u64 = 40;
 const MAX_CONCURRENT_ENVIRONMENTS: u64 = 256;
+
+/// What an idle environment of a language runtime costs, as measured (`docs/performance.md`), rounded up.
+const IDLE_RUNTIME_BYTES: u64 = 2 << 20;
+
+/// Mappings of such an environment: its memory splits in four, its stack in two, and more where it grew in pieces.
+pub const MAPPINGS_PER_RUNTIME: u64 = 8;
 
 /// Kept for the daemon itself: libraries, heaps, thread stacks, mapped native code.
 const RESERVED_MAPPINGS: u64 = 2_500;
@@ -108,7 +118,13 @@ impl PoolSize {
         // A quarter of the address space stays for everything else, and half of the memory for heaps and the daemon.
         let by_address_space = machine.address_space_bytes / 4 * 3 / slot_bytes.max(1);
         let by_memory = machine.memory_available_bytes / 2 / IDLE_ENVIRONMENT_BYTES;
-        let by_mappings = machine.max_mappings.saturating_sub(RESERVED_MAPPINGS) / MAPPINGS_PER_ENVIRONMENT;
+        let mappings = machine.max_mappings.saturating_sub(RESERVED_MAPPINGS);
+        // Nothing is reserved for environments of runtimes: they and the others share the mappings as they come.
+        let by_runtimes = (machine.memory_available_bytes / 2 / IDLE_RUNTIME_BYTES)
+            .min(mappings / MAPPINGS_PER_RUNTIME)
+            .min(machine.address_space_bytes / 8 / slot_bytes.max(1));
+        let runtimes = by_runtimes.min(wanted.map_or(u64::MAX, u64::from)).max(1);
+        let by_mappings = mappings / MAPPINGS_PER_ENVIRONMENT;
         let fit = by_address_space.min(by_memory).min(by_mappings).max(2);
         let total = fit.min(wanted.map_or(u64::MAX, |wanted| u64::from(wanted).max(2)));
         let concurrent = (total / ENVIRONMENTS_PER_CONCURRENT).clamp(1, MAX_CONCURRENT_ENVIRONMENTS);
@@ -117,6 +133,8 @@ impl PoolSize {
         Self {
             environments: u32::try_from(ordinary).unwrap_or(u32::MAX),
             concurrent_environments: u32::try_from(concurrent).unwrap_or(1),
+            runtime_environments: u32::try_from(runtimes).unwrap_or(u32::MAX),
+            mappings: mappings.max(MAPPINGS_PER_ENVIRONMENT + MAPPINGS_PER_RUNTIME),
             memory_growth_bytes: machine.memory_available_bytes / 10 * 8,
         }
     }

@@ -198,6 +198,17 @@ async fn in_process(
     }
 }
 
+/// Puts this process under limits.
+pub(super) fn bound_process(limits: Limits) -> rustix::io::Result<()> {
+    let bytes = limits.memory_mb.saturating_mul(1 << 20);
+    let seconds = limits.timeout.as_secs().saturating_mul(4);
+    let bound = |resource, value| setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) });
+    // A lower priority keeps invocations ahead of deployments; where it is not granted, all goes on without.
+    let _ = rustix::process::nice(10);
+    // Data, not address space: the engine reserves much of that without using it.
+    bound(Resource::Data, bytes).and_then(|()| bound(Resource::Cpu, seconds)).and_then(|()| bound(Resource::Core, 0))
+}
+
 /// The child's side: limits itself, compiles, and prints its [`Report`]. Answers the process's exit code.
 pub fn compiler_process(
     guest: &Path,
@@ -207,16 +218,7 @@ pub fn compiler_process(
     native: &Path,
     limits: Limits,
 ) -> u8 {
-    let bytes = limits.memory_mb.saturating_mul(1 << 20);
-    let seconds = limits.timeout.as_secs().saturating_mul(4);
-    let bound = |resource, value| setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) });
-    // Data, not address space: the engine reserves much of that without using it.
-    let bounded = bound(Resource::Data, bytes)
-        .and_then(|()| bound(Resource::Cpu, seconds))
-        .and_then(|()| bound(Resource::Core, 0));
-    // A lower priority keeps invocations ahead of deployments; where it is not granted, all goes on without.
-    let _ = rustix::process::nice(10);
-    let result = match bounded {
+    let result = match bound_process(limits) {
         Ok(()) => compile_files(guest, role, libraries, component, native).map_err(|error| match error {
             CompileError::Host(reason) => Refusal::Host(reason),
             other => Refusal::Guest(other.to_string()),

@@ -2,7 +2,8 @@
 //!
 //! [`configuration`] decides everything that reaches native code, so artifacts made by the compiler process load in
 //! the daemon; the daemon adds the pooling allocator, which does not. wasm 3.0 features stay as wasmtime has them.
-//! There are two engines ([`Family`]), because support for component-model concurrency makes every call dearer.
+//! There is one for each [`Family`]: support for component-model concurrency makes every call dearer, and language runtimes need a deep
+//! stack. Those are allocated on demand, since slots of the pool's would have to be as large as the largest of them.
 
 use super::capacity::{PoolSize, STACKS_PER_CONCURRENT_ENVIRONMENT};
 pub use crate::storage::functions::Family;
@@ -29,6 +30,12 @@ pub const MEMORIES_PER_COMPONENT: u32 = 4;
 /// Entries of one table. A component that needs more is refused at deploy.
 pub const TABLE_ELEMENTS: usize = 20_000;
 
+/// Stack of a language runtime: interpreters recurse where their programs do.
+const RUNTIME_STACK_BYTES: usize = 6 << 20;
+
+/// Stack beyond it for what the host does when it is called.
+const HOST_STACK_BYTES: usize = 2 << 20;
+
 /// Settings that native code depends on.
 pub fn configuration(family: Family) -> Config {
     let mut config = Config::new();
@@ -45,6 +52,10 @@ pub fn configuration(family: Family) -> Config {
     match family {
         Family::Plain => config.concurrency_support(false),
         Family::Concurrent => config.wasm_component_model_async(true),
+        Family::Runtime => config
+            .concurrency_support(false)
+            .max_wasm_stack(RUNTIME_STACK_BYTES)
+            .async_stack_size(RUNTIME_STACK_BYTES + HOST_STACK_BYTES),
     };
     config
 }
@@ -66,7 +77,7 @@ impl Default for Tuning {
     }
 }
 
-/// The daemon's engine for one family, with as many slots as `size` gives it.
+/// The daemon's engine for one family, with as many slots as `size` gives it; that of runtimes has none.
 pub fn pooled(family: Family, size: &PoolSize, tuning: &Tuning) -> wasmtime::Result<Engine> {
     let (environments, stacks) = match family {
         Family::Plain => (size.environments, size.environments),
@@ -74,6 +85,7 @@ pub fn pooled(family: Family, size: &PoolSize, tuning: &Tuning) -> wasmtime::Res
             let environments = size.concurrent_environments;
             (environments, environments.saturating_mul(STACKS_PER_CONCURRENT_ENVIRONMENT))
         }
+        Family::Runtime => return Engine::new(&configuration(family)),
     };
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(environments)
@@ -103,6 +115,13 @@ pub fn pooled(family: Family, size: &PoolSize, tuning: &Tuning) -> wasmtime::Res
 /// The compiler process's engine: the same native code, no pool.
 pub fn compiler(family: Family) -> wasmtime::Result<Engine> {
     Engine::new(&configuration(family))
+}
+
+/// An engine for a runtime's first start, which comes to be quickly: its code runs once.
+pub fn first_start() -> wasmtime::Result<Engine> {
+    let mut config = configuration(Family::Runtime);
+    config.cranelift_opt_level(OptLevel::None);
+    Engine::new(&config)
 }
 
 /// The thread that moves the engines' epochs on. It ends with this handle.

@@ -8,6 +8,7 @@ pub use super::bindings::Context;
 use super::bindings::{EventFunction, FunctionError};
 use super::calls::response_stream::StreamSink;
 use super::loaded::{Entry, Loaded};
+use super::runtime::RuntimeEnvironment;
 use super::slots::Slot;
 use super::state::State;
 use super::{Failure, StartError};
@@ -50,17 +51,109 @@ pub type Respond = futures_channel::oneshot::Sender<wasmtime::Result<HttpRespons
 
 /// A sandbox and everything in it.
 pub struct Environment {
-    store: Store<State>,
-    guest: Guest,
-    init: Option<TypedFunc<(), (Result<(), FunctionError>,)>>,
-    _loaded: Arc<Loaded>,
+    inner: Inner,
     /// Given back when everything above is gone.
     _slot: Slot,
+}
+
+/// What is in it.
+enum Inner {
+    Component(ComponentEnvironment),
+    Runtime(Box<RuntimeEnvironment>),
 }
 
 impl Environment {
     /// Instantiates `loaded` with `state`. Does not call `init`.
     pub(super) async fn instantiate(loaded: Arc<Loaded>, state: State, slot: Slot) -> Result<Self, StartError> {
+        let inner = Inner::Component(ComponentEnvironment::instantiate(loaded, state).await?);
+        Ok(Self { inner, _slot: slot })
+    }
+
+    /// With an instance of a language runtime.
+    pub(super) fn of_runtime(environment: RuntimeEnvironment, slot: Slot) -> Self {
+        Self { inner: Inner::Runtime(Box::new(environment)), _slot: slot }
+    }
+
+    /// Calls the guest's `init`, if it has one; a language runtime loads its function.
+    pub async fn init(&mut self, limits: TimeLimits) -> Result<(), Failure> {
+        match &mut self.inner {
+            Inner::Component(component) => component.init(limits).await,
+            Inner::Runtime(runtime) => runtime.load(limits).await,
+        }
+    }
+
+    /// Calls an event function. Guests that take no events answer [`Failure::Host`].
+    pub async fn handle(&mut self, event: &[u8], context: &Context, limits: TimeLimits) -> Result<Vec<u8>, Failure> {
+        match &mut self.inner {
+            Inner::Component(component) => component.handle(event, context, limits).await,
+            Inner::Runtime(runtime) => runtime.invoke(event, context, limits).await,
+        }
+    }
+
+    /// Sets where the next call's streamed response goes. Without one there is no stream.
+    pub fn stream_to(&mut self, sink: StreamSink) {
+        match &mut self.inner {
+            Inner::Component(component) => component.store.data_mut().stream = sink,
+            Inner::Runtime(runtime) => runtime.stream_to(sink),
+        }
+    }
+
+    /// Closes the stream and answers its sink.
+    pub fn end_stream(&mut self) -> StreamSink {
+        match &mut self.inner {
+            Inner::Component(component) => std::mem::take(&mut component.store.data_mut().stream),
+            Inner::Runtime(runtime) => runtime.end_stream(),
+        }
+    }
+
+    /// Runs a command with `event` on its stdin; answers what it wrote to stdout. The environment is spent by it.
+    pub async fn run(&mut self, event: Bytes, limits: TimeLimits) -> Result<Vec<u8>, Failure> {
+        match &mut self.inner {
+            Inner::Component(component) => component.run(event, limits).await,
+            Inner::Runtime(_) => Err(wrong_kind()),
+        }
+    }
+
+    /// Runs an HTTP guest to its end. The head of its response goes to `respond` as soon as it exists; bodies stream.
+    pub async fn serve(
+        &mut self,
+        request: http::Request<WasiBody>,
+        respond: Respond,
+        limits: TimeLimits,
+    ) -> Result<(), Failure> {
+        match &mut self.inner {
+            Inner::Component(component) => component.serve(request, respond, limits).await,
+            Inner::Runtime(_) => Err(wrong_kind()),
+        }
+    }
+
+    /// What the guest wrote and may write: its log and, for a command, its response.
+    pub fn io(&self) -> &super::GuestIo {
+        match &self.inner {
+            Inner::Component(component) => component.store.data().io(),
+            Inner::Runtime(runtime) => runtime.io(),
+        }
+    }
+
+    /// The most linear memory this environment had at once.
+    pub fn peak_memory_bytes(&self) -> u64 {
+        match &self.inner {
+            Inner::Component(component) => component.store.data().limits.peak_bytes(),
+            Inner::Runtime(runtime) => runtime.peak_memory_bytes(),
+        }
+    }
+}
+
+/// An instance of a component.
+struct ComponentEnvironment {
+    store: Store<State>,
+    guest: Guest,
+    init: Option<TypedFunc<(), (Result<(), FunctionError>,)>>,
+    _loaded: Arc<Loaded>,
+}
+
+impl ComponentEnvironment {
+    async fn instantiate(loaded: Arc<Loaded>, state: State) -> Result<Self, StartError> {
         let mut store = Store::new(loaded.engine(), state);
         store.limiter(|state| &mut state.limits);
         store.epoch_deadline_async_yield_and_update(1);
@@ -68,7 +161,7 @@ impl Environment {
         match Self::resolve(&loaded, &mut store).await {
             Ok((guest, init)) => {
                 store.data_mut().limits.start_running();
-                Ok(Self { store, guest, init, _loaded: loaded, _slot: slot })
+                Ok(Self { store, guest, init, _loaded: loaded })
             }
             Err(error) => Err(StartError::from_wasmtime(&error, store.data())),
         }
@@ -93,8 +186,7 @@ impl Environment {
         Ok((guest, init))
     }
 
-    /// Calls the guest's `init`, if it has one.
-    pub async fn init(&mut self, limits: TimeLimits) -> Result<(), Failure> {
+    async fn init(&mut self, limits: TimeLimits) -> Result<(), Failure> {
         let Some(init) = self.init else { return Ok(()) };
         self.prepare();
         match within(limits, init.call_async(&mut self.store, ())).await? {
@@ -104,8 +196,7 @@ impl Environment {
         }
     }
 
-    /// Calls an event function. Other guests answer [`Failure::Host`].
-    pub async fn handle(&mut self, event: &[u8], context: &Context, limits: TimeLimits) -> Result<Vec<u8>, Failure> {
+    async fn handle(&mut self, event: &[u8], context: &Context, limits: TimeLimits) -> Result<Vec<u8>, Failure> {
         self.prepare();
         let Guest::Event(guest) = &self.guest else { return Err(wrong_kind()) };
         match within(limits, guest.call_handle(&mut self.store, event, context)).await? {
@@ -115,18 +206,7 @@ impl Environment {
         }
     }
 
-    /// Sets where the next call's streamed response goes. Without one there is no stream.
-    pub fn stream_to(&mut self, sink: StreamSink) {
-        self.store.data_mut().stream = sink;
-    }
-
-    /// Closes the stream and answers its sink.
-    pub fn end_stream(&mut self) -> StreamSink {
-        std::mem::take(&mut self.store.data_mut().stream)
-    }
-
-    /// Runs a command with `event` on its stdin; answers what it wrote to stdout. The environment is spent by it.
-    pub async fn run(&mut self, event: Bytes, limits: TimeLimits) -> Result<Vec<u8>, Failure> {
+    async fn run(&mut self, event: Bytes, limits: TimeLimits) -> Result<Vec<u8>, Failure> {
         self.prepare();
         self.store.data().io().feed(event);
         let Guest::Command(guest) = &self.guest else { return Err(wrong_kind()) };
@@ -146,8 +226,7 @@ impl Environment {
         self.store.data().io().take_response().map_err(|size_bytes| Failure::ResponseTooLarge { size_bytes })
     }
 
-    /// Runs an HTTP guest to its end. The head of its response goes to `respond` as soon as it exists; bodies stream.
-    pub async fn serve(
+    async fn serve(
         &mut self,
         request: http::Request<WasiBody>,
         respond: Respond,
@@ -187,16 +266,6 @@ impl Environment {
             }
         };
         served.map_err(|error| self.failure(&error))
-    }
-
-    /// What the guest wrote and may write: its log and, for a command, its response.
-    pub fn io(&self) -> &super::GuestIo {
-        self.store.data().io()
-    }
-
-    /// The most linear memory this environment had at once.
-    pub fn peak_memory_bytes(&self) -> u64 {
-        self.store.data().limits.peak_bytes()
     }
 
     /// Readies the store for a call: a full tick before the first yield, no refusal remembered.

@@ -6,7 +6,32 @@ use super::state::State;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-/// Why a call into a guest gave no answer. All but [`Failure::Answered`] end the environment.
+/// An error as the caller is to see it, to the letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorDocument {
+    /// `errorType`; empty where it has none.
+    pub error_type: String,
+    /// `errorMessage`; empty where it has none.
+    pub message: String,
+    /// All of it: a JSON object.
+    pub text: String,
+}
+
+impl ErrorDocument {
+    /// Reads a document; `None` where it is no JSON object.
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok()?.to_owned();
+        let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).ok()?;
+        let member = |name: &str| match object.get(name) {
+            Some(serde_json::Value::String(text)) => text.clone(),
+            None | Some(serde_json::Value::Null) => String::new(),
+            Some(other) => other.to_string(),
+        };
+        Some(Self { error_type: member("errorType"), message: member("errorMessage"), text })
+    }
+}
+
+/// Why a call into a guest gave no answer. All but errors that the function itself answers end the environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
     /// The function answered an error of its own.
@@ -17,6 +42,13 @@ pub enum Failure {
         message: String,
         /// Frames, where the function gave any.
         stack_trace: Vec<String>,
+    },
+    /// The function answered an error in a document of its own.
+    Documented {
+        /// The document.
+        document: Box<ErrorDocument>,
+        /// Whether the environment may serve again.
+        keeps_environment: bool,
     },
     /// A trap: unreachable, out of bounds, stack exhausted …
     Trapped {
@@ -82,7 +114,7 @@ impl Failure {
     /// The type of an extension's failure, as the platform's records tell it.
     pub(super) fn extension_error_type(&self) -> &'static str {
         match self {
-            Self::Answered { .. } => "Extension.ExitError",
+            Self::Answered { .. } | Self::Documented { .. } => "Extension.ExitError",
             Self::TimedOut | Self::CpuTimeExceeded => "Extension.Timeout",
             _ => "Extension.Crash",
         }
@@ -90,7 +122,7 @@ impl Failure {
 
     /// Whether the environment may serve again.
     pub fn keeps_environment(&self) -> bool {
-        matches!(self, Self::Answered { .. })
+        matches!(self, Self::Answered { .. } | Self::Documented { keeps_environment: true, .. })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::calls::filesystem::{TmpRoot, TmpRootError};
 use super::calls::outbound_http::{ClientError, OutboundClient};
-use super::capacity::{Machine, PoolSize};
+use super::capacity::{MAPPINGS_PER_ENVIRONMENT, MAPPINGS_PER_RUNTIME, Machine, PoolSize};
 use super::compile::{Compilation, CompileError, Compiler, Role};
 use super::engine::{self, Family, MEMORY_GUARD_BYTES, MEMORY_RESERVATION_BYTES, Ticker, Tuning};
 use super::extensions::Services;
@@ -11,9 +11,10 @@ use super::limits::GrowthBudget;
 use super::linker;
 use super::loaded::{Artifacts, CacheCounters, CodeKey, Compiled, Linked, Loaded};
 use super::package::{self, PackageError};
-use super::pool::Pool;
+use super::pool::{Pool, Spec};
 use super::shared::Shared;
-use super::slots::{Slot, Slots};
+use super::runtime::{self, Level1, Registry, RegistryError, RuntimeSpec, Runtimes};
+use super::slots::{Mappings, Slot, Slots};
 use crate::clock::SharedClock;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -90,6 +91,9 @@ pub enum HostError {
     /// Requests cannot be sent.
     #[error(transparent)]
     Outbound(#[from] ClientError),
+    /// The language runtimes are not as they should be.
+    #[error(transparent)]
+    Runtimes(#[from] RegistryError),
 }
 
 /// Why a package was not deployed.
@@ -141,6 +145,14 @@ pub struct Deployed {
     pub package_unpacked_bytes: u64,
 }
 
+/// What environments of a version are instances of.
+pub(super) enum Code<'a> {
+    /// A component.
+    Component(Arc<Loaded>),
+    /// A language runtime, and what it interprets.
+    Interpreted { level_1: Arc<Level1>, runtime: &'a RuntimeSpec, task: Dir },
+}
+
 /// Environments over all functions, for the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SlotUse {
@@ -155,6 +167,10 @@ pub struct Host {
     artifacts: Artifacts,
     plain_slots: Arc<Slots>,
     concurrent_slots: Arc<Slots>,
+    runtime_slots: Arc<Slots>,
+    runtimes: Runtimes,
+    /// Unpacked packages of functions that runtimes interpret.
+    tasks: Arc<LayerDirs>,
     layers: Arc<LayerDirs>,
     shared: Shared,
     /// Pools that hold idle environments, for retirement and eviction.
@@ -167,9 +183,21 @@ pub struct Host {
 }
 
 impl Host {
-    /// Reserves the pools and opens the code cache in `data_dir`.
+    /// Reserves the pools and opens the code cache in `data_dir`. Language runtimes are those that are compiled in.
     pub fn start(
         config: Config,
+        data_dir: &Path,
+        compiler: Compiler,
+        clock: SharedClock,
+    ) -> Result<Arc<Self>, HostError> {
+        let runtimes = Registry::open(&runtime::Config::default())?;
+        Self::start_with(config, runtimes, data_dir, compiler, clock)
+    }
+
+    /// The same with other language runtimes.
+    pub fn start_with(
+        config: Config,
+        runtimes: Registry,
         data_dir: &Path,
         compiler: Compiler,
         clock: SharedClock,
@@ -204,13 +232,23 @@ impl Host {
             Ok::<_, HostError>(Linked::new(engine, linker, &cache_dir))
         };
         let (plain, concurrent) = (link(Family::Plain)?, link(Family::Concurrent)?);
-        let ticker = Ticker::start(&[&plain.engine, &concurrent.engine])?;
+        let engine = engine::pooled(Family::Runtime, &size, &tuning).map_err(|error| HostError::Pool {
+            environments: size.runtime_environments,
+            reason: format!("{error:#}"),
+        })?;
+        let runtimes = Runtimes::open(runtimes, data_dir.join("runtimes"), engine, compiler.clone())?;
+        let ticker = Ticker::start(&[&plain.engine, &concurrent.engine, runtimes.engine()])?;
         let limit_bytes = config.code_cache_mb.saturating_mul(1 << 20);
         let artifacts = Artifacts::open(plain, concurrent, &cache_dir, Compilation::new(compiler), limit_bytes)?;
+        let mappings = Mappings::new(size.mappings);
+        let slots = |total, each| Slots::new(total, &mappings, each);
         Ok(Arc::new(Self {
             artifacts,
-            plain_slots: Slots::new(size.environments),
-            concurrent_slots: Slots::new(size.concurrent_environments),
+            plain_slots: slots(size.environments, MAPPINGS_PER_ENVIRONMENT),
+            concurrent_slots: slots(size.concurrent_environments, MAPPINGS_PER_ENVIRONMENT),
+            runtime_slots: slots(size.runtime_environments, MAPPINGS_PER_RUNTIME),
+            runtimes,
+            tasks: Arc::new(LayerDirs::open(data_dir.join("tasks"))?),
             layers: Arc::new(LayerDirs::open(data_dir.join("layers"))?),
             shared,
             pools: Mutex::default(),
@@ -328,6 +366,38 @@ impl Host {
         self.layers.remove_others(kept).await
     }
 
+    /// The language runtimes of this host.
+    pub fn runtimes(&self) -> &Registry {
+        self.runtimes.registry()
+    }
+
+    /// Makes a language runtime ready where it is not, which takes seconds, once a host.
+    pub async fn prepare_runtime(&self, name: &str) -> Result<(), CompileError> {
+        self.runtimes.get(name).await.map(drop)
+    }
+
+    /// Checks a package that a runtime is to interpret to its last byte, and unpacks it where that is not done.
+    pub async fn deploy_interpreted(&self, package: bytes::Bytes, set: &LayerSet) -> Result<Inspected, DeployError> {
+        let inspected = self.inspect_layer(package).await?;
+        self.tasks.get(set).await?;
+        Ok(inspected)
+    }
+
+    /// Removes unpacked packages that are not in `kept` and that no environment uses; answers how many.
+    pub async fn remove_tasks(&self, kept: HashSet<String>) -> usize {
+        self.tasks.remove_others(kept).await
+    }
+
+    /// What environments of `spec` are instances of, loaded where it is not.
+    pub(super) async fn code<'a>(&self, spec: &'a Spec) -> Result<Code<'a>, CompileError> {
+        let Some(runtime) = &spec.runtime else {
+            return self.load(&spec.code, &spec.component_path).await.map(Code::Component);
+        };
+        let level_1 = self.runtimes.get(&runtime.runtime).await?;
+        let task = self.tasks.get(&runtime.package).await.map_err(|error| CompileError::Host(error.to_string()))?;
+        Ok(Code::Interpreted { level_1, runtime, task })
+    }
+
     /// The compiled guest, loaded where it is not.
     pub(super) async fn load(&self, key: &CodeKey, component_path: &Path) -> Result<Arc<Loaded>, CompileError> {
         self.artifacts.load(key, component_path).await
@@ -347,6 +417,7 @@ impl Host {
         match family {
             Family::Plain => &self.plain_slots,
             Family::Concurrent => &self.concurrent_slots,
+            Family::Runtime => &self.runtime_slots,
         }
     }
 
@@ -355,7 +426,13 @@ impl Host {
         let slots = self.slots_of(family);
         slots.take().or_else(|| {
             self.evict(family);
-            slots.take()
+            let slot = slots.take();
+            // What all engines share may be with the others.
+            if slot.is_none() && !slots.is_full() {
+                [Family::Plain, Family::Concurrent, Family::Runtime].into_iter().for_each(|family| self.evict(family));
+                return slots.take();
+            }
+            slot
         })
     }
 

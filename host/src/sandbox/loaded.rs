@@ -58,6 +58,7 @@ impl Loaded {
             GuestKind::HttpP3 => Entry::HttpP3(ServiceIndices::new(&pre)?),
             GuestKind::Command => Entry::Command(CommandIndices::new(&pre)?),
             GuestKind::Extension => Entry::Extension(FunctionExtensionIndices::new(&pre)?),
+            GuestKind::Runtime => wasmtime::bail!("what a runtime interprets is no component"),
         };
         let range = component.image_range();
         let code_bytes = (range.end.addr() as u64).saturating_sub(range.start.addr() as u64);
@@ -173,8 +174,9 @@ impl Artifacts {
 
     pub(super) fn linked(&self, family: Family) -> &Linked {
         match family {
-            Family::Plain => &self.plain,
             Family::Concurrent => &self.concurrent,
+            // No component is of the family of runtimes.
+            Family::Plain | Family::Runtime => &self.plain,
         }
     }
 

@@ -8,9 +8,12 @@ use super::calls;
 use super::engine::Family;
 use super::environment::{Context, Environment, TimeLimits};
 use super::extensions::{Extensions, ExtensionsSpec, NotStarted};
-use super::host::Host;
+use super::host::{Code, Host};
 use super::layers::LayerSet;
 use super::loaded::CodeKey;
+use super::calls::preview1::Mounts;
+use super::runtime::{Load, Parts, RuntimeEnvironment, RuntimeSpec};
+use super::slots::Slot;
 use super::state::State;
 use super::{Failure, StartError};
 use crate::ids::Version;
@@ -23,14 +26,28 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+use wasmtime_wasi::filesystem::Dir;
 
 const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
+
+/// What the first line of an environment's log says of what runs there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InitStart {
+    /// Such as `python:3.13.5.lamina.0123456789ab`.
+    pub runtime_version: Arc<str>,
+    /// Its ARN.
+    pub runtime_version_arn: Arc<str>,
+}
 
 /// What all environments of a version have in common.
 #[derive(Debug)]
 pub struct Spec {
     /// What the guest sees at `/opt`.
     pub layers: Option<LayerSet>,
+    /// What interprets the code, where that is a language runtime.
+    pub runtime: Option<RuntimeSpec>,
+    /// What logs begin with, where they begin with anything.
+    pub init_start: Option<InitStart>,
     /// The compiled guest.
     pub code: CodeKey,
     /// Its component, from which it is compiled again where native code is missing.
@@ -79,6 +96,8 @@ pub struct Worker {
     pub log_stream: Arc<str>,
     /// How long instantiation and `init` took.
     pub init_duration: Duration,
+    /// When its init phase began, in milliseconds since the Unix epoch, and what its log has still to say of it.
+    pub init_start: Option<(i64, InitStart)>,
     /// Its extensions, where there are any.
     pub extensions: Option<Box<Extensions>>,
 }
@@ -165,8 +184,7 @@ impl Pool {
     async fn start_worker(&self, started: Instant) -> Result<Worker, StartFailure> {
         let spec = &self.spec;
         let slot = self.host.slot(spec.code.family).ok_or(StartError::Full)?;
-        let loaded = self.host.load(&spec.code, &spec.component_path).await;
-        let loaded = loaded.map_err(|error| StartError::Host(error.to_string()))?;
+        let code = self.host.code(spec).await.map_err(|error| StartError::Host(error.to_string()))?;
         let layers = match &spec.layers {
             Some(set) => {
                 let dir = self.host.layer_dir(set).await;
@@ -175,6 +193,7 @@ impl Pool {
             None => None,
         };
         let stream = self.log_stream();
+        let init_start = spec.init_start.clone().map(|start| (self.host.shared().clock.now_ms(), start));
         let limit = self.host.init_timeout();
         let mut extensions = match &spec.extensions {
             Some(of) => {
@@ -183,6 +202,7 @@ impl Pool {
                 let failed = |NotStarted { error, log }| StartFailure {
                     error,
                     log,
+                    init_start: init_start.clone(),
                     log_stream: Some(Arc::clone(&stream)),
                     duration: Duration::ZERO,
                 };
@@ -192,10 +212,17 @@ impl Pool {
         };
         // Extensions and function share the time of the init phase.
         let limit = if extensions.is_some() { limit.saturating_sub(started.elapsed()) } else { limit };
-        let state = State::new(spec, spec.code.kind, &stream, self.host.shared(), layers);
         let time = TimeLimits { wall: limit, cpu: None };
-        let instantiated = tokio::time::timeout(limit, Environment::instantiate(loaded, state, slot)).await;
-        let mut environment = instantiated.map_err(|_| StartError::Guest(Failure::TimedOut))??;
+        let instantiated = tokio::time::timeout(limit, self.instantiate(code, &stream, layers, slot)).await;
+        let not_started = |error| StartFailure {
+            error,
+            log: Vec::new(),
+            init_start: init_start.clone(),
+            log_stream: Some(Arc::clone(&stream)),
+            duration: Duration::ZERO,
+        };
+        let instantiated = instantiated.unwrap_or(Err(StartError::Guest(Failure::TimedOut)));
+        let mut environment = instantiated.map_err(not_started)?;
         let initialized = environment.init(time).await;
         if let Some(extensions) = &mut extensions {
             extensions.initialized(self.host.shared().clock.now_ms(), initialized.as_ref().err());
@@ -204,13 +231,42 @@ impl Pool {
             return Err(StartFailure {
                 error: StartError::Guest(failure),
                 log: environment.io().take_log(),
+                init_start,
                 log_stream: Some(stream),
                 duration: Duration::ZERO,
             });
         }
         let mut context = spec.context.clone();
         stream.as_ref().clone_into(&mut context.log_stream);
-        Ok(Worker { environment, context, log_stream: stream, init_duration: started.elapsed(), extensions })
+        Ok(Worker { environment, context, log_stream: stream, init_duration: started.elapsed(), init_start, extensions })
+    }
+
+    async fn instantiate(
+        &self,
+        code: Code,
+        log_stream: &str,
+        opt: Option<Dir>,
+        slot: Slot,
+    ) -> Result<Environment, StartError> {
+        let (spec, shared) = (&self.spec, self.host.shared());
+        match code {
+            Code::Component(loaded) => {
+                let state = State::new(spec, spec.code.kind, log_stream, shared, opt);
+                Environment::instantiate(loaded, state, slot).await
+            }
+            Code::Interpreted { level_1, runtime, task } => {
+                let parts = Parts {
+                    memory_size_mb: spec.memory_size_mb,
+                    tmp_size_mb: spec.tmp_size_mb,
+                    mounts: Mounts { opt, task: Some(task), runtime: None },
+                    outbound: Arc::clone(&spec.outbound),
+                    log_limits: spec.log_limits,
+                };
+                let load = Load { spec: runtime, context: &spec.context, variables: &spec.variables, log_stream };
+                let environment = RuntimeEnvironment::instantiate(level_1, &load, parts, shared).await?;
+                Ok(Environment::of_runtime(environment, slot))
+            }
+        }
     }
 
     /// The log stream of a new environment: its own, or, where each serves but once, one that all of a day write to.
@@ -375,6 +431,8 @@ pub struct StartFailure {
     pub error: StartError,
     /// What the guest wrote in its init phase.
     pub log: Vec<CapturedLine>,
+    /// When it began, and what its log begins with.
+    pub init_start: Option<(i64, InitStart)>,
     /// The stream it would have had.
     pub log_stream: Option<Arc<str>>,
     /// How long it took to fail.
@@ -383,6 +441,6 @@ pub struct StartFailure {
 
 impl From<StartError> for StartFailure {
     fn from(error: StartError) -> Self {
-        Self { error, log: Vec::new(), log_stream: None, duration: Duration::ZERO }
+        Self { error, log: Vec::new(), init_start: None, log_stream: None, duration: Duration::ZERO }
     }
 }

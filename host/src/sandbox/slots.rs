@@ -1,27 +1,57 @@
 //! How many environments exist, so that a full pool is known before it is met.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// The slots of one engine's pool.
+/// Memory mappings that the environments of all engines may still take.
+#[derive(Debug)]
+pub(super) struct Mappings(AtomicU64);
+
+impl Mappings {
+    /// As many as `count`.
+    pub(super) fn new(count: u64) -> Arc<Self> {
+        Arc::new(Self(AtomicU64::new(count)))
+    }
+
+    fn take(&self, count: u64) -> bool {
+        self.0.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |left| left.checked_sub(count)).is_ok()
+    }
+
+    fn give_back(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::AcqRel);
+    }
+}
+
+/// The slots of one engine.
 #[derive(Debug)]
 pub(super) struct Slots {
     total: u32,
     used: AtomicU32,
+    mappings: Arc<Mappings>,
+    mappings_each: u64,
 }
 
 impl Slots {
-    /// `total` slots, all free.
-    pub(super) fn new(total: u32) -> Arc<Self> {
-        Arc::new(Self { total, used: AtomicU32::new(0) })
+    /// `total` slots, all free, each of which takes `mappings_each` of `mappings`.
+    pub(super) fn new(total: u32, mappings: &Arc<Mappings>, mappings_each: u64) -> Arc<Self> {
+        Arc::new(Self { total, used: AtomicU32::new(0), mappings: Arc::clone(mappings), mappings_each })
     }
 
     /// Takes one, if one is free.
     pub(super) fn take(self: &Arc<Self>) -> Option<Slot> {
         self.used
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |used| (used < self.total).then_some(used + 1))
-            .ok()
-            .map(|_| Slot(Arc::clone(self)))
+            .ok()?;
+        if self.mappings.take(self.mappings_each) {
+            return Some(Slot(Arc::clone(self)));
+        }
+        self.used.fetch_sub(1, Ordering::AcqRel);
+        None
+    }
+
+    /// Whether all of its own are taken, whatever the other engines have.
+    pub(super) fn is_full(&self) -> bool {
+        self.used() >= self.total
     }
 
     /// How many there are.
@@ -42,5 +72,26 @@ pub(super) struct Slot(Arc<Slots>);
 impl Drop for Slot {
     fn drop(&mut self) {
         self.0.used.fetch_sub(1, Ordering::AcqRel);
+        self.0.mappings.give_back(self.0.mappings_each);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_end_at_their_number_and_at_the_mappings_of_all() {
+        let mappings = Mappings::new(10);
+        let (few, many) = (Slots::new(1, &mappings, 4), Slots::new(9, &mappings, 3));
+        let one = few.take().unwrap();
+        assert!(few.take().is_none() && few.is_full());
+        let others = [many.take().unwrap(), many.take().unwrap()];
+        assert!(many.take().is_none() && !many.is_full());
+        drop(one);
+        assert!(many.take().is_some());
+        drop(others);
+        assert_eq!((few.used(), many.used()), (0, 0));
+        assert!(few.take().is_some());
     }
 }

@@ -22,7 +22,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 const HANDLES: usize = 16_384;
 
 /// The most a command may answer (Lambda quota of a buffered response: 6 MB).
-const RESPONSE_LIMIT_BYTES: usize = 6 * 1024 * 1024;
+pub(super) const RESPONSE_LIMIT_BYTES: usize = 6 * 1024 * 1024;
 
 /// The environment's log: whatever the guest prints between two invocations' ends.
 struct LogSink {
@@ -33,6 +33,10 @@ struct LogSink {
 impl OutputSink for LogSink {
     fn write(&self, bytes: &[u8]) {
         self.capture.lock().push(bytes, self.clock.now_ms());
+    }
+
+    fn record(&self, bytes: &[u8]) {
+        self.capture.lock().push_record(bytes, self.clock.now_ms());
     }
 }
 
@@ -45,7 +49,7 @@ pub struct GuestIo {
 }
 
 impl GuestIo {
-    fn new(kind: GuestKind, log_limits: LogLimits, clock: SharedClock) -> Self {
+    pub(super) fn new(kind: GuestKind, log_limits: LogLimits, clock: SharedClock) -> Self {
         Self {
             log: Arc::new(LogSink { capture: Mutex::new(LogCapture::new(log_limits)), clock }),
             response: (kind == GuestKind::Command).then(|| Arc::new(BoundedOutput::new(RESPONSE_LIMIT_BYTES))),
@@ -60,8 +64,18 @@ impl GuestIo {
         }
     }
 
+    /// What takes what is printed and splits it into lines.
+    pub(super) fn log(&self) -> Arc<dyn OutputSink> {
+        Arc::clone(&self.log) as Arc<dyn OutputSink>
+    }
+
+    /// Puts a record into the log as one entry.
+    pub(super) fn log_record(&self, bytes: &[u8]) {
+        self.log.capture.lock().push_record(bytes, self.log.clock.now_ms());
+    }
+
     fn stderr(&self) -> Output {
-        Output::new(Arc::clone(&self.log) as Arc<dyn OutputSink>)
+        Output::new(self.log())
     }
 
     /// Sets what stdin holds.

@@ -122,9 +122,11 @@ pub enum GuestKind {
     Command,
     /// Exports `lamina:function/extension`: part of a layer, beside functions, and never one itself.
     Extension,
+    /// Source code that a language runtime of this host interprets.
+    Runtime,
 }
 
-/// Which of the host's two engines a guest runs on.
+/// Which of the host's engines a guest runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Family {
@@ -132,6 +134,8 @@ pub enum Family {
     Plain,
     /// Guests that import or export WASI 0.3.
     Concurrent,
+    /// Language runtimes: core modules with a large memory and a deep stack.
+    Runtime,
 }
 
 /// The code of one version.
@@ -144,8 +148,11 @@ pub struct CodeRecord {
     /// What the package comes to unpacked.
     #[serde(default)]
     pub unpacked_bytes: u64,
-    /// SHA-256 of the component made from it, lower-case hex; its name in the blob store.
+    /// SHA-256 of the component made from it, lower-case hex; its name in the blob store. Of code that is interpreted, that of the package.
     pub component_sha256: String,
+    /// Name of the runtime that interprets it, where one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<String>,
     /// How the component is called.
     pub kind: GuestKind,
     /// The engine it runs on.

@@ -88,11 +88,45 @@ impl LogCapture {
             rest = after;
         }
         if !dropped.is_empty() {
-            let overflow = self.overflow.get_or_insert_default();
-            overflow.dropped_bytes = overflow.dropped_bytes.saturating_add(dropped.len() as u64);
-            overflow.timestamp_ms = now_ms;
-            keep_last(&mut overflow.last, dropped);
+            self.drop_bytes(dropped, now_ms);
         }
+    }
+
+    /// Takes a record that a guest logged as one: an entry of its own with the line breaks in it, cut where it is longer than a line may be.
+    pub fn push_record(&mut self, bytes: &[u8], now_ms: i64) {
+        if self.open_line_len() > 0 {
+            self.ends.push((self.text.len(), now_ms));
+        }
+        let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+        // An empty record takes a byte too: a flood of them is bounded.
+        let room = self.limits.max_invocation_bytes.saturating_sub(self.text.len()).saturating_sub(1);
+        let (kept, dropped) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
+        if room > 0 {
+            for part in kept.chunks(self.limits.max_line_bytes.max(1)) {
+                self.text.extend_from_slice(part);
+                self.ends.push((self.text.len(), now_ms));
+            }
+            match self.ends.last_mut().filter(|_| !kept.is_empty()) {
+                Some((end, _)) => {
+                    self.text.push(b'\n');
+                    *end = self.text.len();
+                }
+                None => {
+                    self.text.push(b'\n');
+                    self.ends.push((self.text.len(), now_ms));
+                }
+            }
+        }
+        if !dropped.is_empty() || room == 0 {
+            self.drop_bytes(dropped, now_ms);
+        }
+    }
+
+    fn drop_bytes(&mut self, dropped: &[u8], now_ms: i64) {
+        let overflow = self.overflow.get_or_insert_default();
+        overflow.dropped_bytes = overflow.dropped_bytes.saturating_add(dropped.len() as u64);
+        overflow.timestamp_ms = now_ms;
+        keep_last(&mut overflow.last, dropped);
     }
 
     fn open_line_len(&self) -> usize {
@@ -210,6 +244,24 @@ mod tests {
         assert!(log.is_empty());
         assert_eq!((log.text.capacity(), log.ends.capacity()), (0, 0));
         assert!(size_of::<LogCapture>() <= 96);
+    }
+
+    #[test]
+    fn a_record_is_one_entry_with_its_line_breaks() {
+        let mut log = capture(10, 40);
+        log.push(b"open", 1);
+        log.push_record(b"a\nb\n", 2);
+        log.push_record(b"", 3);
+        log.push(b"line\n", 4);
+        log.push_record(b"0123456789ab", 5);
+        assert_eq!(texts(&log.take_lines(9)), ["open", "a\nb", "", "line", "0123456789", "ab"]);
+        for _ in 0..100 {
+            log.push_record(b"", 6);
+        }
+        log.push_record(b"more", 7);
+        let lines = log.take_lines(9);
+        assert_eq!(lines.len(), 40);
+        assert!(texts(&lines)[39].contains(" 4 more bytes"), "{:?}", texts(&lines));
     }
 
     #[test]

@@ -23,6 +23,12 @@ const PERMIT_BYTES: usize = 64 * 1024;
 pub trait OutputSink: Send + Sync + 'static {
     /// Takes what the guest has just printed: any bytes, in pieces of any length.
     fn write(&self, bytes: &[u8]);
+
+    /// Takes one whole record of the guest's log: to be one event of it, newlines and all, where the sink knows events.
+    fn record(&self, bytes: &[u8]) {
+        self.write(bytes);
+        self.write(b"\n");
+    }
 }
 
 /// A stdout or stderr that hands everything to a sink.

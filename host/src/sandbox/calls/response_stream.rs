@@ -80,12 +80,17 @@ impl StreamSink {
         }
     }
 
+    /// Whether a reader gets the pieces as they come.
+    pub fn is_forwarding(&self) -> bool {
+        matches!(self.out, Out::Forward { .. })
+    }
+
     /// Whether a reader has heard of the beginning.
     pub fn has_begun(&self) -> bool {
         matches!(self.out, Out::Forward { begin: None, .. } | Out::Gather(Some(_)))
     }
 
-    fn begin(&mut self, content_type: String) -> Result<(), StreamError> {
+    pub(super) fn begin(&mut self, content_type: String) -> Result<(), StreamError> {
         if http::HeaderValue::try_from(content_type.as_str()).is_err() || content_type.is_empty() {
             return Err(StreamError::InvalidContentType);
         }
@@ -103,7 +108,7 @@ impl StreamSink {
         }
     }
 
-    async fn write(&mut self, bytes: Vec<u8>) -> Result<Result<(), StreamError>, StreamTooLarge> {
+    pub(super) async fn write(&mut self, bytes: Vec<u8>) -> Result<Result<(), StreamError>, StreamTooLarge> {
         match self.begin(DEFAULT_CONTENT_TYPE.to_owned()) {
             Ok(()) | Err(StreamError::Begun) => {}
             Err(error) => return Ok(Err(error)),

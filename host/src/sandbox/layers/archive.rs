@@ -30,19 +30,19 @@ pub enum LayerError {
     #[error("Uploaded file must be a non-empty zip")]
     Empty,
     /// A name that leaves the layer or that no file system could hold.
-    #[error("The layer holds an entry with an unsafe name: {0:?}")]
+    #[error("The archive holds an entry with an unsafe name: {0:?}")]
     UnsafeName(String),
     /// A symbolic link that leaves the layer.
-    #[error("The layer holds a link that leads out of it: {0:?}")]
+    #[error("The archive holds a link that leads out of it: {0:?}")]
     UnsafeLink(String),
     /// Neither file, directory nor symbolic link.
-    #[error("The layer holds an entry that is neither a file, a directory nor a symbolic link: {0:?}")]
+    #[error("The archive holds an entry that is neither a file, a directory nor a symbolic link: {0:?}")]
     Special(String),
     /// Two entries for one path.
-    #[error("The layer holds two entries for one path: {0:?}")]
+    #[error("The archive holds two entries for one path: {0:?}")]
     Clash(String),
     /// More than [`PATH_LIMIT`].
-    #[error("The layer holds more than {PATH_LIMIT} files and directories")]
+    #[error("The archive holds more than {PATH_LIMIT} files and directories")]
     TooMany,
     /// More than [`UNPACKED_LIMIT_BYTES`].
     #[error("Unzipped size must be smaller than {UNPACKED_LIMIT_BYTES} bytes")]

@@ -60,6 +60,7 @@ fn version(of: &str, version: Version) -> VersionRecord {
             package_size_bytes: u64::from(u32::MAX) + 1,
             unpacked_bytes: 11,
             component_sha256: "b".repeat(64),
+            runtime: None,
             kind: GuestKind::HttpP3,
             family: Family::Concurrent,
             initial_memory_bytes: 1 << 33,

@@ -46,6 +46,7 @@ impl Invoke for Recorder {
                     error_type: "Error".into(),
                     error_message: "on purpose".into(),
                     stack_trace: Vec::new(),
+                    document: None,
                 }),
                 "throttled" => return Err(InvokeError::Throttled(ThrottleReason::ConcurrentInvocationLimitExceeded)),
                 "gone" => return Err(InvokeError::FunctionNotFound { arn: "gone".into() }),

@@ -37,6 +37,7 @@ impl Failure {
             error.error_message.truncate(end);
         }
         error.stack_trace.truncate(64);
+        error.document = error.document.filter(|text| text.len() <= DOCUMENT_BYTES);
         Self {
             status_code: 200,
             executed_version: Some(version),
@@ -171,6 +172,7 @@ mod tests {
             error_type: "T".into(),
             error_message: "m".into(),
             stack_trace: vec![],
+            document: None,
         }))
     }
 
@@ -222,6 +224,7 @@ mod tests {
             error_type: "T".into(),
             error_message: "é".repeat(MESSAGE_CHARS + 1),
             stack_trace: vec![String::new(); 100],
+            document: None,
         };
         let failure = Failure::of_function("1".into(), error);
         assert_eq!(failure.message().chars().count(), MESSAGE_CHARS);

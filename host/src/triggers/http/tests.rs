@@ -71,6 +71,7 @@ fn failed(error_type: &str, handled: bool) -> FunctionError {
         error_type: error_type.to_owned(),
         error_message: "secret".to_owned(),
         stack_trace: Vec::new(),
+        document: None,
     }
 }
 

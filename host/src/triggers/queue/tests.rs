@@ -64,6 +64,7 @@ impl Invoke for Recorder {
                     error_type: "Error".into(),
                     error_message: "on purpose".into(),
                     stack_trace: Vec::new(),
+                    document: None,
                 }),
                 Answer::Throttle => return Err(InvokeError::Throttled(ThrottleReason::HostCapacity)),
                 Answer::Slow(seconds) => {

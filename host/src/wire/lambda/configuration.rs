@@ -3,7 +3,7 @@
 use super::constraints::{failed, invalid, length, one_of, pattern, range, unsupported};
 use super::layers::version_arn;
 use crate::catalog::settings::RESERVED_VARIABLES;
-use crate::catalog::{self, Catalog, Package, Settings, runtimes};
+use crate::catalog::{self, Catalog, Package, Settings};
 use crate::ids::{Home, LayerName};
 use crate::storage::functions::ConfigurationRecord;
 use crate::telemetry::json_log::{APPLICATION_LEVELS, SYSTEM_LEVELS};
@@ -153,10 +153,11 @@ impl Requested {
     }
 
     /// Checks every member.
-    pub(super) fn check(self, home: &Home) -> Result<Checked, WireError> {
+    pub(super) fn check(self, catalog: &Catalog) -> Result<Checked, WireError> {
+        let home = catalog.home();
         self.refuse_unsupported()?;
         if let Some(runtime) = &self.runtime {
-            check_runtime(runtime)?;
+            catalog.check_runtime(runtime)?;
         }
         if let Some(role) = &self.role {
             check_role(role)?;
@@ -437,19 +438,6 @@ fn dead_letter_config(home: &Home, arn: &str) -> Result<Value, WireError> {
         Ok(Destination::Function(_)) => Err(invalid(format!("The DeadLetterConfig target {arn} is not a queue."))),
         Err(error) => Err(invalid(format!("DeadLetterConfig: {error}"))),
     }
-}
-
-fn check_runtime(runtime: &str) -> Result<(), WireError> {
-    if runtimes::is_installed(runtime) {
-        return Ok(());
-    }
-    let shown: String = runtime.chars().take(64).collect();
-    let known =
-        if runtimes::is_aws(runtime) { "is a runtime of AWS that is not installed here" } else { "is no runtime" };
-    Err(invalid(format!(
-        "Value {shown} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [{}]. {shown} {known}.",
-        runtimes::INSTALLED.join(", ")
-    )))
 }
 
 /// Roles grant nothing here; whatever looks like an ARN is kept.

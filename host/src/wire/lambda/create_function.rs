@@ -51,7 +51,7 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request) -> Result<Answer,
         destinations::check(api, arn).await?;
     }
     let deployment = api.catalog.create_function_soon(new).await?;
-    let answer = codec::json(StatusCode::CREATED, &describe::deployed(api.catalog.home(), &deployment));
+    let answer = codec::json(StatusCode::CREATED, &describe::deployed(&api.catalog, &deployment));
     api.finish(deployment);
     answer
 }

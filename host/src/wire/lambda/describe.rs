@@ -1,8 +1,10 @@
 //! `FunctionConfiguration`: how most operations answer.
 
-use crate::catalog::{Deployment, View};
-use crate::ids::{FunctionName, Home, Version};
-use crate::storage::functions::{AttachedLayer, ConfigurationRecord, DeploymentRecord, ImageRecord, VersionRecord};
+use crate::catalog::{Catalog, Deployment, View};
+use crate::ids::{FunctionName, Version};
+use crate::storage::functions::{
+    AttachedLayer, CodeRecord, ConfigurationRecord, DeploymentRecord, ImageRecord, VersionRecord,
+};
 use crate::telemetry::logs;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -10,42 +12,42 @@ use serde_json::{Value, json};
 use std::fmt::Display;
 
 /// How most operations answer about a deployment.
-pub(super) fn deployed(home: &Home, deployment: &Deployment) -> Value {
+pub(super) fn deployed(catalog: &Catalog, deployment: &Deployment) -> Value {
     match deployment {
-        Deployment::Done(record) => configuration(home, record, None),
+        Deployment::Done(record) => configuration(catalog, record, None),
         Deployment::UnderWay { function, .. } => match &function.deployment {
-            Some(record) => accepted(home, &function.name, record, record.publish.map(Version::Number), None),
+            Some(record) => accepted(catalog, &function.name, record, record.publish.map(Version::Number), None),
             None => Value::Null,
         },
     }
 }
 
 /// A version as a function has it now, with what is under way or failed; `None` where there is no such version.
-pub(super) fn version(home: &Home, view: &View, version: Version, qualifier: Option<&dyn Display>) -> Option<Value> {
+pub(super) fn version(catalog: &Catalog, view: &View, version: Version, qualifier: Option<&dyn Display>) -> Option<Value> {
     let record = view.records.versions.get(&version);
     let deployment = view.deployment();
     match (record, deployment) {
         (Some(record), Some(deployment)) if version == Version::Latest => Some(match &deployment.failure {
             None => {
-                let mut shape = accepted(home, &record.function, deployment, None, qualifier);
+                let mut shape = accepted(catalog, &record.function, deployment, None, qualifier);
                 set(&mut shape, [("State", "Active"), ("LastUpdateStatus", "InProgress")]);
                 unset(&mut shape, ["StateReason", "StateReasonCode"]);
                 set(&mut shape, [("LastUpdateStatusReason", CREATING), ("LastUpdateStatusReasonCode", "Creating")]);
                 shape
             }
             Some(failure) => {
-                let mut shape = configuration(home, record, qualifier);
+                let mut shape = configuration(catalog, record, qualifier);
                 set(&mut shape, [("LastUpdateStatus", "Failed"), ("LastUpdateStatusReason", &failure.reason)]);
                 set(&mut shape, [("LastUpdateStatusReasonCode", &failure.code)]);
                 shape
             }
         }),
-        (Some(record), _) => Some(configuration(home, record, qualifier)),
+        (Some(record), _) => Some(configuration(catalog, record, qualifier)),
         (None, Some(deployment)) => {
             let published = deployment.publish.map(Version::Number);
             let number = Some(version).filter(|version| published == Some(*version));
             let meant = version == Version::Latest || number.is_some();
-            meant.then(|| accepted(home, &view.records.function.name, deployment, number, qualifier))
+            meant.then(|| accepted(catalog, &view.records.function.name, deployment, number, qualifier))
         }
         (None, None) => None,
     }
@@ -68,7 +70,7 @@ fn unset<const N: usize>(shape: &mut Value, members: [&str; N]) {
 
 /// A version that was accepted and is not there: it is compiled, or could not be.
 fn accepted(
-    home: &Home,
+    catalog: &Catalog,
     function: &FunctionName,
     deployment: &DeploymentRecord,
     number: Option<Version>,
@@ -80,12 +82,13 @@ fn accepted(
         package_sha256: &deployment.package_sha256,
         package_size_bytes: deployment.package_size_bytes,
         image: deployment.image.as_ref(),
+        code: None,
         signed_by: deployment.signing_profile_version_arn.as_ref(),
         configuration: &deployment.configuration,
         revision_id: &deployment.revision_id,
         modified_at_ms: deployment.modified_at_ms,
     };
-    let mut shape = facts.shape(home, qualifier);
+    let mut shape = facts.shape(catalog, qualifier);
     unset(&mut shape, ["LastUpdateStatus"]);
     match &deployment.failure {
         None => {
@@ -102,19 +105,20 @@ fn accepted(
 }
 
 /// A version that can be invoked, under the qualifier that it was asked for with; a published one is always qualified.
-pub(super) fn configuration(home: &Home, record: &VersionRecord, qualifier: Option<&dyn Display>) -> Value {
+pub(super) fn configuration(catalog: &Catalog, record: &VersionRecord, qualifier: Option<&dyn Display>) -> Value {
     let facts = Facts {
         function: &record.function,
         version: record.version,
         package_sha256: &record.code.package_sha256,
         package_size_bytes: record.code.package_size_bytes,
         image: record.code.image.as_ref(),
+        code: Some(&record.code),
         signed_by: record.code.signing_profile_version_arn.as_ref(),
         configuration: &record.configuration,
         revision_id: &record.revision_id,
         modified_at_ms: record.modified_at_ms,
     };
-    facts.shape(home, qualifier)
+    facts.shape(catalog, qualifier)
 }
 
 /// What is known of a version before its code is compiled.
@@ -124,6 +128,7 @@ struct Facts<'a> {
     package_sha256: &'a str,
     package_size_bytes: u64,
     image: Option<&'a ImageRecord>,
+    code: Option<&'a CodeRecord>,
     signed_by: Option<&'a String>,
     configuration: &'a ConfigurationRecord,
     revision_id: &'a str,
@@ -139,7 +144,7 @@ impl Facts<'_> {
         }
     }
 
-    fn shape(&self, home: &Home, qualifier: Option<&dyn Display>) -> Value {
+    fn shape(&self, catalog: &Catalog, qualifier: Option<&dyn Display>) -> Value {
         let facts = self;
         let own: Option<&dyn Display> = match &facts.version {
             Version::Latest => None,
@@ -148,7 +153,7 @@ impl Facts<'_> {
         let settings = facts.configuration;
         let mut shape = json!({
             "FunctionName": facts.function,
-            "FunctionArn": home.function_arn(facts.function, qualifier.or(own)),
+            "FunctionArn": catalog.home().function_arn(facts.function, qualifier.or(own)),
             "Runtime": settings.runtime,
             "Role": settings.role,
             "Handler": settings.handler,
@@ -168,7 +173,7 @@ impl Facts<'_> {
             "EphemeralStorage": { "Size": settings.ephemeral_storage_mb },
             "SnapStart": { "ApplyOn": "None", "OptimizationStatus": "Off" },
             "RuntimeVersionConfig": {
-                "RuntimeVersionArn": runtime_version_arn(home),
+                "RuntimeVersionArn": catalog.runtime_version_arn(facts.code, settings),
             },
             "LoggingConfig": { "LogFormat": "Text", "LogGroup": *logs::group_name(facts.function) },
         });
@@ -200,11 +205,6 @@ impl Facts<'_> {
         }
         shape
     }
-}
-
-/// The runtime that there is: this daemon.
-pub(super) fn runtime_version_arn(home: &Home) -> String {
-    format!("arn:aws:lambda:{}::runtime:lamina-{}", home.region, env!("CARGO_PKG_VERSION"))
 }
 
 /// Milliseconds since the Unix epoch, in UTC.

@@ -58,13 +58,13 @@ fn described(api: &LambdaApi, target: &FunctionRef) -> Result<(Stored, Value), W
     };
     let stored =
         Stored { package_sha256: view.package_sha256(number).map(str::to_owned), image: view.image(number).cloned() };
-    match describe::version(api.catalog.home(), &view, number, qualifier) {
+    match describe::version(&api.catalog, &view, number, qualifier) {
         Some(shape) => Ok((stored, shape)),
         None => Err(match api.catalog.version(&target.name, target.qualifier.as_ref()) {
             Err(error) => error.into(),
             // It came a moment ago.
             Ok(live) => {
-                let shape = describe::configuration(api.catalog.home(), &live.record, qualifier);
+                let shape = describe::configuration(&api.catalog, &live.record, qualifier);
                 let code = &live.record.code;
                 let package_sha256 = Some(code.package_sha256.clone());
                 return Ok((Stored { package_sha256, image: code.image.clone() }, shape));

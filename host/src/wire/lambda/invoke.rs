@@ -60,7 +60,7 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request, name: &str, id: U
                 "The response could not be read.",
             ));
         }
-        Err(error) => (Bytes::from(error.to_document().to_string()), true),
+        Err(error) => (Bytes::from(error.to_text()), true),
     };
     let mut answer = Answer::new(whole(body));
     let headers = answer.headers_mut();

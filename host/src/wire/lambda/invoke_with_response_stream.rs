@@ -135,7 +135,7 @@ fn complete(ended: StreamEnded) -> State {
     let mut shape = serde_json::Map::new();
     if let Some(error) = ended.error {
         shape.insert("ErrorCode".into(), "Unhandled".into());
-        shape.insert("ErrorDetails".into(), error.to_document().to_string().into());
+        shape.insert("ErrorDetails".into(), error.to_text().into());
     }
     if let Some(log) = ended.log_tail {
         shape.insert("LogResult".into(), BASE64_STANDARD.encode(log).into());
@@ -154,5 +154,6 @@ fn unreadable(error: &impl std::fmt::Display) -> FunctionError {
         error_type: "Runtime.InvalidResponse".into(),
         error_message: error.to_string(),
         stack_trace: Vec::new(),
+        document: None,
     }
 }

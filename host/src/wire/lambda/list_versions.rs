@@ -11,7 +11,7 @@ pub(super) fn handle(api: &LambdaApi, request: &Request, name: &str) -> Result<A
     let page = Page::<Version>::of(request, 10_000)?;
     let view = api.catalog.function(&name)?.view();
     let (versions, next) = page.cut(view.accepted_versions().into_iter(), |version| *version)?;
-    let shape = |version: &Version| describe::version(api.catalog.home(), &view, *version, Some(version));
+    let shape = |version: &Version| describe::version(&api.catalog, &view, *version, Some(version));
     let shapes = versions.iter().filter_map(shape).collect();
     page::answer("Versions", shapes, next)
 }

@@ -34,5 +34,5 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request, name: &str) -> Re
     };
     let precondition = Precondition { revision_id: input.revision_id.filter(|id| !id.is_empty()) };
     let record = api.catalog.publish_version(&name, input.description, code_sha256.as_deref(), &precondition).await?;
-    codec::json(StatusCode::CREATED, &describe::configuration(api.catalog.home(), &record, None))
+    codec::json(StatusCode::CREATED, &describe::configuration(&api.catalog, &record, None))
 }

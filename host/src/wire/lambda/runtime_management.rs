@@ -4,7 +4,8 @@
 //! The setting is kept for each version. The runtime is the daemon: an update of it is everybody's, whatever is set here.
 
 use super::constraints::{invalid, length, missing, one_of, pattern};
-use super::{LambdaApi, describe, target};
+use super::{LambdaApi, target};
+use crate::catalog::LiveVersion;
 use crate::ids::{FunctionRef, Qualifier, Version};
 use crate::storage::functions::RuntimeManagement;
 use crate::wire::codec::{self, Answer, Request};
@@ -12,6 +13,7 @@ use crate::wire::error::WireError;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -22,7 +24,9 @@ struct Input {
 
 pub(super) async fn put(api: &LambdaApi, request: &Request, name: &str) -> Result<Answer, WireError> {
     let target = target::qualified(api, name, request)?;
-    let version = version(api, &target)?;
+    let live = live(api, &target)?;
+    let version = live.record.version;
+    let installed = api.catalog.runtime_version_arn(Some(&live.record.code), &live.record.configuration);
     let input: Input = request.json()?;
     let mode = input.update_runtime_on.ok_or_else(|| missing("updateRuntimeOn"))?;
     one_of(&mode, "updateRuntimeOn", &["Auto", "Manual", "FunctionUpdate"])?;
@@ -37,7 +41,7 @@ pub(super) async fn put(api: &LambdaApi, request: &Request, name: &str) -> Resul
         ("Manual", None) => {
             return Err(invalid("RuntimeVersionArn is required when UpdateRuntimeOn is set to Manual."));
         }
-        ("Manual", Some(arn)) if *arn != describe::runtime_version_arn(api.catalog.home()) => {
+        ("Manual", Some(arn)) if *arn != installed => {
             return Err(invalid(format!("The runtime version {arn} is not installed.")));
         }
         ("Manual", Some(_)) | (_, None) => {}
@@ -58,7 +62,7 @@ pub(super) async fn put(api: &LambdaApi, request: &Request, name: &str) -> Resul
 
 pub(super) fn get(api: &LambdaApi, request: &Request, name: &str) -> Result<Answer, WireError> {
     let target = target::qualified(api, name, request)?;
-    let version = version(api, &target)?;
+    let version = live(api, &target)?.record.version;
     let view = api.catalog.function(&target.name)?.view();
     let set = view.records.function.runtime_management.get(&version).cloned();
     let default = RuntimeManagement { update_runtime_on: "Auto".into(), runtime_version_arn: None };
@@ -66,11 +70,11 @@ pub(super) fn get(api: &LambdaApi, request: &Request, name: &str) -> Result<Answ
 }
 
 /// The version that is meant; it has to be there. An alias has no runtime of its own.
-fn version(api: &LambdaApi, target: &FunctionRef) -> Result<Version, WireError> {
+fn live(api: &LambdaApi, target: &FunctionRef) -> Result<Arc<LiveVersion>, WireError> {
     if let Some(Qualifier::Alias(alias)) = &target.qualifier {
         return Err(invalid(format!("The qualifier {alias} must be $LATEST or the number of a published version.")));
     }
-    Ok(api.catalog.version(&target.name, target.qualifier.as_ref())?.record.version)
+    Ok(api.catalog.version(&target.name, target.qualifier.as_ref())?)
 }
 
 fn shape(api: &LambdaApi, target: &FunctionRef, version: Version, management: &RuntimeManagement) -> Value {

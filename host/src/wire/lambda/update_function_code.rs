@@ -33,7 +33,7 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request, name: &str) -> Re
         dry_run: input.dry_run.unwrap_or(false),
     };
     let deployment = api.catalog.update_code_soon(&name, update, &precondition).await?;
-    let answer = codec::json(StatusCode::OK, &describe::deployed(api.catalog.home(), &deployment));
+    let answer = codec::json(StatusCode::OK, &describe::deployed(&api.catalog, &deployment));
     api.finish(deployment);
     answer
 }

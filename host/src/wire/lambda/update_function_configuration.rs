@@ -19,7 +19,7 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request, name: &str) -> Re
     let name = target::function(api, name)?;
     let input: Input = request.json()?;
     let requested: Requested = request.json()?;
-    let checked = requested.check(api.catalog.home())?;
+    let checked = requested.check(&api.catalog)?;
     if let Some(arn) = checked.dead_letter_arn() {
         destinations::check(api, arn).await?;
     }
@@ -27,5 +27,5 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request, name: &str) -> Re
     let changed = api
         .catalog
         .update_configuration(&name, &precondition, |configuration| checked.clone().apply(&api.catalog, configuration));
-    codec::json(StatusCode::OK, &describe::configuration(api.catalog.home(), &changed.await?, None))
+    codec::json(StatusCode::OK, &describe::configuration(&api.catalog, &changed.await?, None))
 }

@@ -18,11 +18,11 @@
 //! Descriptors carry their preopen's permissions, and every change checks them first: beneath `/opt` each is `not-permitted`.
 //! What is open there counts among the environment's descriptors, never as a name or a byte of its `/tmp`.
 
-mod ops;
+pub(super) mod ops;
 mod p2;
 mod p2_stream;
 mod p3;
-mod quota;
+pub(super) mod quota;
 mod remove;
 #[cfg(test)]
 mod tests;
@@ -30,6 +30,7 @@ mod tmp;
 
 pub use self::p2::add_to_linker as add_to_linker_p2;
 pub use self::p3::add_to_linker as add_to_linker_p3;
+pub(super) use self::tmp::{DescriptorPermit, TmpState};
 pub use self::tmp::{TmpDir, TmpRoot, TmpRootError};
 
 use rustix::io::Errno;
@@ -107,7 +108,7 @@ impl HasData for GuestFilesystem {
 
 /// Why a call failed. The fault is the guest's or the disk's; the guest is told which.
 #[derive(Debug)]
-enum Fault {
+pub(super) enum Fault {
     Os(io::Error),
     TooManyOpenFiles,
     TooManyListings,

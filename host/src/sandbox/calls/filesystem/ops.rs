@@ -18,26 +18,31 @@ use wasmtime_wasi::filesystem::{Descriptor, Dir, File, FsPerms, OpenMode};
 
 /// What `open-at` asks for, of either WASI version.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct OpenRequest {
-    pub(super) create: bool,
-    pub(super) exclusive: bool,
-    pub(super) truncate: bool,
-    pub(super) directory: bool,
-    pub(super) read: bool,
-    pub(super) write: bool,
+pub(in crate::sandbox::calls) struct OpenRequest {
+    pub(in crate::sandbox::calls) create: bool,
+    pub(in crate::sandbox::calls) exclusive: bool,
+    pub(in crate::sandbox::calls) truncate: bool,
+    pub(in crate::sandbox::calls) directory: bool,
+    pub(in crate::sandbox::calls) read: bool,
+    pub(in crate::sandbox::calls) write: bool,
     /// Any of the flags that ask for synchronised writes.
-    pub(super) sync: bool,
-    pub(super) follow: bool,
+    pub(in crate::sandbox::calls) sync: bool,
+    pub(in crate::sandbox::calls) follow: bool,
 }
 
 /// Where a write goes.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum WriteAt {
+pub(in crate::sandbox::calls) enum WriteAt {
     Offset(u64),
     End,
 }
 
-pub(super) fn open(usage: &mut Usage, dir: &Dir, path: &str, request: OpenRequest) -> Result<Descriptor, Fault> {
+pub(in crate::sandbox::calls) fn open(
+    usage: &mut Usage,
+    dir: &Dir,
+    path: &str,
+    request: OpenRequest,
+) -> Result<Descriptor, Fault> {
     let OpenRequest { create, exclusive, truncate, directory, read, write, sync, follow } = request;
     if sync {
         return Err(Errno::NOTSUP.into());
@@ -93,7 +98,12 @@ pub(super) fn open(usage: &mut Usage, dir: &Dir, path: &str, request: OpenReques
 }
 
 /// Writes some of `bytes`: all of it unless space runs out on the way, or the disk says so. Never none of a non-empty slice.
-pub(super) fn write(usage: &mut Usage, file: &StdFile, at: WriteAt, bytes: &[u8]) -> Result<usize, Fault> {
+pub(in crate::sandbox::calls) fn write(
+    usage: &mut Usage,
+    file: &StdFile,
+    at: WriteAt,
+    bytes: &[u8],
+) -> Result<usize, Fault> {
     if bytes.is_empty() {
         return Ok(0);
     }
@@ -154,7 +164,7 @@ fn append(file: &StdFile, bytes: &[u8], end: u64) -> io::Result<usize> {
     }
 }
 
-pub(super) fn set_size(usage: &mut Usage, file: &File, size: u64) -> Result<(), Fault> {
+pub(in crate::sandbox::calls) fn set_size(usage: &mut Usage, file: &File, size: u64) -> Result<(), Fault> {
     if file.perms.write_not_permitted() {
         return Err(Errno::PERM.into());
     }
@@ -168,7 +178,7 @@ pub(super) fn set_size(usage: &mut Usage, file: &File, size: u64) -> Result<(), 
     Ok(())
 }
 
-pub(super) fn create_directory(usage: &mut Usage, dir: &Dir, path: &str) -> Result<(), Fault> {
+pub(in crate::sandbox::calls) fn create_directory(usage: &mut Usage, dir: &Dir, path: &str) -> Result<(), Fault> {
     check_writable(dir)?;
     usage.check_name()?;
     cap_primitives::fs::create_dir(&dir.dir, path.as_ref(), &DirOptions::new())?;
@@ -176,7 +186,7 @@ pub(super) fn create_directory(usage: &mut Usage, dir: &Dir, path: &str) -> Resu
     Ok(())
 }
 
-pub(super) fn symlink(usage: &mut Usage, dir: &Dir, target: &str, path: &str) -> Result<(), Fault> {
+pub(in crate::sandbox::calls) fn symlink(usage: &mut Usage, dir: &Dir, target: &str, path: &str) -> Result<(), Fault> {
     check_writable(dir)?;
     usage.check_name()?;
     cap_primitives::fs::symlink(target.as_ref(), &dir.dir, path.as_ref())?;
@@ -184,7 +194,12 @@ pub(super) fn symlink(usage: &mut Usage, dir: &Dir, target: &str, path: &str) ->
     Ok(())
 }
 
-pub(super) fn link(usage: &mut Usage, old: (&Dir, &str), follow: bool, new: (&Dir, &str)) -> Result<(), Fault> {
+pub(in crate::sandbox::calls) fn link(
+    usage: &mut Usage,
+    old: (&Dir, &str),
+    follow: bool,
+    new: (&Dir, &str),
+) -> Result<(), Fault> {
     check_writable_pair(old.0, new.0)?;
     if follow {
         return Err(Errno::INVAL.into());
@@ -195,7 +210,7 @@ pub(super) fn link(usage: &mut Usage, old: (&Dir, &str), follow: bool, new: (&Di
     Ok(())
 }
 
-pub(super) fn unlink(usage: &mut Usage, dir: &Dir, path: &str) -> Result<(), Fault> {
+pub(in crate::sandbox::calls) fn unlink(usage: &mut Usage, dir: &Dir, path: &str) -> Result<(), Fault> {
     check_writable(dir)?;
     let was = inode(dir, path, FollowSymlinks::No)?;
     cap_primitives::fs::remove_file(&dir.dir, path.as_ref())?;
@@ -203,7 +218,7 @@ pub(super) fn unlink(usage: &mut Usage, dir: &Dir, path: &str) -> Result<(), Fau
     Ok(())
 }
 
-pub(super) fn remove_directory(usage: &mut Usage, dir: &Dir, path: &str) -> Result<(), Fault> {
+pub(in crate::sandbox::calls) fn remove_directory(usage: &mut Usage, dir: &Dir, path: &str) -> Result<(), Fault> {
     check_writable(dir)?;
     let was = inode(dir, path, FollowSymlinks::No)?;
     cap_primitives::fs::remove_dir(&dir.dir, path.as_ref())?;
@@ -211,7 +226,7 @@ pub(super) fn remove_directory(usage: &mut Usage, dir: &Dir, path: &str) -> Resu
     Ok(())
 }
 
-pub(super) fn rename(usage: &mut Usage, old: (&Dir, &str), new: (&Dir, &str)) -> Result<(), Fault> {
+pub(in crate::sandbox::calls) fn rename(usage: &mut Usage, old: (&Dir, &str), new: (&Dir, &str)) -> Result<(), Fault> {
     check_writable_pair(old.0, new.0)?;
     let moves = inode(old.0, old.1, FollowSymlinks::No)?;
     let replaced = existing(new.0, new.1, FollowSymlinks::No)?;
@@ -251,7 +266,7 @@ pub(super) fn count(dir: &Dir) -> Result<u64, Fault> {
     Ok(entries)
 }
 
-pub(super) fn shared_file(descriptor: &Descriptor) -> &Arc<StdFile> {
+pub(in crate::sandbox::calls) fn shared_file(descriptor: &Descriptor) -> &Arc<StdFile> {
     match descriptor {
         Descriptor::File(file) => &file.file,
         Descriptor::Dir(dir) => &dir.dir,

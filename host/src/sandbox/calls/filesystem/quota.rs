@@ -22,7 +22,7 @@ pub(super) const MAX_NAMES: u64 = 655_360;
 
 /// The most descriptors an environment may hold open: Lambda's quota of file descriptors
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>).
-pub(super) const MAX_OPEN_FILES: usize = 1024;
+pub(in crate::sandbox::calls) const MAX_OPEN_FILES: usize = 1024;
 
 /// How many descriptors all environments together hold, and may hold.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl OpenFiles {
         self.held.load(Ordering::Relaxed)
     }
 
-    fn take(&self) -> Result<(), Fault> {
+    pub(super) fn take(&self) -> Result<(), Fault> {
         self.held
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
                 (held < self.limit).then(|| held.saturating_add(1))
@@ -49,7 +49,7 @@ impl OpenFiles {
             .map_err(|_| Fault::TooManyOpenFiles)
     }
 
-    fn give_back(&self, count: usize) {
+    pub(super) fn give_back(&self, count: usize) {
         self.held.fetch_sub(count, Ordering::Relaxed);
     }
 }
@@ -71,7 +71,7 @@ impl Inode {
 
 /// The account of one environment's `/tmp`.
 #[derive(Debug)]
-pub(super) struct Usage {
+pub(in crate::sandbox::calls) struct Usage {
     quota_bytes: u64,
     used_bytes: u64,
     names: u64,
@@ -241,7 +241,7 @@ impl Drop for Usage {
     }
 }
 
-pub(super) fn address(file: &Arc<File>) -> usize {
+pub(in crate::sandbox::calls) fn address(file: &Arc<File>) -> usize {
     Arc::as_ptr(file).addr()
 }
 

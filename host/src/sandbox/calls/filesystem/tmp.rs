@@ -104,9 +104,32 @@ impl TmpRoot {
         self.shared.removals().waiting.len()
     }
 
+    /// An empty directory that is already deleted, to be looked at only.
+    pub(in crate::sandbox::calls) fn empty_dir(&self) -> Dir {
+        let mut dir = self.placeholder.clone();
+        dir.perms = FsPerms::ReadOnly;
+        dir
+    }
+
+    /// Counts a descriptor that is of no `/tmp` among those of all guests.
+    pub(in crate::sandbox::calls) fn take_descriptor(&self) -> Result<DescriptorPermit, Fault> {
+        self.open_files.take()?;
+        Ok(DescriptorPermit(Arc::clone(&self.open_files)))
+    }
+
     /// How many files and directories all guests together hold open.
     pub fn open_files(&self) -> usize {
         self.open_files.held()
+    }
+}
+
+/// Counts as a descriptor until it is dropped.
+#[derive(Debug)]
+pub(in crate::sandbox::calls) struct DescriptorPermit(Arc<OpenFiles>);
+
+impl Drop for DescriptorPermit {
+    fn drop(&mut self) {
+        self.0.give_back(1);
     }
 }
 
@@ -215,25 +238,25 @@ impl TmpDir {
         &mut self.wasi
     }
 
-    pub(super) fn state(&self) -> Option<&Arc<TmpState>> {
+    pub(in crate::sandbox::calls) fn state(&self) -> Option<&Arc<TmpState>> {
         self.state.as_ref()
     }
 
-    pub(super) fn root(&self) -> &Arc<TmpRoot> {
+    pub(in crate::sandbox::calls) fn root(&self) -> &Arc<TmpRoot> {
         &self.root
     }
 
-    pub(super) fn quota_bytes(&self) -> u64 {
+    pub(in crate::sandbox::calls) fn quota_bytes(&self) -> u64 {
         self.quota_bytes
     }
 
     /// Takes `made` for this environment's directory, unless it already has one; returns the one it has.
-    pub(super) fn settle(&mut self, made: Arc<TmpState>) -> Arc<TmpState> {
+    pub(in crate::sandbox::calls) fn settle(&mut self, made: Arc<TmpState>) -> Arc<TmpState> {
         Arc::clone(self.state.get_or_insert(made))
     }
 
     /// The directory to hand to the guest: the real one if there is one already.
-    pub(super) fn preopen(&self) -> Dir {
+    pub(in crate::sandbox::calls) fn preopen(&self) -> Dir {
         match &self.state {
             Some(state) => state.dir(),
             None => self.root.placeholder.clone(),
@@ -241,7 +264,7 @@ impl TmpDir {
     }
 
     /// Whether this is the directory that stands in for one not made yet.
-    pub(super) fn is_placeholder(&self, dir: &Dir) -> bool {
+    pub(in crate::sandbox::calls) fn is_placeholder(&self, dir: &Dir) -> bool {
         Arc::ptr_eq(&dir.dir, &self.root.placeholder.dir)
     }
 
@@ -255,7 +278,7 @@ impl TmpDir {
 }
 
 /// A `/tmp` that exists on disk.
-pub(super) struct TmpState {
+pub(in crate::sandbox::calls) struct TmpState {
     root: Arc<TmpRoot>,
     name: CString,
     dir: Arc<File>,
@@ -265,7 +288,7 @@ pub(super) struct TmpState {
 
 impl TmpState {
     /// Makes the directory.
-    pub(super) async fn make(root: Arc<TmpRoot>, quota_bytes: u64) -> Result<Arc<Self>, Fault> {
+    pub(in crate::sandbox::calls) async fn make(root: Arc<TmpRoot>, quota_bytes: u64) -> Result<Arc<Self>, Fault> {
         blocking(move || {
             root.shared.help_remove();
             let mut usage = Usage::new(quota_bytes, Arc::clone(&root.open_files));
@@ -280,7 +303,7 @@ impl TmpState {
         .await
     }
 
-    pub(super) fn dir(&self) -> Dir {
+    pub(in crate::sandbox::calls) fn dir(&self) -> Dir {
         let mut dir = self.root.placeholder.clone();
         dir.dir = Arc::clone(&self.dir);
         dir
@@ -288,7 +311,7 @@ impl TmpState {
 
     /// Runs one change on a blocking thread, alone. Once it has begun it runs to its end, and is counted, even if the caller
     /// goes away.
-    pub(super) async fn change<R: Send + 'static>(
+    pub(in crate::sandbox::calls) async fn change<R: Send + 'static>(
         self: &Arc<Self>,
         body: impl FnOnce(&mut Usage) -> Result<R, Fault> + Send + 'static,
     ) -> Result<R, Fault> {
@@ -304,8 +327,16 @@ impl TmpState {
         .await
     }
 
+    /// Runs what is quick and changes no file on this thread, after the change in flight if there is one.
+    pub(in crate::sandbox::calls) async fn look<R>(
+        &self,
+        body: impl FnOnce(&mut Usage) -> Result<R, Fault>,
+    ) -> Result<R, Fault> {
+        body(&mut *self.usage.lock().await)
+    }
+
     /// Notes that a descriptor was dropped. While a change is under way the note is skipped: what is closed is noticed later.
-    pub(super) fn closed(&self, address: usize) {
+    pub(in crate::sandbox::calls) fn closed(&self, address: usize) {
         if let Ok(mut usage) = self.usage.try_lock() {
             usage.closed(address);
         }

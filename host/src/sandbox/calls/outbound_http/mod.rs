@@ -194,7 +194,8 @@ impl OutboundHttp {
     }
 }
 
-type Sent = (Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
+/// A response, and what moves its connection while it is read.
+pub(super) type Sent = (Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
 
 impl WasiHttpHooks for OutboundHttp {
     fn send_request(

@@ -89,6 +89,7 @@ impl Invoke for Recorder {
                     error_type: "Oops".into(),
                     error_message: "it failed".into(),
                     stack_trace: Vec::new(),
+                    document: None,
                 }),
                 Does::Throttle => return Err(InvokeError::Throttled(ThrottleReason::HostCapacity)),
                 Does::NotFound => return Err(InvokeError::FunctionNotFound { arn: "a".into() }),

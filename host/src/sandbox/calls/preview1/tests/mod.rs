@@ -1,0 +1,1 @@
+//! Preview 1 called by guests written as text.

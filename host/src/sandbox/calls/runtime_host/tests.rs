@@ -1,0 +1,1 @@
+//! `lamina` called by guests written as text.

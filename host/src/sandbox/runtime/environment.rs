@@ -1,0 +1,142 @@
+//! An environment of a language runtime: an instance of the runtime that has loaded one function.
+//!
+//! The runtime is trusted no more than any guest, since what it interprets may have taken it over: every pointer and length it answers
+//! is checked against its memory, and what is read of it is bounded.
+
+use super::exports::Bound;
+use super::frame::{self, Frame};
+use super::level1::Level1;
+use super::state::{Parts, RuntimeState};
+use super::arguments::{self, Load};
+use crate::sandbox::calls::response_stream::StreamSink;
+use crate::sandbox::environment::{Context, TimeLimits, within};
+use crate::sandbox::failure::Failure;
+use crate::sandbox::shared::Shared;
+use crate::sandbox::state::{GuestIo, RESPONSE_LIMIT_BYTES};
+use crate::sandbox::StartError;
+use std::sync::Arc;
+use wasmtime::Store;
+
+/// What there was of an error's document may be longer than a response: it is for a log as well.
+const FRAME_LIMIT_BYTES: usize = RESPONSE_LIMIT_BYTES;
+
+/// An instance of a runtime, with a function in it once it is loaded.
+pub(in crate::sandbox) struct RuntimeEnvironment {
+    store: Store<RuntimeState>,
+    exports: Bound,
+    /// What is to be loaded, until it is.
+    to_load: Vec<u8>,
+    /// Used again by every invocation.
+    context: Vec<u8>,
+    _level_1: Arc<Level1>,
+}
+
+impl RuntimeEnvironment {
+    /// A new instance of a runtime, with what it is to load. Calls nothing.
+    pub(in crate::sandbox) async fn instantiate(
+        level_1: Arc<Level1>,
+        load: &Load<'_>,
+        mut parts: Parts,
+        shared: &Shared,
+    ) -> Result<Self, StartError> {
+        let to_load = load.to_json().map_err(|error| StartError::Host(error.to_string()))?;
+        parts.mounts.runtime = Some(level_1.library());
+        let mut store = Store::new(level_1.engine(), RuntimeState::new(parts, shared));
+        store.limiter(|state| &mut state.limits);
+        store.epoch_deadline_async_yield_and_update(1);
+        store.set_epoch_deadline(1);
+        let instantiated = level_1.instantiate(&mut store).await;
+        let exports = instantiated.map_err(|error| StartError::Guest(failure(&store, &error)))?;
+        store.data_mut().limits.start_running();
+        Ok(Self { store, exports, to_load, context: Vec::new(), _level_1: level_1 })
+    }
+
+    /// Loads the function.
+    pub(in crate::sandbox) async fn load(&mut self, limits: TimeLimits) -> Result<(), Failure> {
+        self.prepare();
+        let argument = std::mem::take(&mut self.to_load);
+        let Self { store, exports, .. } = self;
+        let call = async {
+            let place = pass(store, exports, &[&argument]).await?;
+            exports.load.call_async(&mut *store, place).await.map_err(|error| failure(store, &error))
+        };
+        let place = within(limits, call).await??;
+        match frame::read(self.exports.memory.data(&self.store), place, FRAME_LIMIT_BYTES)? {
+            Frame::Done(_) => Ok(()),
+            Frame::Streamed => Err(Failure::Trapped { message: "the runtime streamed its start".into(), frames: Vec::new() }),
+        }
+    }
+
+    /// Invokes the function; a streamed response is answered as an empty one.
+    pub(in crate::sandbox) async fn invoke(
+        &mut self,
+        event: &[u8],
+        context: &Context,
+        limits: TimeLimits,
+    ) -> Result<Vec<u8>, Failure> {
+        self.prepare();
+        let streaming = self.store.data().stream.is_forwarding();
+        arguments::invoke(context, streaming, &mut self.context).map_err(|error| Failure::Host(error.to_string()))?;
+        let Self { store, exports, context, .. } = self;
+        let length = u32::try_from(context.len()).unwrap_or(u32::MAX).to_le_bytes();
+        let call = async {
+            let place = pass(store, exports, &[&length, context, event]).await?;
+            exports.invoke.call_async(&mut *store, place).await.map_err(|error| failure(store, &error))
+        };
+        let place = within(limits, call).await??;
+        match frame::read(self.exports.memory.data(&self.store), place, FRAME_LIMIT_BYTES)? {
+            Frame::Done(response) => Ok(response),
+            Frame::Streamed => Ok(Vec::new()),
+        }
+    }
+
+    /// Sets where the next call's streamed response goes.
+    pub(in crate::sandbox) fn stream_to(&mut self, sink: StreamSink) {
+        self.store.data_mut().stream = sink;
+    }
+
+    /// Closes the stream and answers its sink.
+    pub(in crate::sandbox) fn end_stream(&mut self) -> StreamSink {
+        std::mem::take(&mut self.store.data_mut().stream)
+    }
+
+    /// Its log.
+    pub(in crate::sandbox) fn io(&self) -> &GuestIo {
+        self.store.data().io()
+    }
+
+    /// The most linear memory it had at once.
+    pub(in crate::sandbox) fn peak_memory_bytes(&self) -> u64 {
+        self.store.data().limits.peak_bytes()
+    }
+
+    fn prepare(&mut self) {
+        self.store.set_epoch_deadline(1);
+        self.store.data_mut().limits.clear_denied();
+    }
+}
+
+/// Puts an argument, in parts, into a buffer of the runtime's; answers where it is.
+async fn pass(store: &mut Store<RuntimeState>, exports: &Bound, parts: &[&[u8]]) -> Result<(u32, u32), Failure> {
+    let total = parts.iter().fold(0usize, |total, part| total.saturating_add(part.len()));
+    let len = u32::try_from(total).map_err(|_| Failure::OutOfMemory)?;
+    let ptr = exports.alloc.call_async(&mut *store, len).await.map_err(|error| failure(store, &error))?;
+    if ptr == 0 {
+        return Err(Failure::OutOfMemory);
+    }
+    let start = usize::try_from(ptr).unwrap_or(usize::MAX);
+    let place = start.checked_add(total).and_then(|end| exports.memory.data_mut(&mut *store).get_mut(start..end));
+    let Some(mut rest) = place else {
+        return Err(Failure::Trapped { message: "the runtime gave a buffer that is not in its memory".into(), frames: Vec::new() });
+    };
+    for part in parts {
+        let Some((to, after)) = rest.split_at_mut_checked(part.len()) else { break };
+        to.copy_from_slice(part);
+        rest = after;
+    }
+    Ok((ptr, len))
+}
+
+fn failure(store: &Store<RuntimeState>, error: &wasmtime::Error) -> Failure {
+    Failure::from_wasmtime(error, store.data().limits.was_denied())
+}

@@ -1,0 +1,160 @@
+"""What rt_main.c calls: one function for each export of the contract. Every frame is a tag and a body."""
+
+import gc
+import os
+import sys
+import time
+
+from . import errors, handlers, hooks, logs, loop, marshal, preload, renew, threads
+from .context import LambdaContext
+
+_TRACE_ID = "_X_AMZN_TRACE_ID"
+SUCCESS = b"\0"
+
+
+class _Function:
+    """What rt_load found."""
+
+    handler = None
+    as_json = False
+
+
+_preloaded = frozenset()
+
+
+def init():
+    """Everything that does not depend on a function."""
+    global _preloaded
+    sys.dont_write_bytecode = True
+    sys.stdout.reconfigure(line_buffering=True)
+    sys.stderr.reconfigure(line_buffering=True)
+    os.chdir(handlers.TASK_ROOT)
+    _preloaded = preload.all_common()
+    renew.install()
+    threads.install()
+    loop.install()
+    logs.install()
+    handlers.set_path(handlers.RUNTIME_DIR)
+    # A first record, formatted and thrown away, and a first error: what they build lazily is in the snapshot.
+    marshal.loads('{"a":[1,2.5,null,"b"]}')
+    marshal.frame({"a": [1, 2.5, None, "b"]})
+    gc.collect()
+    gc.freeze()
+
+
+def _flush():
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # noqa: S112 - a function may have put anything in their place
+            continue
+
+
+def _failure(error, request_id=""):
+    """Tag 1 and the document of an exception, which the log gets as well."""
+    doc = errors.document(error, request_id)
+    _flush()
+    errors.log(doc, _Function.as_json)
+    return b"\1" + marshal.dumps(doc).encode("utf-8", "backslashreplace")
+
+
+def load(text):
+    """rt_load: variables, paths, logging, then the function's module."""
+    try:
+        given = marshal.loads(text)
+        env = given["env"]
+        env.setdefault("PYTHONPATH", handlers.RUNTIME_DIR)
+        env["AWS_LAMBDA_INITIALIZATION_TYPE"] = given.get("initializationType", "on-demand")
+        os.environ.clear()
+        os.environ.update(env)
+        time.tzset()
+        renew.all_state()
+        _Function.as_json = given.get("logFormat") == "JSON"
+        logs.configure(_Function.as_json, given.get("logLevel"))
+        handlers.set_path(env["PYTHONPATH"])
+        handlers.give_way(_preloaded)
+        _Function.handler = handlers.find(given["handler"])
+        return SUCCESS
+    except Exception as error:
+        return _failure(error)
+    except BaseException as error:
+        errors.leave(error)
+    finally:
+        _flush()
+
+
+def _unmarshal(event):
+    try:
+        return marshal.loads(event)
+    except Exception as error:
+        raise errors.Fault("Runtime.UnmarshalError", f"Unable to unmarshal input: {errors.text_of(error)}") from None
+
+
+def _marshal(value):
+    try:
+        return marshal.frame(value)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise errors.Fault("Runtime.MarshalError", f"Unable to marshal response: {errors.text_of(error)}") from None
+
+
+def invoke(context_text, event_text):
+    """rt_invoke."""
+    request_id = ""
+    try:
+        fields = marshal.loads(context_text)
+        context = LambdaContext(fields)
+        logs.Invocation.request_id = request_id = context.aws_request_id
+        logs.Invocation.tenant_id = context.tenant_id
+        trace_id = fields.get("traceId")
+        if trace_id is not None:
+            os.environ[_TRACE_ID] = trace_id
+        elif _TRACE_ID in os.environ:
+            del os.environ[_TRACE_ID]
+        return _marshal(_Function.handler(_unmarshal(event_text), context))
+    except Exception as error:
+        return _failure(error, request_id)
+    except BaseException as error:
+        errors.leave(error)
+    finally:
+        _flush()
+
+
+def snapshot():
+    """rt_snapshot: the function's hooks, then as little garbage as can be."""
+    try:
+        hooks.run_before_snapshot()
+        logs.Invocation.request_id = ""
+        gc.collect()
+        gc.freeze()
+        return SUCCESS
+    except Exception as error:
+        return _failure(error)
+    except BaseException as error:
+        errors.leave(error)
+    finally:
+        _flush()
+
+
+def restore(text):
+    """rt_restore: this environment's own variables and randomness, then the function's hooks."""
+    try:
+        given = marshal.loads(text)
+        for name, value in given.get("env", {}).items():
+            if os.environ.get(name) != value:
+                os.environ[name] = value
+        if "logStream" in given:
+            os.environ["AWS_LAMBDA_LOG_STREAM_NAME"] = given["logStream"]
+        if "initializationType" in given:
+            os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"] = given["initializationType"]
+        time.tzset()
+        renew.all_state()
+        hooks.run_after_restore()
+        return SUCCESS
+    except Exception as error:
+        return _failure(error)
+    except BaseException as error:
+        errors.leave(error)
+    finally:
+        _flush()
