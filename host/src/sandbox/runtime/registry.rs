@@ -20,13 +20,15 @@ pub struct Config {
     pub dir: Option<PathBuf>,
     /// AWS's runtimes, and what runs functions that name them.
     pub names: BTreeMap<String, String>,
+    /// Whether published versions start from images of their memory.
+    pub images: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
         let python = (8..=14).map(|minor| (format!("python3.{minor}"), "python3.13".to_owned()));
         let node = [16, 18, 20, 22, 24].map(|major| (format!("nodejs{major}.x"), "nodejs-compat".to_owned()));
-        Self { dir: None, names: python.chain(node).collect() }
+        Self { dir: None, names: python.chain(node).collect(), images: true }
     }
 }
 
@@ -157,12 +159,13 @@ pub struct Registry {
     runtimes: BTreeMap<String, Arc<Runtime>>,
     /// Names that functions may give, and what serves them.
     names: BTreeMap<String, Arc<Runtime>>,
+    images: bool,
 }
 
 impl Registry {
     /// Reads what is there, and checks that the configuration's names lead somewhere.
     pub fn open(config: &Config) -> Result<Self, RegistryError> {
-        let mut registry = Self::default();
+        let mut registry = Self { images: config.images, ..Self::default() };
         for built_in in BUILT_IN {
             registry.add(built_in_runtime(built_in)?)?;
         }
@@ -204,6 +207,11 @@ impl Registry {
     /// What serves functions whose `Runtime` is `name`.
     pub fn serving(&self, name: &str) -> Option<&Arc<Runtime>> {
         self.names.get(name)
+    }
+
+    /// Whether published versions are to have images.
+    pub fn makes_images(&self) -> bool {
+        self.images
     }
 
     /// All values of `Runtime` that are served.

@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 /// The longest error text kept, in characters.
 const MESSAGE_CHARS: usize = 16 * 1024;
 
+/// The longest document of a function's own that is kept whole; a longer one is made anew of its type and message.
+const DOCUMENT_BYTES: usize = 64 * 1024;
+
 /// How an attempt failed; kept with the event, for records and dead letters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Failure {

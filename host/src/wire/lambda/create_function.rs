@@ -41,7 +41,7 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request) -> Result<Answer,
         let package_type = requested.package_type()?;
         let package = code.decode("CreateFunction");
         package_type.check(package.as_ref().ok())?;
-        let configuration = requested.check(&home)?.create(&catalog, package_type)?;
+        let configuration = requested.check(&catalog)?.create(&catalog, package_type)?;
         let package = package?;
         let publish = input.publish.unwrap_or(false);
         Ok(NewFunction { name, package, configuration, tags, publish, code_signing_config })
