@@ -18,17 +18,18 @@ use std::sync::Arc;
 pub struct Config {
     /// Runtimes beside those compiled in: a directory with one for each.
     pub dir: Option<PathBuf>,
-    /// AWS's runtimes, and what runs functions that name them.
-    pub names: BTreeMap<String, String>,
     /// Whether published versions start from images of their memory.
     pub images: bool,
+    /// AWS's runtimes, and what runs functions that name them.
+    pub names: BTreeMap<String, String>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        let python = (8..=14).map(|minor| (format!("python3.{minor}"), "python3.13".to_owned()));
-        let node = [16, 18, 20, 22, 24].map(|major| (format!("nodejs{major}.x"), "nodejs-compat".to_owned()));
-        Self { dir: None, names: python.chain(node).collect(), images: true }
+        // A manifest that is not one is found out when the registry is opened.
+        let manifests = BUILT_IN.iter().filter_map(|built_in| Manifest::parse(built_in.manifest).ok());
+        let names = manifests.flat_map(|Manifest { name, aws, .. }| aws.into_iter().map(move |of| (of, name.clone())));
+        Self { dir: None, names: names.collect(), images: true }
     }
 }
 
@@ -90,7 +91,11 @@ struct BuiltIn {
 }
 
 /// Runtimes that are compiled in.
-const BUILT_IN: &[BuiltIn] = &[];
+const BUILT_IN: &[BuiltIn] = &[BuiltIn {
+    manifest: include_str!("../../../../runtimes/python3.13/runtime.toml"),
+    module: include_bytes!("../../../../runtimes/python3.13/dist/runtime.wasm.gz"),
+    library: Some(include_bytes!("../../../../runtimes/python3.13/dist/lib.tar.gz")),
+}];
 
 /// The gzipped module.
 pub(super) const MODULE: &str = "runtime.wasm.gz";

@@ -1,9 +1,10 @@
 //! What the store of a runtime's instance holds: everything it can reach through the host, and its limits.
 
 use crate::sandbox::calls::filesystem::TmpDir;
-use crate::sandbox::calls::outbound_http::AllowList;
+use crate::sandbox::calls::outbound_http::{AllowList, OutboundHttp};
 use crate::sandbox::calls::preview1::{Mounts, Preview1, Preview1Access};
 use crate::sandbox::calls::response_stream::StreamSink;
+use crate::sandbox::calls::runtime_host::{Requests, RuntimeHostAccess, RuntimeHostView};
 use crate::sandbox::limits::MemoryLimits;
 use crate::sandbox::shared::Shared;
 use crate::sandbox::state::GuestIo;
@@ -24,6 +25,7 @@ pub(in crate::sandbox) struct Parts {
 pub(in crate::sandbox) struct RuntimeState {
     io: GuestIo,
     preview1: Preview1,
+    requests: Requests,
     pub(super) stream: StreamSink,
     pub(in crate::sandbox) limits: MemoryLimits,
 }
@@ -33,7 +35,14 @@ impl RuntimeState {
     pub(in crate::sandbox) fn new(parts: Parts, shared: &Shared) -> Self {
         let io = GuestIo::new(GuestKind::Runtime, parts.log_limits, Arc::clone(&shared.clock));
         let tmp = TmpDir::new(Arc::clone(&shared.tmp_root), u64::from(parts.tmp_size_mb) << 20);
+        let outbound = OutboundHttp::new(
+            Arc::clone(&shared.outbound),
+            parts.outbound,
+            Arc::clone(&shared.outbound_counters),
+        );
         Self {
+            // Bodies wait outside of the guest's memory, and as much of them may as it could hold.
+            requests: Requests::new(outbound, u64::from(parts.memory_size_mb) << 20),
             preview1: Preview1::new(parts.mounts, tmp, io.log()),
             io,
             stream: StreamSink::default(),
@@ -50,5 +59,11 @@ impl RuntimeState {
 impl Preview1Access for RuntimeState {
     fn preview1(&mut self) -> &mut Preview1 {
         &mut self.preview1
+    }
+}
+
+impl RuntimeHostAccess for RuntimeState {
+    fn runtime_host(&mut self) -> RuntimeHostView<'_> {
+        RuntimeHostView { log: self.io.log_ref(), stream: &mut self.stream, requests: &mut self.requests }
     }
 }
