@@ -117,6 +117,9 @@ impl RuntimeEnvironment {
         if state.preview1().uses_tmp() {
             return Some("the function uses /tmp when it is loaded");
         }
+        if state.open_requests() > 0 {
+            return Some("the function has requests open when it is loaded");
+        }
         let now = self.exports.globals(&mut self.store);
         (now != self.globals).then_some("the runtime has state beside its memory")
     }

@@ -50,6 +50,11 @@ impl RuntimeState {
         }
     }
 
+    /// Requests to the outside that are not closed.
+    pub(super) fn open_requests(&self) -> usize {
+        self.requests.open()
+    }
+
     /// Its log.
     pub(in crate::sandbox) fn io(&self) -> &GuestIo {
         &self.io
