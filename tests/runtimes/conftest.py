@@ -21,7 +21,7 @@ def probe_daemon(tmp_path_factory):
 
 @pytest.fixture
 def probe(probe_daemon, name):
-    """Makes functions of the probe runtime: `probe("handler", Timeout=1)`. The daemon has to outlive the test, healthy."""
+    """Makes functions of the probe runtime: `probe("handler", Timeout=1)`. The daemon has to stay healthy."""
     made = []
 
     def function(handler="h.h", environment=None, code=CODE, **more):

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from harness import wait
-from harness.functions import active
+from harness import packages, runtimes, wait
+from harness.functions import active, create
 
 TOLD = b'{"errorMessage":"told","errorType":"Probe.Error","stackTrace":["a"],"own":1.0}'
 
@@ -125,9 +125,6 @@ def test_a_start_that_fails_is_told_to_the_caller(probe_daemon, probe, handler, 
 
 
 def test_a_start_has_its_own_limit(own_daemon, tmp_path, name):
-    from harness import packages, runtimes
-    from harness.functions import create
-
     daemon = own_daemon(
         runtimes.settings(runtimes.write(tmp_path / "runtimes")), environment={"LAMINA_SANDBOX_INIT_TIMEOUT_S": "1"}
     )
@@ -145,7 +142,8 @@ def test_the_log_has_what_really_runs_first_and_records_in_one_piece(probe_daemo
     said = [event["message"].rstrip("\n") for event in events]
     arn = probe_daemon.lam.get_function_configuration(FunctionName=name)["RuntimeVersionConfig"]["RuntimeVersionArn"]
     assert re.fullmatch(r"arn:aws:lambda:us-east-1::runtime:probe-1\.0-[0-9a-f]{12}", arn)
-    assert re.fullmatch(rf"INIT_START Runtime Version: probe:1\.0\.lamina\.[0-9a-f]{{12}}\tRuntime Version ARN: {arn}", said[0])
+    first = rf"INIT_START Runtime Version: probe:1\.0\.lamina\.[0-9a-f]{{12}}\tRuntime Version ARN: {arn}"
+    assert re.fullmatch(first, said[0])
     assert said[1].startswith("START ") and said[2:5] == ["two\nlines", "two\nlines", "a line"], said
     assert [line.split()[0] for line in said[5:]] == ["END", "REPORT"]
     # A second invocation is of the same environment: no second first line.
@@ -156,10 +154,9 @@ def test_the_log_has_what_really_runs_first_and_records_in_one_piece(probe_daemo
 def test_json_logs(probe_daemon, probe):
     name = probe(LoggingConfig={"LogFormat": "JSON"})
     probe_daemon.invoke(name, "o").ok()
-    first = json.loads(probe_daemon.logs(name)[0].split(" ", 1)[-1].strip() or "{}") if False else None
     events = probe_daemon.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
     kinds = [json.loads(event["message"])["type"] for event in events]
-    assert kinds == ["platform.initStart", "platform.start", "platform.report"], (kinds, first)
+    assert kinds == ["platform.initStart", "platform.start", "platform.report"], kinds
 
 
 def test_responses_are_streamed_or_gathered(probe_daemon, probe):
@@ -209,8 +206,6 @@ def test_provisioned_environments(probe_daemon, probe):
 
 
 def test_a_function_moves_between_runtimes(probe_daemon, probe):
-    from harness import packages
-
     code = {"bootstrap.wat": packages.wat("invoke_echo.event")}
     name, lam = probe(code=code), probe_daemon.lam
     assert probe_daemon.invoke(name, "o").ok() == "1"

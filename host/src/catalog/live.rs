@@ -182,7 +182,10 @@ fn spec(
             package: catalog.task_set(&record.code.package_sha256)?,
             handler: configuration.handler.clone(),
             json_log: logs.json.is_some(),
-            log_level: logging.and_then(|logging| logging.get("ApplicationLogLevel")?.as_str()).unwrap_or("INFO").into(),
+            log_level: logging
+                .and_then(|logging| logging.get("ApplicationLogLevel")?.as_str())
+                .unwrap_or("INFO")
+                .into(),
             initialization_type,
         }),
     };

@@ -24,7 +24,11 @@ pub struct Deploy {
     /// A wasm image that the daemon pulls: host/repository:tag, host/repository@sha256:…, or oci:/directory:tag on its machine
     #[arg(long, value_name = "REFERENCE", conflicts_with = "handler")]
     image: Option<String>,
-    /// Names the wasm file in a zip: <HANDLER>.wasm [default: bootstrap]
+    /// What runs the code, by AWS's name: python3.13 … [default: provided.al2023]
+    #[arg(long, conflicts_with = "image")]
+    runtime: Option<String>,
+    /// The function in the code, module.function, or the wasm file in a zip: <HANDLER>.wasm
+    /// [default: the runtime's usual one, or bootstrap]
     #[arg(long)]
     handler: Option<String>,
     /// MB of memory, 128 to 10240 [default: 128]
@@ -86,6 +90,15 @@ enum Sandbox {
     Reuse,
     /// A new sandbox for every invocation
     Fresh,
+}
+
+/// What AWS's console calls the handler of a new function.
+fn usual_handler(runtime: &str) -> &'static str {
+    match runtime {
+        _ if runtime.starts_with("python") => "lambda_function.lambda_handler",
+        _ if runtime.starts_with("provided") => "bootstrap",
+        _ => "index.handler",
+    }
 }
 
 /// How often a function that is being compiled is looked at.
@@ -178,8 +191,9 @@ impl Deploy {
         match code {
             Code::Image(_) => drop(body.insert("PackageType".into(), "Image".into())),
             Code::Package(_) => {
-                body.insert("Runtime".into(), "provided.al2023".into());
-                body.entry("Handler").or_insert_with(|| "bootstrap".into());
+                let runtime = self.runtime.as_deref().unwrap_or("provided.al2023");
+                body.insert("Runtime".into(), runtime.into());
+                body.entry("Handler").or_insert_with(|| usual_handler(runtime).into());
             }
         }
         body.insert("Code".into(), code.members());
@@ -223,6 +237,7 @@ impl Deploy {
                 body.insert(name.to_owned(), value);
             }
         };
+        set("Runtime", self.runtime.clone().map(Value::from));
         set("Handler", self.handler.clone().map(Value::from));
         set("Description", self.description.clone().map(Value::from));
         set("MemorySize", self.memory.map(Value::from));

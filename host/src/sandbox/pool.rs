@@ -5,13 +5,13 @@
 //! Provisioned environments are a pool of their own ([`Spec::keep`]) that nothing retires or evicts.
 
 use super::calls;
+use super::calls::preview1::Mounts;
 use super::engine::Family;
 use super::environment::{Context, Environment, TimeLimits};
 use super::extensions::{Extensions, ExtensionsSpec, NotStarted};
 use super::host::{Code, Host};
 use super::layers::LayerSet;
 use super::loaded::CodeKey;
-use super::calls::preview1::Mounts;
 use super::memory_images::file::Image;
 use super::runtime::snapshot::Snapshot;
 use super::runtime::{Load, Parts, RuntimeEnvironment, RuntimeSpec};

@@ -219,9 +219,9 @@ impl HttpMetrics for Http {
 pub(super) fn sample_on_scrape(metrics: &Metrics, catalog: Arc<Catalog>, host: Arc<Host>) {
     metrics.on_scrape(move |metrics| {
         let all = [Family::Plain, Family::Concurrent, Family::Runtime].map(|family| host.slots(family));
-        let (total, used) = all.iter().fold((0u32, 0u32), |(total, used), of| {
-            (total.saturating_add(of.total), used.saturating_add(of.used))
-        });
+        let (total, used) = all
+            .iter()
+            .fold((0u32, 0u32), |(total, used), of| (total.saturating_add(of.total), used.saturating_add(of.used)));
         metrics.sandbox.set_slots(used as usize, total.saturating_sub(used) as usize);
         let cache = host.code_cache();
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);

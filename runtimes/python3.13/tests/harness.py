@@ -1,6 +1,7 @@
 """A host of one runtime, small: enough of the contract (docs/runtimes.md) to test it without the daemon."""
 
 import ctypes
+import itertools
 import json
 import pathlib
 import struct
@@ -92,6 +93,7 @@ class Environment:
         self.records = []
         self.streamed = []
         self.requests = {}
+        self.handles = itertools.count(1)
         self.output = pathlib.Path(tmp).with_name("stdout.log")
         self.output.write_bytes(b"")
         wasi = wasmtime.WasiConfig()
@@ -137,7 +139,7 @@ class Environment:
     def _http_start(self, ptr, n):
         argument = self._read(ptr, n)
         (length,) = struct.unpack_from("<I", argument)
-        handle = len(self.requests) + 1
+        handle = next(self.handles)
         self.requests[handle] = Request(json.loads(argument[4 : 4 + length]), argument[4 + length :])
         return handle
 

@@ -2,8 +2,8 @@
 //!
 //! Runs in a process of its own (`lamina compile-runtime`), under limits. Inputs and outputs are files of one directory.
 
-use super::registry::{LIBRARY, MODULE};
 use super::linker;
+use super::registry::{LIBRARY, MODULE};
 use super::state::{Parts, RuntimeState};
 use crate::clock::SharedClock;
 use crate::sandbox::calls::filesystem::{TmpRoot, read_only};
@@ -80,7 +80,8 @@ pub(super) struct Answer {
 
 /// The child's side: limits itself and builds the runtime in `dir`. Answers the process's exit code.
 pub fn build_process(dir: &Path, limits: Limits) -> u8 {
-    let built = bound_process(limits).map_err(|error| format!("limits cannot be set: {error}")).and_then(|()| build(dir));
+    let built =
+        bound_process(limits).map_err(|error| format!("limits cannot be set: {error}")).and_then(|()| build(dir));
     let failed = built.is_err();
     let written = serde_json::to_writer(std::io::stdout().lock(), &Answer { failure: built.err() });
     if written.is_err() { 2 } else { u8::from(failed) }
@@ -172,7 +173,8 @@ async fn start(engine: &Engine, module: &[u8], dir: &Path) -> Result<Started, Bu
         };
         if let Err(error) = function.call_async(&mut store, ()).await {
             let lines = store.data().io().take_log();
-            let last: Vec<String> = lines.iter().rev().take(20).map(|line| String::from_utf8_lossy(&line.text).into_owned()).collect();
+            let last: Vec<String> =
+                lines.iter().rev().take(20).map(|line| String::from_utf8_lossy(&line.text).into_owned()).collect();
             let printed = last.into_iter().rev().collect::<Vec<_>>().join(" / ");
             return Err(BuildError::Start { what: name, error: error.root_cause().to_string(), printed });
         }

@@ -3,11 +3,12 @@
 //! The runtime is trusted no more than any guest, since what it interprets may have taken it over: every pointer and length it answers
 //! is checked against its memory, and what is read of it is bounded.
 
+use super::arguments::{self, Load};
 use super::exports::Bound;
 use super::frame::{self, Frame};
 use super::level1::Level1;
 use super::state::{Parts, RuntimeState};
-use super::arguments::{self, Load};
+use crate::sandbox::StartError;
 use crate::sandbox::calls::preview1::{Preview1Access, monotonic_ns};
 use crate::sandbox::calls::response_stream::StreamSink;
 use crate::sandbox::environment::{Context, TimeLimits, within};
@@ -16,7 +17,6 @@ use crate::sandbox::memory_images::file::Image;
 use crate::sandbox::memory_images::instance::Globals;
 use crate::sandbox::shared::Shared;
 use crate::sandbox::state::{GuestIo, RESPONSE_LIMIT_BYTES};
-use crate::sandbox::StartError;
 use std::sync::Arc;
 use wasmtime::Store;
 
@@ -127,7 +127,9 @@ impl RuntimeEnvironment {
     fn expect_nothing(&self, place: u64) -> Result<(), Failure> {
         match frame::read(self.exports.memory.data(&self.store), place, FRAME_LIMIT_BYTES)? {
             Frame::Done(_) => Ok(()),
-            Frame::Streamed => Err(Failure::Trapped { message: "the runtime streamed its start".into(), frames: Vec::new() }),
+            Frame::Streamed => {
+                Err(Failure::Trapped { message: "the runtime streamed its start".into(), frames: Vec::new() })
+            }
         }
     }
 
@@ -191,7 +193,10 @@ async fn pass(store: &mut Store<RuntimeState>, exports: &Bound, parts: &[&[u8]])
     let start = usize::try_from(ptr).unwrap_or(usize::MAX);
     let place = start.checked_add(total).and_then(|end| exports.memory.data_mut(&mut *store).get_mut(start..end));
     let Some(mut rest) = place else {
-        return Err(Failure::Trapped { message: "the runtime gave a buffer that is not in its memory".into(), frames: Vec::new() });
+        return Err(Failure::Trapped {
+            message: "the runtime gave a buffer that is not in its memory".into(),
+            frames: Vec::new(),
+        });
     };
     for part in parts {
         let Some((to, after)) = rest.split_at_mut_checked(part.len()) else { break };

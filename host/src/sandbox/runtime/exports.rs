@@ -29,7 +29,9 @@ impl Exports {
     pub(super) fn find(module: &Module) -> Result<Self, String> {
         use wasmtime::ValType::{I32, I64};
         let memory = match module.get_export("memory") {
-            Some(ExternType::Memory(memory)) if !memory.is_64() && !memory.is_shared() => module.get_export_index("memory"),
+            Some(ExternType::Memory(memory)) if !memory.is_64() && !memory.is_shared() => {
+                module.get_export_index("memory")
+            }
             _ => None,
         };
         let function = |name: &str, takes: &[ValType], gives: &[ValType]| {

@@ -60,7 +60,8 @@ mod tests {
         let all = memory.len() as u64;
         assert_eq!(read(memory, place(0, 3), 10), Ok(Frame::Done(b"{}".to_vec())));
         assert_eq!(read(memory, place(3, 1), 10), Ok(Frame::Streamed));
-        let Err(Failure::Documented { document, keeps_environment: true }) = read(memory, place(4, all - 4), 100) else {
+        let Err(Failure::Documented { document, keeps_environment: true }) = read(memory, place(4, all - 4), 100)
+        else {
             panic!("no document")
         };
         assert_eq!((document.error_type.as_str(), document.message.as_str()), ("E", "m"));
@@ -70,7 +71,15 @@ mod tests {
     #[test]
     fn what_is_no_frame_is_a_failure() {
         let memory = b"\0abc\x07\x01no";
-        for (start, len) in [(0, 0), (8, 1), (7, 2), (u64::from(u32::MAX), u64::from(u32::MAX)), (1, u64::from(u32::MAX)), (4, 1), (5, 3)] {
+        for (start, len) in [
+            (0, 0),
+            (8, 1),
+            (7, 2),
+            (u64::from(u32::MAX), u64::from(u32::MAX)),
+            (1, u64::from(u32::MAX)),
+            (4, 1),
+            (5, 3),
+        ] {
             let failure = read(memory, place(start, len), 10).unwrap_err();
             assert!(matches!(failure, Failure::Trapped { .. }), "{start} {len}: {failure:?}");
             assert!(!failure.keeps_environment());

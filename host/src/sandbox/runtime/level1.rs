@@ -95,7 +95,12 @@ pub(in crate::sandbox) struct Runtimes {
 
 impl Runtimes {
     /// Opens or creates `dir`. What a crash left half-made goes, and what was made for other engines or of other runtimes.
-    pub(in crate::sandbox) fn open(registry: Registry, dir: PathBuf, engine: Engine, compiler: Compiler) -> io::Result<Self> {
+    pub(in crate::sandbox) fn open(
+        registry: Registry,
+        dir: PathBuf,
+        engine: Engine,
+        compiler: Compiler,
+    ) -> io::Result<Self> {
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let engine_hash = format!("{:016x}", hasher.finish());
@@ -198,7 +203,8 @@ fn directory_name(runtime: &Runtime, engine_hash: &str) -> String {
 }
 
 fn write_files(runtime: &Runtime, dir: &Path) -> io::Result<()> {
-    let (module, library) = (runtime.module.read()?, runtime.library.as_ref().map(|library| library.read()).transpose()?);
+    let (module, library) =
+        (runtime.module.read()?, runtime.library.as_ref().map(|library| library.read()).transpose()?);
     if !runtime.is_of(&module, library.as_deref()) {
         return Err(io::Error::other("its files are no longer those it was entered with"));
     }

@@ -18,7 +18,9 @@ pub enum ManifestError {
     #[error("abi is {0}; this host has {ABI}")]
     Abi(u32),
     /// A name or version that is not fit to be one.
-    #[error("{key} is {value:?}; it takes 1 to {NAME_LIMIT} letters, digits, '.', '-' and '_', the first a letter or digit")]
+    #[error(
+        "{key} is {value:?}; it takes 1 to {NAME_LIMIT} letters, digits, '.', '-' and '_', the first a letter or digit"
+    )]
     Name {
         /// The key.
         key: &'static str,

@@ -280,7 +280,9 @@ fn runtime_at(path: &Path) -> Result<Runtime, RegistryError> {
     let sums = String::from_utf8_lossy(&sums);
     for (file, bytes) in [(MODULE, Some(&module)), (LIBRARY, library.as_ref())] {
         let Some(bytes) = bytes else { continue };
-        let line = |line: &str| line.split_once("  ").is_some_and(|(sum, name)| name == file && sum == hex(&Sha256::digest(bytes)));
+        let line = |line: &str| {
+            line.split_once("  ").is_some_and(|(sum, name)| name == file && sum == hex(&Sha256::digest(bytes)))
+        };
         if !sums.lines().any(line) {
             return Err(RegistryError::Damaged { path: path.to_owned(), file });
         }

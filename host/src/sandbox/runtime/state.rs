@@ -35,11 +35,8 @@ impl RuntimeState {
     pub(in crate::sandbox) fn new(parts: Parts, shared: &Shared) -> Self {
         let io = GuestIo::new(GuestKind::Runtime, parts.log_limits, Arc::clone(&shared.clock));
         let tmp = TmpDir::new(Arc::clone(&shared.tmp_root), u64::from(parts.tmp_size_mb) << 20);
-        let outbound = OutboundHttp::new(
-            Arc::clone(&shared.outbound),
-            parts.outbound,
-            Arc::clone(&shared.outbound_counters),
-        );
+        let outbound =
+            OutboundHttp::new(Arc::clone(&shared.outbound), parts.outbound, Arc::clone(&shared.outbound_counters));
         Self {
             // Bodies wait outside of the guest's memory, and as much of them may as it could hold.
             requests: Requests::new(outbound, u64::from(parts.memory_size_mb) << 20),

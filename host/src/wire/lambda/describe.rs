@@ -25,7 +25,12 @@ pub(super) fn deployed(catalog: &Catalog, deployment: &Deployment) -> Value {
 }
 
 /// A version as a function has it now, with what is under way or failed; `None` where there is no such version.
-pub(super) fn version(catalog: &Catalog, view: &View, version: Version, qualifier: Option<&dyn Display>) -> Option<Value> {
+pub(super) fn version(
+    catalog: &Catalog,
+    view: &View,
+    version: Version,
+    qualifier: Option<&dyn Display>,
+) -> Option<Value> {
     let record = view.records.versions.get(&version);
     let deployment = view.deployment();
     match (record, deployment) {

@@ -28,7 +28,8 @@ pub(super) fn handle(api: &LambdaApi, request: &Request) -> Result<Answer, WireE
         None => {
             let page = Page::<FunctionName>::of(request, 10_000)?;
             let (functions, next) = page.cut(functions.iter(), |function| function.name.clone())?;
-            let shapes = functions.iter().filter_map(|f| describe::version(&api.catalog, &f.view(), Version::Latest, None));
+            let shapes =
+                functions.iter().filter_map(|f| describe::version(&api.catalog, &f.view(), Version::Latest, None));
             let shapes = shapes.collect();
             page::answer("Functions", shapes, next)
         }
@@ -42,7 +43,8 @@ pub(super) fn handle(api: &LambdaApi, request: &Request) -> Result<Answer, WireE
             });
             let key = |(view, version): &(Arc<View>, Version)| (view.records.function.name.clone(), *version);
             let (versions, next) = page.cut(versions, key)?;
-            let shape = |(view, version): &(Arc<View>, Version)| describe::version(&api.catalog, view, *version, Some(version));
+            let shape =
+                |(view, version): &(Arc<View>, Version)| describe::version(&api.catalog, view, *version, Some(version));
             let shapes = versions.iter().filter_map(shape).collect();
             page::answer("Functions", shapes, next)
         }

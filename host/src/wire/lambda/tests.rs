@@ -565,7 +565,13 @@ async fn failures_of_functions_are_answers_and_those_of_the_platform_are_not() {
     let path = format!("{FUNCTIONS}/f/invocations");
     *world.recorder.answer.lock() = Box::new(|_| {
         let (error_type, error_message) = ("Sandbox.Timedout".to_owned(), "late".to_owned());
-        Ok(outcome(Err(FunctionError { handled: false, error_type, error_message, stack_trace: Vec::new(), document: None })))
+        Ok(outcome(Err(FunctionError {
+            handled: false,
+            error_type,
+            error_message,
+            stack_trace: Vec::new(),
+            document: None,
+        })))
     });
     let got = world.send("POST", &path, &[], "{}").await;
     assert_eq!(got.header("x-amz-function-error"), Some("Unhandled"));

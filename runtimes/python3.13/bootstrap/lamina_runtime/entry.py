@@ -5,7 +5,7 @@ import os
 import sys
 import time
 
-from . import errors, handlers, hooks, logs, loop, marshal, preload, renew, threads
+from . import errors, handlers, hooks, logs, loop, marshal, preload, renew, sockets, threads
 from .context import LambdaContext
 
 _TRACE_ID = "_X_AMZN_TRACE_ID"
@@ -29,6 +29,7 @@ def init():
     sys.stdout.reconfigure(line_buffering=True)
     sys.stderr.reconfigure(line_buffering=True)
     os.chdir(handlers.TASK_ROOT)
+    sockets.install()
     _preloaded = preload.all_common()
     renew.install()
     threads.install()

@@ -1,10 +1,13 @@
 """asyncio's event loop over what a sandbox has: clocks, and the host's HTTP requests."""
 
 import asyncio
+import socket
 import time
 from asyncio import base_events, events
 
 import _lamina
+
+from . import transports
 
 _TIMEOUT = -5
 _LONGEST_MS = 0x7FFFFFFF
@@ -81,6 +84,41 @@ class SandboxEventLoop(base_events.BaseEventLoop):
 
     async def shutdown_default_executor(self, timeout=None):
         """There is none."""
+
+    async def create_connection(
+        self, protocol_factory, host=None, port=None, *, ssl=None, sock=None, server_hostname=None, **_how
+    ):
+        """A connection to an HTTP server, through the host. How to connect (families, addresses, time-outs) is the host's business."""
+        return await transports.connect(self, protocol_factory, host, port, ssl, sock, server_hostname)
+
+    async def start_tls(self, transport, protocol, sslcontext, **_how):
+        """Has the requests of a connection be https."""
+        return await transports.start_tls(transport, protocol, sslcontext)
+
+    async def sock_connect(self, sock, address):
+        """`sock.connect`, which does not wait."""
+        sock.connect(address)
+
+    async def sock_sendall(self, sock, data):
+        """`sock.sendall`, which does not wait."""
+        sock.sendall(data)
+
+    async def sock_recv(self, sock, n):
+        """The next bytes, without keeping other tasks from running."""
+        handle = sock._connected().waiting_for
+        if handle is not None:
+            ready = self.create_future()
+            self._selector.watch(handle, lambda: ready.done() or ready.set_result(None))
+            await ready
+        return sock._connected().read(n)
+
+    async def getaddrinfo(self, host, port, *, family=0, type=0, proto=0, flags=0):
+        """`socket.getaddrinfo`."""
+        return socket.getaddrinfo(host, port, family, type, proto, flags)
+
+    async def getnameinfo(self, sockaddr, flags=0):
+        """`socket.getnameinfo`."""
+        return socket.getnameinfo(sockaddr, flags)
 
     def add_signal_handler(self, sig, callback, *args):
         """Not possible: there are no signals."""

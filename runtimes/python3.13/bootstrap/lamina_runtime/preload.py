@@ -11,7 +11,7 @@ COMMON = (
     " functools getpass glob gzip hashlib heapq hmac html html.parser http http.client http.cookies http.cookiejar importlib.metadata"
     " importlib.resources importlib.util inspect io ipaddress itertools json keyword linecache locale logging logging.config"
     " logging.handlers math mimetypes numbers operator os os.path pathlib pickle pkgutil platform pprint queue quopri random re"
-    " reprlib secrets select selectors shlex shutil signal socket stat statistics string struct tempfile textwrap threading time token"
+    " reprlib secrets select selectors shlex shutil signal socket ssl stat statistics string struct tempfile textwrap threading time token"
     " tokenize traceback types typing unicodedata unittest.mock urllib.error urllib.parse urllib.request urllib.response uuid warnings"
     " weakref xml.etree.ElementTree zipfile zlib zoneinfo"
 ).split()
