@@ -20,7 +20,8 @@ impl Catalog {
         let mut missing = Vec::new();
         for function in &self.functions {
             let view = function.view();
-            let pending = view.versions.values().filter(|version| version.snapshot.as_ref().is_some_and(|s| s.is_pending()));
+            let pending =
+                view.versions.values().filter(|version| version.snapshot.as_ref().is_some_and(|s| s.is_pending()));
             missing.extend(pending.map(|version| (function.name.clone(), Arc::clone(version))));
         }
         missing

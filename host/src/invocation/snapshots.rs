@@ -12,6 +12,7 @@ use crate::sandbox::runtime::snapshot::{Made, Progress};
 use crate::telemetry::logs::{LineText, LogBatch, LogLine, LogStore};
 use crate::telemetry::report::{InitPhase, PlatformLine, Status};
 use futures_util::stream::{self, StreamExt};
+use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,10 @@ const PARALLEL: usize = 2;
 
 /// How long after a failure of the platform's the next attempt comes.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// What loading a function for its image may take at least. As with Lambda's SnapStart, a longer time-out of the function is the limit then
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html>).
+const LOAD_LIMIT: Duration = Duration::from_secs(130);
 
 /// How often missing images are looked for even if nothing says so.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
@@ -65,7 +70,7 @@ impl Snapshotter {
 
     async fn make(&self, function: FunctionName, version: Arc<LiveVersion>) -> bool {
         let number = version.record.version;
-        match version.pool.make_image().await {
+        match version.pool.make_image(load_limit(&version)).await {
             Ok(Some(made)) => {
                 tracing::info!(%function, version = %number, duration_ms = made.duration.as_millis(), progress = ?made.progress,
                     "an image was made, or cannot be");
@@ -82,14 +87,13 @@ impl Snapshotter {
 
     /// What the function wrote when it was loaded, and what came of it.
     fn write(&self, version: &LiveVersion, made: Made) {
-        let now_ms = self.clock.now_ms();
+        let (now, now_ms) = (self.clock.now(), self.clock.now_ms());
         let mut lines: Vec<_> = made.init_start.map(init_start_line).into_iter().collect();
         lines.extend(made.log.into_iter().map(LogLine::from));
         let status = match &made.progress {
             Progress::Failed(failure) => {
-                let timeout = Duration::from_secs(self.catalog.init_timeout_s().into());
                 let memory_size_mb = version.record.configuration.memory_size_mb;
-                let limits = Limits { timeout, cpu: version.limits.cpu, memory_size_mb };
+                let limits = Limits { timeout: load_limit(version), cpu: version.limits.cpu, memory_size_mb };
                 failure::init_status(&failure::function_error(failure.clone(), Uuid::nil(), limits))
             }
             Progress::Pending | Progress::Ready | Progress::Refused(_) => Status::Success,
@@ -99,8 +103,21 @@ impl Snapshotter {
         let mut lines = written(version.json_log, lines);
         if let Progress::Refused(reason) = &made.progress {
             let text = format!("Environments of version {} start without an image: {reason}.", version.record.version);
+            let text = match version.json_log {
+                Some(_) => json!({ "timestamp": now.to_string(), "level": "WARN", "message": text }).to_string(),
+                None => text,
+            };
             lines.push(LogLine { timestamp_ms: now_ms, text: LineText::Guest(text.into()) });
         }
-        self.logs.write(LogBatch { group: Arc::clone(&version.log_group), stream: made.log_stream, lines, trace: None });
+        self.logs.write(LogBatch {
+            group: Arc::clone(&version.log_group),
+            stream: made.log_stream,
+            lines,
+            trace: None,
+        });
     }
+}
+
+fn load_limit(version: &LiveVersion) -> Duration {
+    version.limits.wall.max(LOAD_LIMIT)
 }

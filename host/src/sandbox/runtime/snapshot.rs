@@ -136,8 +136,11 @@ struct Loaded {
 }
 
 impl Pool {
-    /// Makes the image of this pool's version, or finds it made. `None` where there was nothing to do. An error is the platform's: try again later.
-    pub async fn make_image(&self) -> Result<Option<Made>, StartError> {
+    /// Makes the image of this pool's version, or finds it made. `None` where there was nothing to do. An error is the platform's: try
+    /// again later.
+    ///
+    /// - `limit`: what loading the function may take.
+    pub async fn make_image(&self, limit: Duration) -> Result<Option<Made>, StartError> {
         let Some(snapshot) = self.spec().snapshot.as_ref().filter(|snapshot| snapshot.is_pending()) else {
             return Ok(None);
         };
@@ -152,7 +155,7 @@ impl Pool {
             Found::Image(_) => snapshot.set(Progress::Ready),
             Found::Refused(reason) => snapshot.set(Progress::Refused(reason)),
             Found::Nothing => {
-                let (mut made, loaded) = self.load_for_image(code).await?;
+                let (mut made, loaded) = self.load_for_image(code, limit).await?;
                 let images = Arc::clone(images);
                 let progress = made.progress.clone();
                 let kept = tokio::task::spawn_blocking(move || match (loaded, progress) {
@@ -175,7 +178,7 @@ impl Pool {
     }
 
     /// Loads the function and readies it; its memory where an image can be made of it.
-    async fn load_for_image(&self, code: Code<'_>) -> Result<(Made, Option<Loaded>), StartError> {
+    async fn load_for_image(&self, code: Code<'_>, limit: Duration) -> Result<(Made, Option<Loaded>), StartError> {
         let (spec, shared) = (self.spec(), self.host().shared());
         let Code::Interpreted { level_1, runtime, task } = code else {
             return Err(StartError::Host("no runtime makes this image".into()));
@@ -184,7 +187,7 @@ impl Pool {
         let (started, log_stream) = (Instant::now(), self.log_stream());
         let init_start = spec.init_start.clone().map(|start| (shared.clock.now_ms(), start));
         let opt = self.layers().await?;
-        let time = TimeLimits { wall: self.host().init_timeout(), cpu: None };
+        let time = TimeLimits { wall: limit, cpu: None };
         let (mut log, mut loaded) = (Vec::new(), None);
         let progress = match level_1.obstacle() {
             Some(obstacle) => Progress::Refused(obstacle.into()),
