@@ -8,6 +8,7 @@ use super::file::{self, Base, FileError, Image, Limit, Written};
 use crate::sandbox::loaded::hex;
 use lru::LruCache;
 use parking_lot::Mutex;
+use rustix::process::{Resource, getrlimit};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::fmt;
@@ -17,8 +18,11 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Images that are open at once: as many files.
-const OPEN_LIMIT: NonZeroUsize = NonZeroUsize::new(512).unwrap();
+/// Images that are open at once, as many files, where the process may have so many.
+const OPEN_LIMIT: u64 = 2048;
+
+/// The part of the descriptors that this process may have which is for images.
+const DESCRIPTOR_SHARE: u64 = 8;
 
 const IMAGE_EXTENSION: &str = "image";
 const REFUSAL_EXTENSION: &str = "refused";
@@ -79,7 +83,9 @@ impl ImageStore {
                 std::fs::remove_file(entry.path())?;
             }
         }
-        Ok(Self { dir, open: Mutex::new(LruCache::new(OPEN_LIMIT)) })
+        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let limit = usize::try_from((descriptors / DESCRIPTOR_SHARE).min(OPEN_LIMIT)).ok().and_then(NonZeroUsize::new);
+        Ok(Self { dir, open: Mutex::new(LruCache::new(limit.unwrap_or(NonZeroUsize::MIN))) })
     }
 
     fn path(&self, key: &ImageKey, kind: &str) -> PathBuf {

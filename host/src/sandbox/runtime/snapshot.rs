@@ -160,7 +160,9 @@ impl Pool {
                 let progress = made.progress.clone();
                 let kept = tokio::task::spawn_blocking(move || match (loaded, progress) {
                     (Some(Loaded { memory, monotonic_ns }), _) => {
-                        images.put(&key, level_1.base(), &memory, monotonic_ns).map(Some)
+                        let written = images.put(&key, level_1.base(), &memory, monotonic_ns)?;
+                        // Opened and checked ahead of the first environment that needs it.
+                        images.get(&key, level_1.base()).map(|_| Some(written))
                     }
                     (None, Progress::Refused(reason)) => images.refuse(&key, &reason).map(|()| None),
                     (None, _) => Ok(None),
