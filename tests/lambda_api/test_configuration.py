@@ -106,7 +106,7 @@ def test_what_would_be_a_lie_is_refused_and_its_empty_form_taken(lam, make):
         lam.update_function_configuration(FunctionName=name, ImageConfig={"Command": ["x"]})
 
 
-@pytest.mark.parametrize("runtime", ["python3.13", "nodejs22.x", "java21"])
+@pytest.mark.parametrize("runtime", ["ruby3.4", "dotnet8", "java21"])
 def test_runtimes_that_are_not_installed_are_named(lam, name, runtime):
     with refused("InvalidParameterValueException", 400, says="provided.al2023") as refusal:
         create(lam, name, zipped(ECHO), Runtime=runtime)

@@ -2,9 +2,12 @@
 
 import pytest
 
-from harness import packages, runtimes
+from harness import clients, packages, runtimes, wait
 from harness.daemon import Daemon
 from harness.functions import create
+
+# A runtime is built once a daemon, which takes minutes where all processors have other work.
+BUILD_SECONDS = 600
 
 CODE = {"code.txt": "nothing is read of it"}
 
@@ -34,3 +37,32 @@ def probe(probe_daemon, name):
     assert probe_daemon.healthy(), probe_daemon.tail()
     for function in made:
         probe_daemon.lam.delete_function(FunctionName=function)
+
+
+def ready(daemon, runtime):
+    """Waits until a runtime that comes with Lamina is built on a daemon."""
+    if not daemon.running():
+        daemon.start()
+    lam, name = daemon.lam, f"first-{runtime.partition('.')[0]}"
+    settings = {"Runtime": runtime, "Handler": "a.b", "Role": clients.ROLE}
+    lam.create_function(FunctionName=name, Code={"ZipFile": packages.archive(CODE)}, **settings)
+
+    def built():
+        state = lam.get_function_configuration(FunctionName=name)["State"]
+        assert state != "Failed", daemon.tail()
+        return state == "Active"
+
+    wait.until("the runtime is built", built, BUILD_SECONDS, every=0.2)
+    lam.delete_function(FunctionName=name)
+
+
+@pytest.fixture(scope="session")
+def python_runtime(shared_daemon):
+    """The shared daemon has its Python runtime built."""
+    ready(shared_daemon, "python3.13")
+
+
+@pytest.fixture(scope="session")
+def javascript_runtime(shared_daemon):
+    """The shared daemon has its JavaScript runtime built."""
+    ready(shared_daemon, "nodejs22.x")

@@ -17,7 +17,7 @@ SETTINGS = {"Runtime": "python3.12", "Handler": "app.handler", "Timeout": 30, "M
 
 
 @pytest.fixture
-def python(daemon, name):
+def python(daemon, python_runtime, name):
     """Makes Python functions: `python("source", Timeout=1)`, or with files of a package."""
     made = []
 
@@ -31,6 +31,16 @@ def python(daemon, name):
     yield function
     for function in made:
         daemon.lam.delete_function(FunctionName=function)
+
+
+def logged(daemon, name, what):
+    """The lines of a function's log, once `what` is in it."""
+
+    def lines():
+        found = daemon.logs(name)
+        return found if any(what in line for line in found) else None
+
+    return wait.until(f"{what} in the log", lines)
 
 
 ECHO = """
@@ -53,7 +63,7 @@ def test_the_first_function_is_pending_while_the_runtime_is_built(own_daemon):
     def state():
         return daemon.lam.get_function_configuration(FunctionName="f")["State"]
 
-    wait.until("Active", lambda: state() == "Active", 300, every=0.2)
+    wait.until("Active", lambda: state() == "Active", 600, every=0.2)
     assert daemon.invoke("f", {"a": 1}).ok() == {"a": 1}
     # The runtime is there: the second function is not waited for.
     daemon.kill()
@@ -107,7 +117,7 @@ def test_what_it_prints_and_logs(daemon, python):
     )
     answer = daemon.invoke(name, {}, LogType="Tail")
     assert answer.payload == b"null"
-    lines = daemon.logs(name)
+    lines = logged(daemon, name, "REPORT RequestId")
     assert "INIT_START Runtime Version: python:3.13." in lines[0]
     assert any(line.endswith("at start") for line in lines) and any("printed 1" in line for line in lines)
     request_id = answer.headers["x-amzn-requestid"]
@@ -128,7 +138,7 @@ def test_starts_that_fail(daemon, python, source, error_type, says):
     name = python(source)
     document = daemon.invoke(name, {}).failed(error_type)
     assert says in document["errorMessage"]
-    assert any("INIT_REPORT" in line and error_type in line for line in daemon.logs(name))
+    assert any(error_type in line for line in logged(daemon, name, "INIT_REPORT") if "INIT_REPORT" in line)
 
 
 def test_errors_of_the_function(daemon, python):
@@ -235,6 +245,7 @@ def test_json_logs_are_lambdas(daemon, python):
     )
     answer = daemon.invoke(name, {})
     answer.ok()
+    logged(daemon, name, "platform.report")
     events = daemon.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
     records = [json.loads(event["message"]) for event in events]
     own = [record for record in records if "type" not in record]

@@ -11,6 +11,7 @@
 #define EXPORT(name) __attribute__((export_name(name)))
 
 PyMODINIT_FUNC PyInit__lamina(void);
+PyMODINIT_FUNC PyInit__speedups(void);
 
 static PyObject *entry_load, *entry_invoke, *entry_snapshot, *entry_restore;
 // The frame given to the host, alive until the next call.
@@ -45,6 +46,7 @@ EXPORT("rt_init") void rt_init(void) {
   pre.utf8_mode = 1;
   if (PyStatus_Exception(Py_PreInitialize(&pre))) die("pre-initialisation failed");
   if (PyImport_AppendInittab("_lamina", PyInit__lamina) < 0) die("no room for _lamina");
+  if (PyImport_AppendInittab("lamina_runtime.simplejson._speedups", PyInit__speedups) < 0) die("no room for _speedups");
 
   PyConfig config;
   PyConfig_InitIsolatedConfig(&config);

@@ -90,15 +90,16 @@ class Environment:
 
     def __init__(self, engine, runtime_dir, task, tmp, opt, memory_bytes=512 << 20):
         self.engine = engine
+        self.made_of = (engine, runtime_dir, task, tmp, opt, memory_bytes)
         self.records = []
         self.streamed = []
         self.requests = {}
         self.handles = itertools.count(1)
-        self.output = pathlib.Path(tmp).with_name("stdout.log")
-        self.output.write_bytes(b"")
+        self.outputs = [pathlib.Path(tmp).with_name(name) for name in ("stdout.log", "stderr.log")]
+        for output in self.outputs:
+            output.write_bytes(b"")
         wasi = wasmtime.WasiConfig()
-        wasi.stdout_file = str(self.output)
-        wasi.stderr_file = str(self.output)
+        wasi.stdout_file, wasi.stderr_file = map(str, self.outputs)
         mounts = ((opt, "/opt", False), (task, "/var/task", False), (tmp, "/tmp", True), (runtime_dir, "/var/runtime", False))
         for host, guest, writable in mounts:
             wasi.preopen_dir(str(host), guest, writable)
@@ -242,6 +243,25 @@ class Environment:
         """rt_restore."""
         return self._answer(self._call("rt_restore", *self._give(json.dumps(given).encode())))
 
+    def twin(self):
+        """Another environment of the same directories."""
+        return Environment(*self.made_of)
+
+    def image(self):
+        """The memory."""
+        return bytes(self.memory.read(self.store, 0, self.memory.data_len(self.store)))
+
+    def overwrite(self, image):
+        """Puts an image into the memory."""
+        missing = len(image) - self.memory.data_len(self.store)
+        if missing > 0:
+            self.memory.grow(self.store, missing >> 16)
+        self.memory.write(self.store, image, 0)
+
+    def stack_pointer(self):
+        """The one mutable global."""
+        return self.exports["__stack_pointer"].value(self.store)
+
     def stdout(self):
-        """What went to fd 1 and 2."""
-        return self.output.read_text()
+        """What went to fd 1, then what went to fd 2."""
+        return "".join(output.read_text() for output in self.outputs)

@@ -121,10 +121,11 @@ async fn build_in(dir: &Path) -> Result<(), BuildError> {
     std::fs::write(dir.join(NATIVE), native).map_err(|error| BuildError::Io(NATIVE, error))
 }
 
+/// The module, which may be text as well.
 fn gunzip(dir: &Path) -> std::io::Result<Vec<u8>> {
     let mut module = Vec::new();
     GzDecoder::new(File::open(dir.join(MODULE))?).take(UNPACKED_LIMIT_BYTES).read_to_end(&mut module)?;
-    Ok(module)
+    wat::parse_bytes(&module).map(std::borrow::Cow::into_owned).map_err(std::io::Error::other)
 }
 
 /// Unpacks the library, where there is one. Names that leave its directory are an error of the archive's reader.

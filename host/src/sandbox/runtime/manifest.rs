@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 /// The contract between runtimes and this host.
-pub const ABI: u32 = 1;
+pub(super) const ABI: u32 = 1;
 
 /// Characters of a runtime's name.
 const NAME_LIMIT: usize = 64;

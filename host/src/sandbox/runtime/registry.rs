@@ -91,11 +91,18 @@ struct BuiltIn {
 }
 
 /// Runtimes that are compiled in.
-const BUILT_IN: &[BuiltIn] = &[BuiltIn {
-    manifest: include_str!("../../../../runtimes/python3.13/runtime.toml"),
-    module: include_bytes!("../../../../runtimes/python3.13/dist/runtime.wasm.gz"),
-    library: Some(include_bytes!("../../../../runtimes/python3.13/dist/lib.tar.gz")),
-}];
+const BUILT_IN: &[BuiltIn] = &[
+    BuiltIn {
+        manifest: include_str!("../../../../runtimes/python3.13/runtime.toml"),
+        module: include_bytes!("../../../../runtimes/python3.13/dist/runtime.wasm.gz"),
+        library: Some(include_bytes!("../../../../runtimes/python3.13/dist/lib.tar.gz")),
+    },
+    BuiltIn {
+        manifest: include_str!("../../../../runtimes/nodejs-compat/runtime.toml"),
+        module: include_bytes!("../../../../runtimes/nodejs-compat/dist/runtime.wasm.gz"),
+        library: None,
+    },
+];
 
 /// The gzipped module.
 pub(super) const MODULE: &str = "runtime.wasm.gz";

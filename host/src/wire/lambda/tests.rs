@@ -272,7 +272,7 @@ async fn what_the_model_or_lamina_does_not_allow_is_refused() {
         (json!({ "Handler": "a b" }), validation, "'handler'"),
         (json!({ "Role": "me" }), validation, "'role'"),
         (json!({ "Role": null }), validation, "'role'"),
-        (json!({ "Runtime": "python3.13" }), invalid, "enum value set: [provided.al2023, provided.al2]"),
+        (json!({ "Runtime": "java21" }), invalid, "enum value set: [provided.al2023, provided.al2, nodejs16.x"),
         (json!({ "Runtime": null }), invalid, "Runtime and Handler are mandatory"),
         (json!({ "Code": { "S3Bucket": "b", "S3Key": "k" } }), invalid, "ZipFile"),
         (json!({ "Code": { "ImageUri": "i" } }), invalid, "ImageUri"),

@@ -23,6 +23,10 @@ class CognitoIdentity(_Record):
 
     __slots__ = ("cognito_identity_id", "cognito_identity_pool_id")
 
+    def __init__(self, values):
+        self.cognito_identity_id = values.get("cognitoIdentityId")
+        self.cognito_identity_pool_id = values.get("cognitoIdentityPoolId")
+
 
 class Client(_Record):
     """What a mobile client said of itself."""
@@ -41,13 +45,7 @@ class ClientContext(_Record):
             self.client = Client(self.client)
 
 
-def _identity(values):
-    return CognitoIdentity(
-        {
-            "cognito_identity_id": values.get("cognitoIdentityId"),
-            "cognito_identity_pool_id": values.get("cognitoIdentityPoolId"),
-        }
-    )
+_NOBODY = {}
 
 
 class LambdaContext:
@@ -66,7 +64,7 @@ class LambdaContext:
         self.tenant_id = get("tenantId")
         client_context = get("clientContext")
         self.client_context = ClientContext(client_context) if isinstance(client_context, dict) else None
-        self.identity = _identity(get("identity") or {})
+        self.identity = CognitoIdentity(get("identity") or _NOBODY)
         self._epoch_deadline_time_in_ms = fields["deadlineMs"]
 
     def get_remaining_time_in_millis(self):

@@ -17,6 +17,7 @@ class _Function:
 
     handler = None
     as_json = False
+    trace_id = None
 
 
 _preloaded = frozenset()
@@ -84,6 +85,15 @@ def load(text):
         _flush()
 
 
+def _trace(trace_id):
+    """Tells the function, by its environment, which trace the invocation belongs to."""
+    _Function.trace_id = trace_id
+    if trace_id is None:
+        os.environ.pop(_TRACE_ID, None)
+    else:
+        os.environ[_TRACE_ID] = trace_id
+
+
 def _unmarshal(event):
     try:
         return marshal.loads(event)
@@ -109,10 +119,8 @@ def invoke(context_text, event_text):
         logs.Invocation.request_id = request_id = context.aws_request_id
         logs.Invocation.tenant_id = context.tenant_id
         trace_id = fields.get("traceId")
-        if trace_id is not None:
-            os.environ[_TRACE_ID] = trace_id
-        elif _TRACE_ID in os.environ:
-            del os.environ[_TRACE_ID]
+        if trace_id != _Function.trace_id:
+            _trace(trace_id)
         return _marshal(_Function.handler(_unmarshal(event_text), context))
     except Exception as error:
         return _failure(error, request_id)

@@ -1,0 +1,2 @@
+// For npm packages that ask for Node's module: theirs is this library's.
+module.exports = require('./buffer.js');
