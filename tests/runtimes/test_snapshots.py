@@ -310,3 +310,33 @@ def test_images_can_be_switched_off(own_daemon, tmp_path):
     assert status(daemon, "f", "1") == "Off" and images(daemon) == []
     with refused("InvalidParameterValueException", 400, "SnapStart"):
         create(daemon.lam, "g", packages.archive({"a": ""}), Runtime="probe", Handler="h.h", SnapStart=SNAP_START)
+
+
+JAVASCRIPT = """
+import { randomUUID, randomBytes } from 'node:crypto';
+const done = [];
+const loaded = Date.now();
+Math.random();
+awslambda.registerBeforeSnapshot(() => { done.push('before 1'); });
+awslambda.registerBeforeSnapshot(async () => { done.push('before 2'); });
+awslambda.registerAfterRestore(() => { done.push('after'); });
+const then = performance.now();
+export const handler = async () => ({
+    done, loaded, forward: performance.now() >= then, type: process.env.AWS_LAMBDA_INITIALIZATION_TYPE,
+    random: [Math.random(), randomUUID(), randomBytes(8).toString('hex')],
+});
+"""
+
+
+def test_hooks_and_randomness_of_javascript(daemon, name):
+    settings = {"Runtime": "nodejs22.x", "Handler": "index.handler", "Publish": True, "SnapStart": SNAP_START}
+    create(daemon.lam, name, packages.archive({"index.mjs": JAVASCRIPT}), FRESH, **settings)
+    optimized(daemon, name)
+    answers = fresh(daemon, name)
+    for answer in answers:
+        assert answer["done"] == ["before 2", "before 1", "after"]
+        assert answer["forward"] and answer["type"] == "snap-start"
+    assert len({answer["loaded"] for answer in answers}) == 1
+    for values in zip(*(answer["random"] for answer in answers), strict=True):
+        assert len(set(values)) == len(values), values
+    daemon.lam.delete_function(FunctionName=name)

@@ -39,7 +39,8 @@ async fn all(environments: u32) -> Result<()> {
         let published = world.catalog.publish_version(&name, None, None, &Precondition::default()).await?;
         let version = world.catalog.version(&name, Some(&Qualifier::Version(published.version)))?;
         let began = Instant::now();
-        let made = version.pool.make_image(Duration::from_secs(130)).await.map_err(|error| anyhow::anyhow!("{error}"))?;
+        let made =
+            version.pool.make_image(Duration::from_secs(130)).await.map_err(|error| anyhow::anyhow!("{error}"))?;
         println!("  image: {:?} in {:.1} ms", made.map(|made| made.progress), ms(began.elapsed()));
         for entry in std::fs::read_dir(world.dir().join("memory-images"))? {
             println!("  image: {:.0} kB on disk", entry?.metadata()?.len() as f64 / 1024.0);

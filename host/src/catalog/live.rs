@@ -54,10 +54,7 @@ impl LiveVersion {
         let published = record.version != Version::Latest && record.code.runtime.is_some();
         let snapshot = (published && catalog.parts.host.runtimes().makes_images())
             .then(|| Snapshot::new(record.configuration.wants_snapshots()));
-        let spec = Spec {
-            snapshot: snapshot.clone(),
-            ..spec(catalog, &record, &settings, &logging, limits, false)?
-        };
+        let spec = Spec { snapshot: snapshot.clone(), ..spec(catalog, &record, &settings, &logging, limits, false)? };
         Ok(Self {
             snapshot,
             pool: Pool::new(spec, Arc::clone(&catalog.parts.host)),

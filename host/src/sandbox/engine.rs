@@ -5,8 +5,8 @@
 //! There is one for each [`Family`]: support for component-model concurrency makes every call dearer, and language runtimes need a deep
 //! stack. Those are allocated on demand, since slots of the pool's would have to be as large as the largest of them.
 
-use super::memory_images::memory::ImageMemories;
 use super::capacity::{PoolSize, STACKS_PER_CONCURRENT_ENVIRONMENT};
+use super::memory_images::memory::ImageMemories;
 pub use crate::storage::functions::Family;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};

@@ -8,9 +8,9 @@ use super::engine::{self, Family, MEMORY_GUARD_BYTES, MEMORY_RESERVATION_BYTES, 
 use super::extensions::Services;
 use super::layers::{self, Inspected, LayerDirs, LayerError, LayerSet, UnpackError};
 use super::limits::GrowthBudget;
-use super::memory_images::store::{ImageKey, ImageStore};
 use super::linker;
 use super::loaded::{Artifacts, CacheCounters, CodeKey, Compiled, Linked, Loaded};
+use super::memory_images::store::{ImageKey, ImageStore};
 use super::package::{self, PackageError};
 use super::pool::{Pool, Spec};
 use super::runtime::{self, Level1, Registry, RegistryError, RuntimeSpec, Runtimes};

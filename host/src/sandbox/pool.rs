@@ -87,7 +87,12 @@ pub(super) const SNAP_START: &str = "snap-start";
 
 impl Spec {
     /// What a runtime is told when it loads the function.
-    pub(super) fn load<'a>(&'a self, runtime: &'a RuntimeSpec, log_stream: &'a str, initialization_type: &'a str) -> Load<'a> {
+    pub(super) fn load<'a>(
+        &'a self,
+        runtime: &'a RuntimeSpec,
+        log_stream: &'a str,
+        initialization_type: &'a str,
+    ) -> Load<'a> {
         Load { spec: runtime, context: &self.context, variables: &self.variables, log_stream, initialization_type }
     }
 
@@ -234,7 +239,8 @@ impl Pool {
         // Extensions and function share the time of the init phase.
         let limit = if extensions.is_some() { limit.saturating_sub(started.elapsed()) } else { limit };
         let time = TimeLimits { wall: limit, cpu: None };
-        let instantiated = tokio::time::timeout(limit, self.instantiate(code, image.as_ref(), &stream, layers, slot)).await;
+        let instantiated =
+            tokio::time::timeout(limit, self.instantiate(code, image.as_ref(), &stream, layers, slot)).await;
         let not_started = |error| StartFailure {
             error,
             log: Vec::new(),
@@ -259,7 +265,15 @@ impl Pool {
         }
         let mut context = spec.context.clone();
         stream.as_ref().clone_into(&mut context.log_stream);
-        Ok(Worker { environment, context, log_stream: stream, init_duration: started.elapsed(), is_restored, init_start, extensions })
+        Ok(Worker {
+            environment,
+            context,
+            log_stream: stream,
+            init_duration: started.elapsed(),
+            is_restored,
+            init_start,
+            extensions,
+        })
     }
 
     /// What the guest is to see at `/opt`.

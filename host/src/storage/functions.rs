@@ -252,7 +252,10 @@ impl ConfigurationRecord {
 
     /// Whether published versions are to be optimised as Lambda's SnapStart does.
     pub fn wants_snapshots(&self) -> bool {
-        self.echoed.get("SnapStart").and_then(|snap_start| snap_start.get("ApplyOn")).is_some_and(|on| on == "PublishedVersions")
+        self.echoed
+            .get("SnapStart")
+            .and_then(|snap_start| snap_start.get("ApplyOn"))
+            .is_some_and(|on| on == "PublishedVersions")
     }
 
     /// Whether code comes as an image (`PackageType`). Never changes.

@@ -221,7 +221,10 @@ impl fmt::Display for PlatformLine {
                 write!(f, "INIT_START Runtime Version: {runtime_version}\tRuntime Version ARN: {runtime_version_arn}")
             }
             Self::RestoreStart { runtime_version, runtime_version_arn } => {
-                write!(f, "RESTORE_START Runtime Version: {runtime_version}\tRuntime Version ARN: {runtime_version_arn}")
+                write!(
+                    f,
+                    "RESTORE_START Runtime Version: {runtime_version}\tRuntime Version ARN: {runtime_version_arn}"
+                )
             }
             Self::RestoreReport { duration } => write!(f, "RESTORE_REPORT Restore Duration: {}", Ms(*duration)),
             Self::Extension { name, state, events, error_type } => {

@@ -97,9 +97,7 @@ impl RuntimeEnvironment {
     pub(in crate::sandbox) async fn snapshot(&mut self, limits: TimeLimits) -> Result<(&[u8], u64), NoImage> {
         self.prepare();
         let Self { store, exports, .. } = self;
-        let call = async {
-            exports.snapshot.call_async(&mut *store, ()).await.map_err(|error| failure(store, &error))
-        };
+        let call = async { exports.snapshot.call_async(&mut *store, ()).await.map_err(|error| failure(store, &error)) };
         let place = within(limits, call).await.and_then(|place| place).map_err(NoImage::Failed)?;
         self.expect_nothing(place).map_err(NoImage::Failed)?;
         match self.obstacle() {

@@ -144,7 +144,9 @@ fn set_image(shape: &mut Value, progress: &Progress, requested: bool) {
         Progress::Failed(failure) if requested => {
             let (code, reason) = match failure {
                 Failure::TimedOut => ("FunctionError.InitTimeout", "The function did not initialise in time."),
-                _ => ("FunctionError.RuntimeInitError", "The function failed when it was initialised; its log says how."),
+                _ => {
+                    ("FunctionError.RuntimeInitError", "The function failed when it was initialised; its log says how.")
+                }
             };
             set(shape, [("State", "Failed"), ("StateReason", reason), ("StateReasonCode", code)]);
         }
