@@ -10,12 +10,15 @@ from harness import packages, wait
 from harness.clients import function_arn
 from harness.functions import create
 
+# The first test waits until the runtime is built.
+pytestmark = pytest.mark.timeout(700)
+
 SETTINGS = {"Runtime": "nodejs22.x", "Handler": "index.handler", "Timeout": 30, "MemorySize": 256}
 
 
 @pytest.fixture
 def javascript(daemon, javascript_runtime, name):
-    """Makes JavaScript functions: `javascript("source", Timeout=1)`, a module of the new kind, or files of a package."""
+    """Makes JavaScript functions: `javascript("source", Timeout=1)`, or files of a package."""
     made = []
 
     def function(source, environment=None, **more):
@@ -35,7 +38,8 @@ def test_events_context_and_variables(daemon, javascript):
         """
         let count = 0
         export const handler = async (event, context) => ({
-            event, count: ++count, id: context.awsRequestId, name: context.functionName, arn: context.invokedFunctionArn,
+            event, count: ++count, id: context.awsRequestId, name: context.functionName,
+            arn: context.invokedFunctionArn,
             left: context.getRemainingTimeInMillis() > 0, env: process.env,
         })
         """,

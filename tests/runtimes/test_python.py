@@ -13,6 +13,9 @@ from harness import packages, wait
 from harness.clients import function_arn
 from harness.functions import create
 
+# The first test waits until the runtime is built.
+pytestmark = pytest.mark.timeout(700)
+
 SETTINGS = {"Runtime": "python3.12", "Handler": "app.handler", "Timeout": 30, "MemorySize": 256}
 
 

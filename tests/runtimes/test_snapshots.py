@@ -126,7 +126,7 @@ def test_restored_environments_differ(daemon, python):
 
 def test_monotonic_time_never_runs_back(own_daemon, name):
     daemon = own_daemon()
-    conftest.ready(daemon, "python3.13")
+    ready(daemon, "python3.13")
     text = """
         import time
         THEN = time.monotonic()
@@ -209,7 +209,7 @@ def test_snap_start_is_told_as_lambda_tells_it(daemon, python):
 
 def test_snap_start_is_of_interpreted_functions_only(daemon, name):
     with refused("InvalidParameterValueException", 400, "SnapStart"):
-        create(daemon.lam, name, packages.package("echo"), SnapStart=SNAP_START)
+        create(daemon.lam, name, packages.text_package("invoke_echo.event"), SnapStart=SNAP_START)
 
 
 @pytest.mark.parametrize(

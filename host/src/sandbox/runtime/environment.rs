@@ -9,7 +9,7 @@ use super::frame::{self, Frame};
 use super::level1::Level1;
 use super::state::{Parts, RuntimeState};
 use crate::sandbox::StartError;
-use crate::sandbox::calls::preview1::{Preview1Access, monotonic_ns};
+use crate::sandbox::calls::preview1::{CpuTime, Preview1Access, monotonic_ns};
 use crate::sandbox::calls::response_stream::StreamSink;
 use crate::sandbox::environment::{Context, TimeLimits, within};
 use crate::sandbox::failure::Failure;
@@ -17,10 +17,12 @@ use crate::sandbox::memory_images::file::Image;
 use crate::sandbox::memory_images::instance::Globals;
 use crate::sandbox::shared::Shared;
 use crate::sandbox::state::{GuestIo, RESPONSE_LIMIT_BYTES};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use wasmtime::Store;
 
-/// What there was of an error's document may be longer than a response: it is for a log as well.
+/// The most that is read of a frame: a response, or the document of an error.
 const FRAME_LIMIT_BYTES: usize = RESPONSE_LIMIT_BYTES;
 
 /// An instance of a runtime, with a function in it once it is loaded.
@@ -84,11 +86,12 @@ impl RuntimeEnvironment {
             Beginning::Load(argument) => (argument, &exports.load),
             Beginning::Restore(argument) => (argument, &exports.restore),
         };
+        let cpu = store.data().cpu_time();
         let call = async {
             let place = pass(store, exports, &[&argument]).await?;
             function.call_async(&mut *store, place).await.map_err(|error| failure(store, &error))
         };
-        let place = within(limits, call).await??;
+        let place = within(limits, metered(cpu, call)).await??;
         self.expect_nothing(place)
     }
 
@@ -97,8 +100,9 @@ impl RuntimeEnvironment {
     pub(in crate::sandbox) async fn snapshot(&mut self, limits: TimeLimits) -> Result<(&[u8], u64), NoImage> {
         self.prepare();
         let Self { store, exports, .. } = self;
+        let cpu = store.data().cpu_time();
         let call = async { exports.snapshot.call_async(&mut *store, ()).await.map_err(|error| failure(store, &error)) };
-        let place = within(limits, call).await.and_then(|place| place).map_err(NoImage::Failed)?;
+        let place = within(limits, metered(cpu, call)).await.and_then(|place| place).map_err(NoImage::Failed)?;
         self.expect_nothing(place).map_err(NoImage::Failed)?;
         match self.obstacle() {
             Some(obstacle) => Err(NoImage::Obstacle(obstacle.to_owned())),
@@ -143,11 +147,12 @@ impl RuntimeEnvironment {
         arguments::invoke(context, streaming, &mut self.context).map_err(|error| Failure::Host(error.to_string()))?;
         let Self { store, exports, context, .. } = self;
         let length = u32::try_from(context.len()).unwrap_or(u32::MAX).to_le_bytes();
+        let cpu = store.data().cpu_time();
         let call = async {
             let place = pass(store, exports, &[&length, context, event]).await?;
             exports.invoke.call_async(&mut *store, place).await.map_err(|error| failure(store, &error))
         };
-        let place = within(limits, call).await??;
+        let place = within(limits, metered(cpu, call)).await??;
         match frame::read(self.exports.memory.data(&self.store), place, FRAME_LIMIT_BYTES)? {
             Frame::Done(response) => Ok(response),
             Frame::Streamed => Ok(Vec::new()),
@@ -178,6 +183,16 @@ impl RuntimeEnvironment {
         self.store.set_epoch_deadline(1);
         self.store.data_mut().limits.clear_denied();
     }
+}
+
+/// Polls `call` with the clock of processor time going.
+async fn metered<T>(cpu: CpuTime, call: impl Future<Output = T>) -> T {
+    let mut call = pin!(call);
+    poll_fn(|cx| {
+        let _running = cpu.running();
+        call.as_mut().poll(cx)
+    })
+    .await
 }
 
 /// Puts an argument, in parts, into a buffer of the runtime's; answers where it is.

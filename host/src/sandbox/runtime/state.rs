@@ -2,7 +2,7 @@
 
 use crate::sandbox::calls::filesystem::TmpDir;
 use crate::sandbox::calls::outbound_http::{AllowList, OutboundHttp};
-use crate::sandbox::calls::preview1::{Mounts, Preview1, Preview1Access};
+use crate::sandbox::calls::preview1::{CpuTime, Mounts, Preview1, Preview1Access};
 use crate::sandbox::calls::response_stream::StreamSink;
 use crate::sandbox::calls::runtime_host::{Requests, RuntimeHostAccess, RuntimeHostView};
 use crate::sandbox::limits::MemoryLimits;
@@ -50,6 +50,11 @@ impl RuntimeState {
     /// Requests to the outside that are not closed.
     pub(super) fn open_requests(&self) -> usize {
         self.requests.open()
+    }
+
+    /// The processor time that it is shown as its own.
+    pub(super) fn cpu_time(&self) -> CpuTime {
+        self.preview1.cpu_time()
     }
 
     /// Its log.
