@@ -124,9 +124,9 @@ def test_restored_environments_differ(daemon, python):
         assert len(set(values)) == len(values) or len(streams) < 4, values
 
 
-def test_monotonic_time_never_runs_back(own_daemon, name):
+def test_monotonic_time_never_runs_back(own_daemon, runtime_ready, name):
     daemon = own_daemon()
-    ready(daemon, "python3.13")
+    runtime_ready(daemon, "python3.13")
     text = """
         import time
         THEN = time.monotonic()

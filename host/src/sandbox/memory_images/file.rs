@@ -353,7 +353,8 @@ mod tests {
     #[test]
     fn runs_are_joined_where_little_lies_between() {
         assert_eq!(bridged(vec![0..1, 2..3, 10..11, 12..14], 2), [0..3, 10..14]);
-        assert_eq!(bridged(vec![0..1, 2..3, 10..11], 1), [0..11]);
+        let one = bridged(vec![0..1, 2..3, 10..11], 1);
+        assert_eq!((one.len(), one[0].clone()), (1, 0..11));
         assert_eq!(bridged(vec![0..1, 5..6], 9), [0..1, 5..6]);
         assert_eq!(bridged(Vec::new(), 3), Vec::<Range<usize>>::new());
     }
