@@ -1,4 +1,4 @@
-"""Published versions start from an image of their memory: what is in it, what is not, and what `OptimizationStatus` says."""
+"""Published versions start from an image of their memory: what is in it, what is not, what `OptimizationStatus` says."""
 
 import re
 import textwrap
@@ -100,8 +100,9 @@ def test_restored_environments_differ(daemon, python):
         import os, random, secrets, uuid
         random.random()
         def handler(event, context):
-            return [random.random(), random.getrandbits(64), str(uuid.uuid4()), secrets.token_hex(8), os.urandom(8).hex(),
-                    context.log_stream_name, os.environ["AWS_LAMBDA_LOG_STREAM_NAME"] == context.log_stream_name]
+            drawn = [random.random(), random.getrandbits(64), str(uuid.uuid4()), secrets.token_hex(8), os.urandom(8).hex()]
+            stream = context.log_stream_name
+            return drawn + [stream, os.environ["AWS_LAMBDA_LOG_STREAM_NAME"] == stream]
         """,
     )
     optimized(daemon, name)
@@ -112,7 +113,9 @@ def test_restored_environments_differ(daemon, python):
         30,
     )
     hold = []
-    threads = [threading.Thread(target=lambda: hold.append(daemon.invoke(name, {}, Qualifier="1").ok())) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: hold.append(daemon.invoke(name, {}, Qualifier="1").ok())) for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
