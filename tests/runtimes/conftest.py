@@ -70,5 +70,5 @@ def javascript_runtime(shared_daemon):
 
 @pytest.fixture
 def runtime_ready():
-    """`runtime_ready(daemon, runtime)` waits until a runtime that comes with Lamina is built on a daemon of a test's own."""
+    """`runtime_ready(daemon, runtime)` waits until a runtime is built on a daemon of a test's own."""
     return ready

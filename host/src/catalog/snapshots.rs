@@ -43,7 +43,7 @@ impl Catalog {
 
     /// Removes images that no version goes on from; answers how many files. As long as it is not known what a version needs, nothing
     /// is removed.
-    pub(super) async fn collect_images(&self) -> usize {
+    pub async fn collect_images(&self) -> usize {
         let mut kept = HashSet::new();
         for function in &self.functions {
             let view = function.view();

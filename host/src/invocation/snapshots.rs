@@ -47,11 +47,17 @@ impl Snapshotter {
     /// Works until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         let woken = self.catalog.snapshots();
+        let mut collected = false;
         loop {
             let failed = tokio::select! {
                 () = stop.cancelled() => return,
                 failed = self.make_all() => failed,
             };
+            // Only now is it known what all versions need.
+            if !failed && !collected {
+                self.catalog.collect_images().await;
+                collected = true;
+            }
             let pause = if failed { RETRY_AFTER } else { LOOK_EVERY };
             tokio::select! {
                 () = stop.cancelled() => return,
