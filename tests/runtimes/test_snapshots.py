@@ -327,9 +327,9 @@ Math.random();
 awslambda.registerBeforeSnapshot(() => { done.push('before 1'); });
 awslambda.registerBeforeSnapshot(async () => { done.push('before 2'); });
 awslambda.registerAfterRestore(() => { done.push('after'); });
-const then = performance.now();
+const then = process.hrtime.bigint();
 export const handler = async () => ({
-    done, loaded, forward: performance.now() >= then, type: process.env.AWS_LAMBDA_INITIALIZATION_TYPE,
+    done, loaded, forward: process.hrtime.bigint() >= then, type: process.env.AWS_LAMBDA_INITIALIZATION_TYPE,
     random: [Math.random(), Math.random()],
 });
 """
