@@ -422,7 +422,7 @@ impl Checked {
         }
         if record.wants_snapshots() && !catalog.can_have_images(record) {
             return Err(catalog::Error::Invalid(
-                "SnapStart is of functions that a language runtime interprets; others start in microseconds without it.".into(),
+                "SnapStart is not supported by Lamina for this function: only what a language runtime interprets has images, where they are made.".into(),
             ));
         }
         Ok(())
