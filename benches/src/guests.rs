@@ -1,6 +1,7 @@
 //! Where the guests come from.
 
 use anyhow::{Context, bail};
+use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
 /// A component of a few hundred bytes that answers how often it was called; what differs between two of them is the number
@@ -20,6 +21,19 @@ pub fn hello() -> anyhow::Result<Vec<u8>> {
 /// A counter that no other seed's counter shares its code with, as text.
 pub fn counter(seed: u32) -> String {
     COUNTER.replace("SEED", &seed.to_string())
+}
+
+/// A function in each language that a runtime interprets: the runtime's name among AWS's, the handler, and a package with an echo.
+pub fn interpreted() -> anyhow::Result<Vec<(&'static str, &'static str, Vec<u8>)>> {
+    let python = ("app.py", "def handler(event, context):\n    return event\n");
+    let javascript = ("index.mjs", "export const handler = async (event) => event;\n");
+    let package = |(name, text): (&str, &str)| {
+        let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        archive.start_file(name, zip::write::SimpleFileOptions::default())?;
+        archive.write_all(text.as_bytes())?;
+        anyhow::Ok(archive.finish()?.into_inner())
+    };
+    Ok(vec![("python3.13", "app.handler", package(python)?), ("nodejs22.x", "index.handler", package(javascript)?)])
 }
 
 /// The directory that this program was built into, found from its own path: `<target>/<profile>[/deps]/<program>`.

@@ -110,10 +110,28 @@ pub async fn create(
     package: impl Into<Bytes>,
     fresh: bool,
 ) -> anyhow::Result<FunctionName> {
-    let mut configuration = ConfigurationRecord {
+    let mut configuration = configuration("provided.al2023", "bootstrap");
+    if fresh {
+        configuration.environment.insert("LAMINA_SANDBOX".into(), "fresh".into());
+    }
+    create_as(catalog, name, package, configuration).await
+}
+
+/// Creates a function that a language runtime interprets, named after the runtime.
+pub async fn create_interpreted(
+    catalog: &Arc<Catalog>,
+    runtime: &str,
+    handler: &str,
+    package: impl Into<Bytes>,
+) -> anyhow::Result<FunctionName> {
+    create_as(catalog, &runtime.replace('.', "-"), package, configuration(runtime, handler)).await
+}
+
+fn configuration(runtime: &str, handler: &str) -> ConfigurationRecord {
+    ConfigurationRecord {
         description: String::new(),
-        handler: "bootstrap".into(),
-        runtime: "provided.al2023".into(),
+        handler: handler.into(),
+        runtime: runtime.into(),
         role: "arn:aws:iam::000000000000:role/lambda".into(),
         timeout_s: 3,
         memory_size_mb: 128,
@@ -121,10 +139,15 @@ pub async fn create(
         layers: Vec::new(),
         environment: Default::default(),
         echoed: Default::default(),
-    };
-    if fresh {
-        configuration.environment.insert("LAMINA_SANDBOX".into(), "fresh".into());
     }
+}
+
+async fn create_as(
+    catalog: &Arc<Catalog>,
+    name: &str,
+    package: impl Into<Bytes>,
+    configuration: ConfigurationRecord,
+) -> anyhow::Result<FunctionName> {
     let name = FunctionName::new(name)?;
     let new = NewFunction {
         name: name.clone(),

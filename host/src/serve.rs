@@ -12,7 +12,7 @@ use crate::clock::{SharedClock, SystemClock};
 use crate::config::{Config, ConfigError};
 use crate::credentials::{self, Authenticator, Keys};
 use crate::images::{self, Images};
-use crate::invocation::{Invoke, Invoker};
+use crate::invocation::{Invoke, Invoker, Snapshotter};
 use crate::listener::{self, Bound, Tls};
 use crate::reconcile::{self, Reconciler};
 use crate::sandbox::compile::{Compiler, Limits as CompileLimits};
@@ -302,6 +302,8 @@ impl Base {
         let (logs, log_clock) = (Arc::clone(&self.logs), Arc::clone(&self.clock));
         let provisioner = Provisioner::new(Arc::clone(catalog)).run(stop.clone());
         self.shutdown.spawn(Phase::Work, "provisioner", provisioner);
+        let snapshotter = Snapshotter::new(Arc::clone(catalog), Arc::clone(&self.logs), Arc::clone(&self.clock));
+        self.shutdown.spawn(Phase::Work, "snapshots", snapshotter.run(stop.clone()));
         work("idle-environments", until(&stop, retire_idle(Arc::clone(host), Arc::clone(&self.clock))));
         work("queue-metrics", until(&stop, sampling));
         work("garbage", until(&stop, collect_garbage(Arc::clone(catalog), Arc::clone(&self.clock))));

@@ -66,3 +66,9 @@ def python_runtime(shared_daemon):
 def javascript_runtime(shared_daemon):
     """The shared daemon has its JavaScript runtime built."""
     ready(shared_daemon, "nodejs22.x")
+
+
+@pytest.fixture
+def runtime_ready():
+    """`runtime_ready(daemon, runtime)` waits until a runtime is built on a daemon of a test's own."""
+    return ready

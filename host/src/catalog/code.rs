@@ -253,6 +253,7 @@ impl Catalog {
         let concurrency = FunctionConcurrency::new(Arc::clone(&self.account));
         let function = self.insertable(name.clone(), concurrency, view);
         self.functions.insert(name, function);
+        self.snapshots.notify_one();
         Ok(())
     }
 

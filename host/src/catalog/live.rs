@@ -8,6 +8,7 @@ use crate::sandbox::extensions::{ExtensionCode, ExtensionsSpec};
 use crate::sandbox::loaded::CodeKey;
 use crate::sandbox::pool::{InitStart, Pool, Spec};
 use crate::sandbox::runtime::RuntimeSpec;
+use crate::sandbox::runtime::snapshot::Snapshot;
 use crate::storage::functions::{FunctionRecord, GuestKind, ProvisionedRecord, RecursiveLoop, VersionRecord};
 use crate::telemetry::json_log::JsonLog;
 use crate::telemetry::logs;
@@ -27,6 +28,8 @@ pub struct LiveVersion {
     pub settings: Settings,
     /// Its environments on demand.
     pub pool: Arc<Pool>,
+    /// The image that its environments go on from, where it is to have one.
+    pub snapshot: Option<Arc<Snapshot>>,
     /// Limits of one invocation.
     pub limits: TimeLimits,
     /// Its log group.
@@ -48,8 +51,12 @@ impl LiveVersion {
         let wall = Duration::from_secs(record.configuration.timeout_s.into());
         let limits = TimeLimits { wall, cpu: settings.cpu_time_limit };
         let logging = Logging { group: &log_group, json: json_log };
-        let spec = spec(catalog, &record, &settings, &logging, limits, false)?;
+        let published = record.version != Version::Latest && record.code.runtime.is_some();
+        let snapshot = (published && catalog.parts.host.runtimes().makes_images())
+            .then(|| Snapshot::new(record.configuration.wants_snapshots()));
+        let spec = Spec { snapshot: snapshot.clone(), ..spec(catalog, &record, &settings, &logging, limits, false)? };
         Ok(Self {
+            snapshot,
             pool: Pool::new(spec, Arc::clone(&catalog.parts.host)),
             record,
             settings,
@@ -185,6 +192,7 @@ fn spec(
     });
     Ok(Spec {
         runtime,
+        snapshot: None,
         init_start: starts,
         layers: catalog.layer_set(configuration)?,
         code: CodeKey { component_sha256: sha.as_str().into(), kind: record.code.kind, family: record.code.family },
@@ -300,7 +308,8 @@ impl LiveProvisioned {
                 None => {
                     let spec = {
                         let logging = Logging { group: &version.log_group, json: version.json_log };
-                        spec(catalog, &version.record, &version.settings, &logging, version.limits, true).ok()?
+                        let spec = spec(catalog, &version.record, &version.settings, &logging, version.limits, true);
+                        Spec { snapshot: version.snapshot.clone(), ..spec.ok()? }
                     };
                     Pool::new(spec, Arc::clone(&catalog.parts.host))
                 }

@@ -24,6 +24,7 @@ mod publish;
 mod reserved;
 pub mod runtimes;
 pub mod settings;
+mod snapshots;
 pub mod split;
 mod urls;
 mod view;
@@ -204,6 +205,8 @@ pub struct Catalog {
     blobs: Arc<RwLock<()>>,
     /// Woken when provisioned environments may be missing.
     provisioning: Arc<Notify>,
+    /// Woken when images of versions may be missing.
+    snapshots: Arc<Notify>,
     code_signing: code_signing::CodeSigning,
     /// Woken when a deployment that was under way has ended.
     deployed: Notify,
@@ -225,6 +228,7 @@ impl Catalog {
             accounts: Mutex::default(),
             blobs: Arc::default(),
             provisioning: Arc::default(),
+            snapshots: Arc::default(),
             deployed: Notify::new(),
         });
         for records in Records::group(snapshot) {
@@ -361,6 +365,7 @@ impl Catalog {
         self.publish_urls(Some(&current), &view);
         current.retire(&view);
         self.provisioning.notify_one();
+        self.snapshots.notify_one();
         Ok(answer)
     }
 
@@ -413,6 +418,7 @@ impl Catalog {
         removed += self.parts.host.remove_native_code(&referred).await;
         removed += self.parts.host.remove_layers(unpacked).await;
         removed += self.parts.host.remove_tasks(tasks).await;
+        removed += self.collect_images().await;
         Ok(removed)
     }
 }

@@ -10,12 +10,14 @@ pub mod http_event;
 mod invoker;
 pub mod lineage;
 mod record;
+mod snapshots;
 mod streamed;
 mod streaming;
 
 pub use crate::catalog::Unfinished;
 pub use crate::catalog::concurrency::ThrottleReason;
 pub use invoker::Invoker;
+pub use snapshots::Snapshotter;
 pub use streaming::{
     Config as StreamingConfig, StreamEnd, StreamEnded, StreamHead, StreamedOutcome, StreamedResponse, body_failure,
 };

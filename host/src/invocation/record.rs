@@ -26,6 +26,10 @@ pub(super) struct Record<'a> {
     pub(super) init_duration: Option<Duration>,
     pub(super) peak_memory_bytes: u64,
     pub(super) init_start: Option<(i64, InitStart)>,
+    /// Whether the init phase is told as a restoration from an image.
+    pub(super) is_restored: bool,
+    /// How long the environment took to come about.
+    pub(super) environment_init: Duration,
     pub(super) lines: Vec<CapturedLine>,
     pub(super) error: Option<&'a FunctionError>,
     pub(super) extensions: Option<&'a Extensions>,
@@ -45,7 +49,8 @@ impl Record<'_> {
         let report = Report {
             request_id,
             duration: self.duration,
-            init_duration: self.init_duration,
+            init_duration: self.init_duration.filter(|_| !self.is_restored),
+            restore_duration: self.init_duration.filter(|_| self.is_restored),
             memory_size_mb: version.record.configuration.memory_size_mb,
             max_memory_used_mb: u32::try_from(self.peak_memory_bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX),
             status,
@@ -54,9 +59,15 @@ impl Record<'_> {
         if let Some(extensions) = self.extensions {
             extensions.report(&self.lines, version.json_log, self.ended_ms, &report);
         }
-        let mut lines = Vec::with_capacity(self.lines.len() + 5);
+        let mut lines = Vec::with_capacity(self.lines.len() + 6);
         let line = |ms, line| LogLine::platform(ms, line);
-        lines.extend(self.init_start.map(init_start_line));
+        match self.init_start {
+            Some((ms, InitStart { runtime_version, runtime_version_arn })) if self.is_restored => {
+                lines.push(line(ms, PlatformLine::RestoreStart { runtime_version, runtime_version_arn }));
+                lines.push(line(ms, PlatformLine::RestoreReport { duration: self.environment_init }));
+            }
+            init_start => lines.extend(init_start.map(init_start_line)),
+        }
         lines.push(line(self.started_ms, PlatformLine::Start { request_id, version: version.record.version }));
         lines.extend(self.lines.into_iter().map(LogLine::from));
         if let Some(error) = self.error.filter(|error| !error.handled) {
@@ -90,12 +101,12 @@ impl Record<'_> {
 }
 
 /// The first line of an environment's log.
-fn init_start_line((ms, InitStart { runtime_version, runtime_version_arn }): (i64, InitStart)) -> LogLine {
+pub(super) fn init_start_line((ms, InitStart { runtime_version, runtime_version_arn }): (i64, InitStart)) -> LogLine {
     LogLine::platform(ms, PlatformLine::InitStart { runtime_version, runtime_version_arn })
 }
 
 /// The lines in the format that the function asked for.
-fn written(format: Option<JsonLog>, lines: Vec<LogLine>) -> Vec<LogLine> {
+pub(super) fn written(format: Option<JsonLog>, lines: Vec<LogLine>) -> Vec<LogLine> {
     match format {
         Some(json) => json.lines(lines),
         None => lines,

@@ -103,8 +103,8 @@ const MAX_CONCURRENT_ENVIRONMENTS: u64 = 256;
 /// What an idle environment of a language runtime costs, as measured (`docs/performance.md`), rounded up.
 const IDLE_RUNTIME_BYTES: u64 = 2 << 20;
 
-/// Mappings of such an environment: its memory splits in four, its stack in two, and more where it grew in pieces.
-pub const MAPPINGS_PER_RUNTIME: u64 = 8;
+/// Mappings of such an environment: its memory splits at the pieces of its image (`memory_images/file.rs`), its stack in two.
+pub const MAPPINGS_PER_RUNTIME: u64 = 32;
 
 /// Kept for the daemon itself: libraries, heaps, thread stacks, mapped native code.
 const RESERVED_MAPPINGS: u64 = 2_500;

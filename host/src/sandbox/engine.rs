@@ -6,6 +6,7 @@
 //! stack. Those are allocated on demand, since slots of the pool's would have to be as large as the largest of them.
 
 use super::capacity::{PoolSize, STACKS_PER_CONCURRENT_ENVIRONMENT};
+use super::memory_images::memory::ImageMemories;
 pub use crate::storage::functions::Family;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -85,7 +86,11 @@ pub fn pooled(family: Family, size: &PoolSize, tuning: &Tuning) -> wasmtime::Res
             let environments = size.concurrent_environments;
             (environments, environments.saturating_mul(STACKS_PER_CONCURRENT_ENVIRONMENT))
         }
-        Family::Runtime => return Engine::new(&configuration(family)),
+        Family::Runtime => {
+            let mut config = configuration(family);
+            config.with_host_memory(Arc::new(ImageMemories));
+            return Engine::new(&config);
+        }
     };
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(environments)

@@ -10,6 +10,7 @@ use super::layers::{self, Inspected, LayerDirs, LayerError, LayerSet, UnpackErro
 use super::limits::GrowthBudget;
 use super::linker;
 use super::loaded::{Artifacts, CacheCounters, CodeKey, Compiled, Linked, Loaded};
+use super::memory_images::store::{ImageKey, ImageStore};
 use super::package::{self, PackageError};
 use super::pool::{Pool, Spec};
 use super::runtime::{self, Level1, Registry, RegistryError, RuntimeSpec, Runtimes};
@@ -172,6 +173,7 @@ pub struct Host {
     /// Unpacked packages of functions that runtimes interpret.
     tasks: Arc<LayerDirs>,
     layers: Arc<LayerDirs>,
+    images: Arc<ImageStore>,
     shared: Shared,
     /// Pools that hold idle environments, for retirement and eviction.
     pools: Mutex<Vec<Weak<Pool>>>,
@@ -250,6 +252,7 @@ impl Host {
             runtimes,
             tasks: Arc::new(LayerDirs::open(data_dir.join("tasks"))?),
             layers: Arc::new(LayerDirs::open(data_dir.join("layers"))?),
+            images: Arc::new(ImageStore::open(data_dir.join("memory-images"))?),
             shared,
             pools: Mutex::default(),
             extensions: OnceLock::new(),
@@ -364,6 +367,18 @@ impl Host {
     /// Removes unpacked layers that are not in `kept` and that no environment uses; answers how many.
     pub async fn remove_layers(&self, kept: HashSet<String>) -> usize {
         self.layers.remove_others(kept).await
+    }
+
+    /// Images of functions' memory.
+    pub(super) fn images(&self) -> &Arc<ImageStore> {
+        &self.images
+    }
+
+    /// Removes images that are not in `kept`; answers how many files. Environments that went on from one keep what they have.
+    pub async fn remove_images(&self, kept: HashSet<ImageKey>) -> usize {
+        let images = Arc::clone(&self.images);
+        let removed = tokio::task::spawn_blocking(move || images.remove_others(&kept)).await;
+        removed.ok().and_then(Result::ok).unwrap_or(0)
     }
 
     /// The language runtimes of this host.

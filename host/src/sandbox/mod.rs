@@ -25,6 +25,7 @@ pub mod layers;
 pub mod limits;
 pub mod linker;
 pub mod loaded;
+pub mod memory_images;
 pub mod package;
 pub mod packing;
 pub mod pool;

@@ -12,6 +12,8 @@ use super::extensions::{Extensions, ExtensionsSpec, NotStarted};
 use super::host::{Code, Host};
 use super::layers::LayerSet;
 use super::loaded::CodeKey;
+use super::memory_images::file::Image;
+use super::runtime::snapshot::Snapshot;
 use super::runtime::{Load, Parts, RuntimeEnvironment, RuntimeSpec};
 use super::slots::Slot;
 use super::state::State;
@@ -46,6 +48,8 @@ pub struct Spec {
     pub layers: Option<LayerSet>,
     /// What interprets the code, where that is a language runtime.
     pub runtime: Option<RuntimeSpec>,
+    /// The image that its environments go on from, where it is to have one.
+    pub snapshot: Option<Arc<Snapshot>>,
     /// What logs begin with, where they begin with anything.
     pub init_start: Option<InitStart>,
     /// The compiled guest.
@@ -78,7 +82,31 @@ pub struct Spec {
     pub extensions: Option<Arc<ExtensionsSpec>>,
 }
 
+/// `AWS_LAMBDA_INITIALIZATION_TYPE` of what Lambda's SnapStart makes.
+pub(super) const SNAP_START: &str = "snap-start";
+
 impl Spec {
+    /// What a runtime is told when it loads the function.
+    pub(super) fn load<'a>(
+        &'a self,
+        runtime: &'a RuntimeSpec,
+        log_stream: &'a str,
+        initialization_type: &'a str,
+    ) -> Load<'a> {
+        Load { spec: runtime, context: &self.context, variables: &self.variables, log_stream, initialization_type }
+    }
+
+    /// What a runtime's instance reaches through the host.
+    pub(super) fn parts(&self, opt: Option<Dir>, task: Dir) -> Parts {
+        Parts {
+            memory_size_mb: self.memory_size_mb,
+            tmp_size_mb: self.tmp_size_mb,
+            mounts: Mounts { opt, task: Some(task), runtime: None },
+            outbound: Arc::clone(&self.outbound),
+            log_limits: self.log_limits,
+        }
+    }
+
     /// Whether an environment serves more than one invocation. A command runs once by its nature.
     fn serves_again(&self) -> bool {
         self.reuse && self.code.kind != GuestKind::Command
@@ -96,6 +124,8 @@ pub struct Worker {
     pub log_stream: Arc<str>,
     /// How long instantiation and `init` took.
     pub init_duration: Duration,
+    /// Whether that is to be told as a restoration, as of Lambda's SnapStart.
+    pub is_restored: bool,
     /// When its init phase began, in milliseconds since the Unix epoch, and what its log has still to say of it.
     pub init_start: Option<(i64, InitStart)>,
     /// Its extensions, where there are any.
@@ -185,13 +215,9 @@ impl Pool {
         let spec = &self.spec;
         let slot = self.host.slot(spec.code.family).ok_or(StartError::Full)?;
         let code = self.host.code(spec).await.map_err(|error| StartError::Host(error.to_string()))?;
-        let layers = match &spec.layers {
-            Some(set) => {
-                let dir = self.host.layer_dir(set).await;
-                Some(dir.map_err(|error| StartError::Host(error.to_string()))?)
-            }
-            None => None,
-        };
+        let image = self.image(&code).await;
+        let is_restored = image.is_some() && spec.snapshot.as_ref().is_some_and(|snapshot| snapshot.is_requested());
+        let layers = self.layers().await?;
         let stream = self.log_stream();
         let init_start = spec.init_start.clone().map(|start| (self.host.shared().clock.now_ms(), start));
         let limit = self.host.init_timeout();
@@ -213,7 +239,8 @@ impl Pool {
         // Extensions and function share the time of the init phase.
         let limit = if extensions.is_some() { limit.saturating_sub(started.elapsed()) } else { limit };
         let time = TimeLimits { wall: limit, cpu: None };
-        let instantiated = tokio::time::timeout(limit, self.instantiate(code, &stream, layers, slot)).await;
+        let instantiated =
+            tokio::time::timeout(limit, self.instantiate(code, image.as_ref(), &stream, layers, slot)).await;
         let not_started = |error| StartFailure {
             error,
             log: Vec::new(),
@@ -243,14 +270,34 @@ impl Pool {
             context,
             log_stream: stream,
             init_duration: started.elapsed(),
+            is_restored,
             init_start,
             extensions,
         })
     }
 
+    /// What the guest is to see at `/opt`.
+    pub(super) async fn layers(&self) -> Result<Option<Dir>, StartError> {
+        let Some(set) = &self.spec.layers else { return Ok(None) };
+        let dir = self.host.layer_dir(set).await;
+        dir.map(Some).map_err(|error| StartError::Host(error.to_string()))
+    }
+
+    /// The host it is on.
+    pub(super) fn host(&self) -> &Arc<Host> {
+        &self.host
+    }
+
+    /// What environments of `code` are to go on from, where there is an image.
+    async fn image(&self, code: &Code<'_>) -> Option<Image> {
+        let (Some(snapshot), Code::Interpreted { level_1, .. }) = (&self.spec.snapshot, code) else { return None };
+        snapshot.image(self.host.images(), level_1).await
+    }
+
     async fn instantiate(
         &self,
         code: Code<'_>,
+        image: Option<&Image>,
         log_stream: &str,
         opt: Option<Dir>,
         slot: Slot,
@@ -262,22 +309,19 @@ impl Pool {
                 Environment::instantiate(loaded, state, slot).await
             }
             Code::Interpreted { level_1, runtime, task } => {
-                let parts = Parts {
-                    memory_size_mb: spec.memory_size_mb,
-                    tmp_size_mb: spec.tmp_size_mb,
-                    mounts: Mounts { opt, task: Some(task), runtime: None },
-                    outbound: Arc::clone(&spec.outbound),
-                    log_limits: spec.log_limits,
+                let initialization_type = match &spec.snapshot {
+                    Some(snapshot) if image.is_some() && snapshot.is_requested() && !spec.keep => SNAP_START,
+                    _ => runtime.initialization_type,
                 };
-                let load = Load { spec: runtime, context: &spec.context, variables: &spec.variables, log_stream };
-                let environment = RuntimeEnvironment::instantiate(level_1, &load, parts, shared).await?;
+                let (load, parts) = (spec.load(runtime, log_stream, initialization_type), spec.parts(opt, task));
+                let environment = RuntimeEnvironment::instantiate(level_1, image, &load, parts, shared).await?;
                 Ok(Environment::of_runtime(environment, slot))
             }
         }
     }
 
     /// The log stream of a new environment: its own, or, where each serves but once, one that all of a day write to.
-    fn log_stream(&self) -> Arc<str> {
+    pub(super) fn log_stream(&self) -> Arc<str> {
         let now = self.host.shared().clock.now();
         let name = || stream_name(self.spec.version, now, uuid::Uuid::new_v4());
         if self.spec.serves_again() {

@@ -250,6 +250,14 @@ impl ConfigurationRecord {
         self.echoed.get("DeadLetterConfig")?.get("TargetArn")?.as_str()
     }
 
+    /// Whether published versions are to be optimised as Lambda's SnapStart does.
+    pub fn wants_snapshots(&self) -> bool {
+        self.echoed
+            .get("SnapStart")
+            .and_then(|snap_start| snap_start.get("ApplyOn"))
+            .is_some_and(|on| on == "PublishedVersions")
+    }
+
     /// Whether code comes as an image (`PackageType`). Never changes.
     pub fn is_image(&self) -> bool {
         self.echoed.get("PackageType").is_some_and(|kind| kind == "Image")

@@ -104,6 +104,11 @@ impl JsonLog {
                 });
                 add(INFO, "initStart", record);
             }
+            PlatformLine::RestoreStart { runtime_version, runtime_version_arn } => {
+                let record = json!({ "runtimeVersion": runtime_version, "runtimeVersionArn": runtime_version_arn });
+                add(INFO, "restoreStart", record);
+            }
+            PlatformLine::RestoreReport { duration } => add(INFO, "restoreReport", record::restore_report(*duration)),
             PlatformLine::InitReport { duration, phase, status } => {
                 let record = record::init_report("on-demand", *phase, *duration, status);
                 add(if *status == Status::Success { INFO } else { WARN }, "initReport", record);
@@ -145,6 +150,7 @@ mod tests {
             request_id: Uuid::nil(),
             duration: Duration::from_micros(1_230),
             init_duration: Some(Duration::from_millis(2)),
+            restore_duration: None,
             memory_size_mb: 128,
             max_memory_used_mb: 31,
             status,

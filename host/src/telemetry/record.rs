@@ -97,6 +97,11 @@ pub fn report(report: &Report) -> Value {
     if let (Some(init), Some(members)) = (report.init_duration, metrics.as_object_mut()) {
         members.insert("initDurationMs".into(), ms(init).into());
     }
+    if let (Some(restore), Some(members)) = (report.restore_duration, metrics.as_object_mut()) {
+        members.insert("restoreDurationMs".into(), ms(restore).into());
+        let billed = u64::try_from(restore.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+        members.insert("billedRestoreDurationMs".into(), billed.into());
+    }
     let mut record = ended(&report.status, metrics);
     record.insert("requestId".into(), report.request_id.to_string().into());
     record.into()
@@ -133,6 +138,11 @@ pub fn init_report(initialization: &str, phase: InitPhase, duration: Duration, s
     };
     record.insert("phase".into(), phase.into());
     record.into()
+}
+
+/// `platform.restoreReport`, of a restoration that succeeded.
+pub fn restore_report(duration: Duration) -> Value {
+    ended(&Status::Success, json!({ "durationMs": ms(duration) })).into()
 }
 
 /// `platform.extension`.

@@ -55,6 +55,18 @@ pub enum PlatformLine {
         /// An ARN of the runtime.
         runtime_version_arn: Arc<str>,
     },
+    /// `RESTORE_START Runtime Version: …\tRuntime Version ARN: …`.
+    RestoreStart {
+        /// Such as `python:3.13.5.lamina.0123456789ab`.
+        runtime_version: Arc<str>,
+        /// An ARN of the runtime.
+        runtime_version_arn: Arc<str>,
+    },
+    /// `RESTORE_REPORT Restore Duration: … ms`.
+    RestoreReport {
+        /// How long it took.
+        duration: Duration,
+    },
     /// `EXTENSION\tName: …\tState: …\tEvents: […]`.
     Extension {
         /// The extension.
@@ -114,6 +126,8 @@ pub struct Report {
     pub duration: Duration,
     /// The init phase this invocation waited for.
     pub init_duration: Option<Duration>,
+    /// The restoration from an image that it waited for, where that is told instead of an init phase.
+    pub restore_duration: Option<Duration>,
     /// The function's memory size.
     pub memory_size_mb: u32,
     /// The most memory the environment has used so far, rounded up.
@@ -166,6 +180,10 @@ impl fmt::Display for Report {
         if let Some(init) = self.init_duration {
             write!(f, "Init Duration: {}\t", Ms(init))?;
         }
+        if let Some(restore) = self.restore_duration {
+            let billed_ms = restore.as_nanos().div_ceil(1_000_000);
+            write!(f, "Restore Duration: {}\tBilled Restore Duration: {billed_ms} ms\t", Ms(restore))?;
+        }
         // The trailing tab is Lambda's; a status is the last field and has none.
         self.status.fmt(f)?;
         if let Some(trace) = &self.trace {
@@ -202,6 +220,13 @@ impl fmt::Display for PlatformLine {
             Self::InitStart { runtime_version, runtime_version_arn } => {
                 write!(f, "INIT_START Runtime Version: {runtime_version}\tRuntime Version ARN: {runtime_version_arn}")
             }
+            Self::RestoreStart { runtime_version, runtime_version_arn } => {
+                write!(
+                    f,
+                    "RESTORE_START Runtime Version: {runtime_version}\tRuntime Version ARN: {runtime_version_arn}"
+                )
+            }
+            Self::RestoreReport { duration } => write!(f, "RESTORE_REPORT Restore Duration: {}", Ms(*duration)),
             Self::Extension { name, state, events, error_type } => {
                 write!(f, "EXTENSION\tName: {name}\tState: {state}\tEvents: [{}]", events.join(","))?;
                 error_type.map_or(Ok(()), |error_type| write!(f, "\tError Type: {error_type}"))
@@ -235,6 +260,7 @@ mod tests {
             request_id: ID,
             duration: Duration::from_micros(1_230),
             init_duration: None,
+            restore_duration: None,
             memory_size_mb: 128,
             max_memory_used_mb: 31,
             status: Status::Success,
@@ -256,6 +282,7 @@ mod tests {
         let report = Report {
             duration: Duration::from_micros(2_370),
             init_duration: Some(Duration::from_micros(423_980)),
+            restore_duration: None,
             trace: Some(Trace {
                 trace_id: "1-6ac7d554-62c6be2f6c1bd8032dac9acf".into(),
                 segment_id: "854892f93105b5ae".into(),

@@ -73,6 +73,19 @@ fn modules_use_only_what_stands_below_them() {
     assert_eq!(violations, Vec::<String>::new());
 }
 
+#[test]
+fn unsafe_code_is_where_the_architecture_says() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    visit(&src, &mut |path, text| {
+        if text.contains("unsafe_code") {
+            found.push(path.strip_prefix(&src).unwrap().display().to_string());
+        }
+    });
+    found.sort();
+    assert_eq!(found, ["sandbox/artifact.rs", "sandbox/memory_images/memory.rs"]);
+}
+
 fn visit(dir: &Path, look: &mut impl FnMut(&Path, &str)) {
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();

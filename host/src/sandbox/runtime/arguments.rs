@@ -8,6 +8,9 @@ use serde_json::value::RawValue;
 /// The name of the log stream, which each environment has its own of.
 const LOG_STREAM: &str = "AWS_LAMBDA_LOG_STREAM_NAME";
 
+/// Why an environment was made, which an image does not know.
+const INITIALIZATION_TYPE: &str = "AWS_LAMBDA_INITIALIZATION_TYPE";
+
 /// What a new environment loads.
 pub(in crate::sandbox) struct Load<'a> {
     pub(in crate::sandbox) spec: &'a RuntimeSpec,
@@ -15,6 +18,8 @@ pub(in crate::sandbox) struct Load<'a> {
     pub(in crate::sandbox) context: &'a Context,
     pub(in crate::sandbox) variables: &'a [(String, String)],
     pub(in crate::sandbox) log_stream: &'a str,
+    /// As Lambda has it: `on-demand`, `provisioned-concurrency` or `snap-start`.
+    pub(in crate::sandbox) initialization_type: &'a str,
 }
 
 /// What `rt_load` gets.
@@ -30,16 +35,25 @@ struct LoadDocument<'a> {
     log_group: &'a str,
     log_stream: &'a str,
     memory_size_mb: u32,
-    initialization_type: &'static str,
+    initialization_type: &'a str,
+}
+
+/// What `rt_restore` gets.
+#[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RestoreDocument<'a> {
+    env: Variables<'a>,
+    log_stream: &'a str,
+    initialization_type: &'a str,
 }
 
 impl Load<'_> {
     /// The argument of `rt_load`.
     pub(super) fn to_json(&self) -> serde_json::Result<Vec<u8>> {
-        let Self { spec, context, variables, log_stream } = self;
+        let Self { spec, context, variables, log_stream, initialization_type } = self;
         serde_json::to_vec(&LoadDocument {
             handler: &spec.handler,
-            env: Variables { variables, log_stream },
+            env: Variables { variables, log_stream, initialization_type },
             log_format: if spec.json_log { "JSON" } else { "Text" },
             log_level: &spec.log_level,
             function_name: &context.function_name,
@@ -47,8 +61,15 @@ impl Load<'_> {
             log_group: &context.log_group,
             log_stream,
             memory_size_mb: context.memory_limit_mb,
-            initialization_type: spec.initialization_type,
+            initialization_type,
         })
+    }
+
+    /// The argument of `rt_restore`: what differs between the environments that go on from one image.
+    pub(super) fn to_restore_json(&self) -> serde_json::Result<Vec<u8>> {
+        let Self { log_stream, initialization_type, .. } = self;
+        let env = Variables { variables: &[], log_stream, initialization_type };
+        serde_json::to_vec(&RestoreDocument { env, log_stream, initialization_type })
     }
 }
 
@@ -56,14 +77,16 @@ impl Load<'_> {
 struct Variables<'a> {
     variables: &'a [(String, String)],
     log_stream: &'a str,
+    initialization_type: &'a str,
 }
 
 impl Serialize for Variables<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        for (name, value) in self.variables {
+        for (name, value) in self.variables.iter().filter(|(name, _)| name != INITIALIZATION_TYPE) {
             map.serialize_entry(name, value)?;
         }
+        map.serialize_entry(INITIALIZATION_TYPE, self.initialization_type)?;
         map.serialize_entry(LOG_STREAM, self.log_stream)?;
         map.end()
     }
@@ -149,10 +172,20 @@ mod tests {
             initialization_type: "on-demand",
         };
         let variables = [("A".to_owned(), "1".to_owned())];
-        let load = Load { spec: &spec, context: &context, variables: &variables, log_stream: "s" };
+        let load = Load {
+            spec: &spec,
+            context: &context,
+            variables: &variables,
+            log_stream: "s",
+            initialization_type: "on-demand",
+        };
+        assert_eq!(
+            String::from_utf8(load.to_restore_json().unwrap()).unwrap(),
+            r#"{"env":{"AWS_LAMBDA_INITIALIZATION_TYPE":"on-demand","AWS_LAMBDA_LOG_STREAM_NAME":"s"},"logStream":"s","initializationType":"on-demand"}"#
+        );
         assert_eq!(
             String::from_utf8(load.to_json().unwrap()).unwrap(),
-            r#"{"handler":"a.b","env":{"A":"1","AWS_LAMBDA_LOG_STREAM_NAME":"s"},"logFormat":"Text","logLevel":"INFO","functionName":"f","functionVersion":"$LATEST","logGroup":"g","logStream":"s","memorySizeMb":128,"initializationType":"on-demand"}"#
+            r#"{"handler":"a.b","env":{"A":"1","AWS_LAMBDA_INITIALIZATION_TYPE":"on-demand","AWS_LAMBDA_LOG_STREAM_NAME":"s"},"logFormat":"Text","logLevel":"INFO","functionName":"f","functionVersion":"$LATEST","logGroup":"g","logStream":"s","memorySizeMb":128,"initializationType":"on-demand"}"#
         );
     }
 }

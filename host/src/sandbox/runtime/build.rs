@@ -8,13 +8,16 @@ use super::state::{Parts, RuntimeState};
 use crate::clock::SharedClock;
 use crate::sandbox::calls::filesystem::{TmpRoot, read_only};
 use crate::sandbox::calls::outbound_http::OutboundClient;
-use crate::sandbox::calls::preview1::Mounts;
+use crate::sandbox::calls::preview1::{Mounts, monotonic_ns};
 use crate::sandbox::compile::{Limits, bound_process};
 use crate::sandbox::engine::{self, Family};
 use crate::sandbox::limits::GrowthBudget;
+use crate::sandbox::memory_images::file::{self, Limit};
+use crate::sandbox::memory_images::template::Template;
 use crate::sandbox::shared::Shared;
 use flate2::read::GzDecoder;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -23,10 +26,12 @@ use wasmparser::ValType;
 use wasmtime::{Engine, Instance, Module, Store, Val};
 use wasmtime_wizer::{InstanceState, SnapshotVal, Wizer};
 
-/// The module as its first start left it.
-pub(super) const LEVEL_1: &str = "level1.wasm";
-/// Its native code.
+/// The memory that its first start left.
+pub(super) const MEMORY: &str = "memory";
+/// Native code of the module without it.
 pub(super) const NATIVE: &str = "native.cwasm";
+/// What else has to be known of it: a [`Facts`].
+pub(super) const FACTS: &str = "facts.json";
 /// What is shown at `/var/runtime`.
 pub(super) const LIBRARY_DIR: &str = "lib";
 /// What a runtime may come to unpacked, module and library each.
@@ -55,6 +60,15 @@ enum BuildError {
         /// The end of its log.
         printed: String,
     },
+}
+
+/// What is to be known of a runtime beside its files.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Facts {
+    /// SHA-256 of the module and its memory as the first start left them: images are made over just these.
+    pub(super) sha256: [u8; 32],
+    /// Why no images can be made, where that is so.
+    pub(super) obstacle: Option<String>,
 }
 
 /// What the child answers: nothing, or why it failed.
@@ -93,10 +107,17 @@ async fn build_in(dir: &Path) -> Result<(), BuildError> {
         wizer.snapshot(&context, &mut started).await.map_err(broken)?
     };
     let engine = engine::compiler(Family::Runtime).map_err(broken)?;
-    let native = Module::from_binary(&engine, &level_1).map_err(broken)?;
+    let template = Template::of(&level_1).map_err(|error| BuildError::Module(error.to_string()))?;
+    drop(level_1);
+    let native = Module::from_binary(&engine, &template.wasm).map_err(broken)?;
     super::exports::Exports::find(&native).map_err(BuildError::Module)?;
     let native = native.serialize().map_err(broken)?;
-    std::fs::write(dir.join(LEVEL_1), level_1).map_err(|error| BuildError::Io(LEVEL_1, error))?;
+    let sha256 = Sha256::new().chain_update(Sha256::digest(&template.wasm)).chain_update(&template.memory).finalize();
+    let facts = Facts { sha256: sha256.into(), obstacle: template.obstacle };
+    let facts = serde_json::to_vec(&facts).map_err(|error| BuildError::Io(FACTS, error.into()))?;
+    std::fs::write(dir.join(FACTS), facts).map_err(|error| BuildError::Io(FACTS, error))?;
+    let written = file::write(&dir.join(MEMORY), &template.memory, monotonic_ns(), None, Limit::BASE);
+    written.map_err(|error| BuildError::Io(MEMORY, error))?;
     std::fs::write(dir.join(NATIVE), native).map_err(|error| BuildError::Io(NATIVE, error))
 }
 

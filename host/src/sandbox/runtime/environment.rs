@@ -9,10 +9,12 @@ use super::frame::{self, Frame};
 use super::level1::Level1;
 use super::state::{Parts, RuntimeState};
 use crate::sandbox::StartError;
-use crate::sandbox::calls::preview1::CpuTime;
+use crate::sandbox::calls::preview1::{CpuTime, Preview1Access, monotonic_ns};
 use crate::sandbox::calls::response_stream::StreamSink;
 use crate::sandbox::environment::{Context, TimeLimits, within};
 use crate::sandbox::failure::Failure;
+use crate::sandbox::memory_images::file::Image;
+use crate::sandbox::memory_images::instance::Globals;
 use crate::sandbox::shared::Shared;
 use crate::sandbox::state::{GuestIo, RESPONSE_LIMIT_BYTES};
 use std::future::{Future, poll_fn};
@@ -27,44 +29,104 @@ const FRAME_LIMIT_BYTES: usize = RESPONSE_LIMIT_BYTES;
 pub(in crate::sandbox) struct RuntimeEnvironment {
     store: Store<RuntimeState>,
     exports: Bound,
-    /// What is to be loaded, until it is.
-    to_load: Vec<u8>,
+    /// How it begins, until it has.
+    beginning: Beginning,
+    /// The globals of a new instance, which images do not hold.
+    globals: Globals,
     /// Used again by every invocation.
     context: Vec<u8>,
     _level_1: Arc<Level1>,
 }
 
+/// What a new instance is to do first, with the argument for it.
+enum Beginning {
+    /// Load the function.
+    Load(Vec<u8>),
+    /// Go on from an image in which the function is loaded.
+    Restore(Vec<u8>),
+}
+
+/// Why there is no image of an environment.
+#[derive(Debug)]
+pub(in crate::sandbox) enum NoImage {
+    /// It cannot be had from this function.
+    Obstacle(String),
+    /// The runtime failed when it was told of it.
+    Failed(Failure),
+}
+
 impl RuntimeEnvironment {
-    /// A new instance of a runtime, with what it is to load. Calls nothing.
+    /// A new instance of a runtime, with what it is to load, or to restore from `image`. Calls nothing.
     pub(in crate::sandbox) async fn instantiate(
         level_1: Arc<Level1>,
+        image: Option<&Image>,
         load: &Load<'_>,
         mut parts: Parts,
         shared: &Shared,
     ) -> Result<Self, StartError> {
-        let to_load = load.to_json().map_err(|error| StartError::Host(error.to_string()))?;
+        let argument = if image.is_some() { load.to_restore_json() } else { load.to_json() };
+        let argument = argument.map_err(|error| StartError::Host(error.to_string()))?;
+        let beginning = if image.is_some() { Beginning::Restore(argument) } else { Beginning::Load(argument) };
         parts.mounts.runtime = Some(level_1.library());
         let mut store = Store::new(level_1.engine(), RuntimeState::new(parts, shared));
         store.limiter(|state| &mut state.limits);
         store.epoch_deadline_async_yield_and_update(1);
         store.set_epoch_deadline(1);
-        let instantiated = level_1.instantiate(&mut store).await;
-        let exports = instantiated.map_err(|error| StartError::Guest(failure(&store, &error)))?;
+        let instantiated = level_1.instantiate(&mut store, image.unwrap_or(&level_1.base().image)).await;
+        let (exports, globals) = instantiated.map_err(|error| StartError::Guest(failure(&store, &error)))?;
         store.data_mut().limits.start_running();
-        Ok(Self { store, exports, to_load, context: Vec::new(), _level_1: level_1 })
+        Ok(Self { store, exports, beginning, globals, context: Vec::new(), _level_1: level_1 })
     }
 
-    /// Loads the function.
+    /// Loads the function, or restores it where it is loaded already.
     pub(in crate::sandbox) async fn load(&mut self, limits: TimeLimits) -> Result<(), Failure> {
         self.prepare();
-        let argument = std::mem::take(&mut self.to_load);
-        let Self { store, exports, .. } = self;
+        let Self { store, exports, beginning, .. } = self;
+        let (argument, function) = match std::mem::replace(beginning, Beginning::Load(Vec::new())) {
+            Beginning::Load(argument) => (argument, &exports.load),
+            Beginning::Restore(argument) => (argument, &exports.restore),
+        };
         let cpu = store.data().cpu_time();
         let call = async {
             let place = pass(store, exports, &[&argument]).await?;
-            exports.load.call_async(&mut *store, place).await.map_err(|error| failure(store, &error))
+            function.call_async(&mut *store, place).await.map_err(|error| failure(store, &error))
         };
         let place = within(limits, metered(cpu, call)).await??;
+        self.expect_nothing(place)
+    }
+
+    /// Readies a loaded function for an image; answers what its memory holds then, and the monotonic clock. The environment is not to
+    /// be used any more.
+    pub(in crate::sandbox) async fn snapshot(&mut self, limits: TimeLimits) -> Result<(&[u8], u64), NoImage> {
+        self.prepare();
+        let Self { store, exports, .. } = self;
+        let cpu = store.data().cpu_time();
+        let call = async { exports.snapshot.call_async(&mut *store, ()).await.map_err(|error| failure(store, &error)) };
+        let place = within(limits, metered(cpu, call)).await.and_then(|place| place).map_err(NoImage::Failed)?;
+        self.expect_nothing(place).map_err(NoImage::Failed)?;
+        match self.obstacle() {
+            Some(obstacle) => Err(NoImage::Obstacle(obstacle.to_owned())),
+            None => Ok((self.exports.memory.data(&self.store), monotonic_ns())),
+        }
+    }
+
+    /// What an image would lack.
+    fn obstacle(&mut self) -> Option<&'static str> {
+        let state = self.store.data_mut();
+        if state.preview1().open_beyond_preopens() {
+            return Some("the function has files open when it is loaded");
+        }
+        if state.preview1().uses_tmp() {
+            return Some("the function uses /tmp when it is loaded");
+        }
+        if state.open_requests() > 0 {
+            return Some("the function has requests open when it is loaded");
+        }
+        let now = self.exports.globals(&mut self.store);
+        (now != self.globals).then_some("the runtime has state beside its memory")
+    }
+
+    fn expect_nothing(&self, place: u64) -> Result<(), Failure> {
         match frame::read(self.exports.memory.data(&self.store), place, FRAME_LIMIT_BYTES)? {
             Frame::Done(_) => Ok(()),
             Frame::Streamed => {

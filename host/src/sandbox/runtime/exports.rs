@@ -1,6 +1,7 @@
 //! What a runtime exports (`docs/runtimes.md`), found and checked once.
 
-use wasmtime::{ExternType, Instance, Memory, Module, ModuleExport, Store, TypedFunc, ValType};
+use crate::sandbox::memory_images::instance::Globals;
+use wasmtime::{AsContextMut, ExternType, Instance, Memory, Module, ModuleExport, Store, TypedFunc, ValType};
 
 /// Places of a runtime's exports.
 pub(super) struct Exports {
@@ -8,14 +9,19 @@ pub(super) struct Exports {
     alloc: ModuleExport,
     load: ModuleExport,
     invoke: ModuleExport,
+    snapshot: ModuleExport,
+    restore: ModuleExport,
 }
 
 /// The exports of one instance.
 pub(super) struct Bound {
+    instance: Instance,
     pub(super) memory: Memory,
     pub(super) alloc: TypedFunc<u32, u32>,
     pub(super) load: TypedFunc<(u32, u32), u64>,
     pub(super) invoke: TypedFunc<(u32, u32), u64>,
+    pub(super) snapshot: TypedFunc<(), u64>,
+    pub(super) restore: TypedFunc<(u32, u32), u64>,
 }
 
 impl Exports {
@@ -40,9 +46,6 @@ impl Exports {
                 _ => Err(missing(name)),
             }
         };
-        for (name, takes) in [("rt_snapshot", &[][..]), ("rt_restore", &[I32, I32][..])] {
-            function(name, takes, &[I64])?;
-        }
         match module.get_export("__stack_pointer") {
             Some(ExternType::Global(global)) if ValType::eq(global.content(), &I32) => {}
             _ => return Err(missing("__stack_pointer")),
@@ -52,6 +55,8 @@ impl Exports {
             alloc: function("rt_alloc", &[I32], &[I32])?,
             load: function("rt_load", &[I32, I32], &[I64])?,
             invoke: function("rt_invoke", &[I32, I32], &[I64])?,
+            snapshot: function("rt_snapshot", &[], &[I64])?,
+            restore: function("rt_restore", &[I32, I32], &[I64])?,
         })
     }
 
@@ -63,12 +68,23 @@ impl Exports {
             instance.get_module_export(&mut *store, place).and_then(|export| export.into_func()).ok_or_else(lost)
         };
         let (alloc, load, invoke) = (function(&self.alloc)?, function(&self.load)?, function(&self.invoke)?);
+        let (snapshot, restore) = (function(&self.snapshot)?, function(&self.restore)?);
         Ok(Bound {
+            instance: *instance,
             memory: memory.ok_or_else(lost)?,
             alloc: alloc.typed(&*store)?,
             load: load.typed(&*store)?,
             invoke: invoke.typed(&*store)?,
+            snapshot: snapshot.typed(&*store)?,
+            restore: restore.typed(&*store)?,
         })
+    }
+}
+
+impl Bound {
+    /// The instance's mutable globals, as they are now.
+    pub(super) fn globals(&self, store: impl AsContextMut) -> Globals {
+        Globals::of(&self.instance, store)
     }
 }
 

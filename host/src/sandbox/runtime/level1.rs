@@ -1,18 +1,21 @@
-//! Runtimes as their first start left them: made once a host, mapped at first use, shared by all functions.
+//! Runtimes as their first start left them (level 1): made once a host, mapped at first use, shared by all functions.
 //!
 //! What is made of a runtime is in a directory that is named after the runtime's files and the engine. It is filled beside its place, synced and
 //! renamed, so that it is there whole or not at all, and nothing writes to it after that.
 //!
 //! Assumption: one daemon at a time uses the directory of all of them.
 
-use super::build::{self, Answer, LIBRARY_DIR, NATIVE};
+use super::build::{self, Answer, FACTS, Facts, LIBRARY_DIR, MEMORY, NATIVE};
 use super::exports::{Bound, Exports};
 use super::linker;
 use super::registry::{LIBRARY, MODULE, Registry, Runtime};
 use super::state::RuntimeState;
 use crate::sandbox::artifact;
 use crate::sandbox::calls::filesystem::read_only;
+use crate::sandbox::calls::preview1::keep_past;
 use crate::sandbox::compile::{CompileError, Compiler, Limits};
+use crate::sandbox::memory_images::file::{self, Base, Image};
+use crate::sandbox::memory_images::instance::{self, Globals};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
@@ -38,6 +41,8 @@ pub(in crate::sandbox) struct Level1 {
     pre: InstancePre<RuntimeState>,
     exports: Exports,
     library: Dir,
+    base: Base,
+    obstacle: Option<String>,
 }
 
 impl Level1 {
@@ -51,10 +56,27 @@ impl Level1 {
         self.library.clone()
     }
 
-    /// A new instance.
-    pub(super) async fn instantiate(&self, store: &mut Store<RuntimeState>) -> wasmtime::Result<Bound> {
-        let instance = self.pre.instantiate_async(&mut *store).await?;
-        self.exports.bind(store, &instance)
+    /// What its memory held after its first start.
+    pub(super) fn base(&self) -> &Base {
+        &self.base
+    }
+
+    /// Why instances cannot go on from images, where that is so.
+    pub(super) fn obstacle(&self) -> Option<&str> {
+        self.obstacle.as_deref()
+    }
+
+    /// A new instance that goes on from `image`.
+    pub(super) async fn instantiate(
+        &self,
+        store: &mut Store<RuntimeState>,
+        image: &Image,
+    ) -> wasmtime::Result<(Bound, Globals)> {
+        keep_past(image.monotonic_ns);
+        let instance = instance::instantiate(&self.pre, store, &image.content).await?;
+        let bound = self.exports.bind(store, &instance)?;
+        let globals = bound.globals(store);
+        Ok((bound, globals))
     }
 }
 
@@ -137,7 +159,11 @@ impl Runtimes {
             let exports = Exports::find(&module)?;
             let pre = linker.instantiate_pre(&module).map_err(|error| format!("{error:#}"))?;
             let library = File::open(path.join(LIBRARY_DIR)).map_err(|error| error.to_string())?;
-            Ok(Arc::new(Level1 { pre, exports, library: read_only(library) }))
+            let facts = std::fs::read(path.join(FACTS)).map_err(|error| error.to_string())?;
+            let Facts { sha256, obstacle } = serde_json::from_slice(&facts).map_err(|error| error.to_string())?;
+            let image = file::open(&path.join(MEMORY), None).map_err(|error| error.to_string())?;
+            let base = Base { id: sha256, image };
+            Ok(Arc::new(Level1 { pre, exports, library: read_only(library), base, obstacle }))
         });
         let failed = |error: String| CompileError::Host(format!("the runtime {name} cannot be used: {error}"));
         mapped.await.map_err(|error| failed(error.to_string()))?.map_err(failed)

@@ -1,7 +1,8 @@
 //! Language runtimes: interpreters that run functions' source code (`docs/runtimes.md`).
 //!
 //! A runtime is one core module. [`registry`] knows those of this host, [`build`] starts one and keeps it as its first start left it, which
-//! happens once a host, [`level1`] has that in memory, and an [`environment`] is an instance of it that has loaded one function.
+//! happens once a host, [`level1`] has that in memory, and an [`environment`] is an instance of it that has loaded one function. A published
+//! version's function is loaded once, and its environments go on from there ([`snapshot`]).
 
 mod arguments;
 mod build;
@@ -12,6 +13,7 @@ mod level1;
 mod linker;
 mod manifest;
 mod registry;
+pub mod snapshot;
 mod state;
 
 pub use build::build_process;
@@ -19,7 +21,7 @@ pub use manifest::{Manifest, ManifestError};
 pub use registry::{Config, Registry, RegistryError, Runtime};
 
 pub(super) use arguments::Load;
-pub(super) use environment::RuntimeEnvironment;
+pub(super) use environment::{NoImage, RuntimeEnvironment};
 pub(super) use level1::{Level1, Runtimes};
 pub(super) use state::Parts;
 

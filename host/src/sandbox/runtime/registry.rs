@@ -18,6 +18,8 @@ use std::sync::Arc;
 pub struct Config {
     /// Runtimes beside those compiled in: a directory with one for each.
     pub dir: Option<PathBuf>,
+    /// Whether published versions start from images of their memory.
+    pub images: bool,
     /// AWS's runtimes, and what runs functions that name them.
     pub names: BTreeMap<String, String>,
 }
@@ -27,7 +29,7 @@ impl Default for Config {
         // A manifest that is not one is found out when the registry is opened.
         let manifests = BUILT_IN.iter().filter_map(|built_in| Manifest::parse(built_in.manifest).ok());
         let names = manifests.flat_map(|Manifest { name, aws, .. }| aws.into_iter().map(move |of| (of, name.clone())));
-        Self { dir: None, names: names.collect() }
+        Self { dir: None, names: names.collect(), images: true }
     }
 }
 
@@ -169,12 +171,13 @@ pub struct Registry {
     runtimes: BTreeMap<String, Arc<Runtime>>,
     /// Names that functions may give, and what serves them.
     names: BTreeMap<String, Arc<Runtime>>,
+    images: bool,
 }
 
 impl Registry {
     /// Reads what is there, and checks that the configuration's names lead somewhere.
     pub fn open(config: &Config) -> Result<Self, RegistryError> {
-        let mut registry = Self::default();
+        let mut registry = Self { images: config.images, ..Self::default() };
         for built_in in BUILT_IN {
             registry.add(built_in_runtime(built_in)?)?;
         }
@@ -216,6 +219,11 @@ impl Registry {
     /// What serves functions whose `Runtime` is `name`.
     pub fn serving(&self, name: &str) -> Option<&Arc<Runtime>> {
         self.names.get(name)
+    }
+
+    /// Whether published versions are to have images.
+    pub fn makes_images(&self) -> bool {
+        self.images
     }
 
     /// All values of `Runtime` that are served.

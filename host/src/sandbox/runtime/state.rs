@@ -47,6 +47,11 @@ impl RuntimeState {
         }
     }
 
+    /// Requests to the outside that are not closed.
+    pub(super) fn open_requests(&self) -> usize {
+        self.requests.open()
+    }
+
     /// The processor time that it is shown as its own.
     pub(super) fn cpu_time(&self) -> CpuTime {
         self.preview1.cpu_time()

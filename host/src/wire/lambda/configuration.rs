@@ -197,6 +197,10 @@ impl Requested {
             length(&key, "kMSKeyArn", 2048)?;
             echoed.insert("KMSKeyArn".into(), if key.is_empty() { Value::Null } else { key.into() });
         }
+        if let Some(apply_on) = self.snap_start.and_then(|snap_start| snap_start.apply_on) {
+            let shown = if apply_on == "None" { Value::Null } else { json!({ "ApplyOn": apply_on }) };
+            echoed.insert("SnapStart".into(), shown);
+        }
         if let Some(architectures) = self.architectures {
             echoed.insert("Architectures".into(), json!(check_architectures(&architectures)?));
         }
@@ -240,9 +244,6 @@ impl Requested {
         }
         if let Some(apply_on) = self.snap_start.as_ref().and_then(|snap_start| snap_start.apply_on.as_deref()) {
             one_of(apply_on, "snapStart.applyOn", &["PublishedVersions", "None"])?;
-            if apply_on != "None" {
-                return Err(unsupported("SnapStart", "environments start in microseconds without it"));
-            }
         }
         for (member, value) in [
             ("CapacityProviderConfig", &self.capacity_provider_config),
@@ -418,6 +419,11 @@ impl Checked {
         if let Some(logging) = self.logging {
             let logging = logging.over(record.echoed.get("LoggingConfig")).map_err(catalog::Error::Invalid)?;
             record.echoed.insert("LoggingConfig".into(), logging);
+        }
+        if record.wants_snapshots() && !catalog.can_have_images(record) {
+            return Err(catalog::Error::Invalid(
+                "SnapStart is not supported by Lamina for this function: only what a language runtime interprets has images, where they are made.".into(),
+            ));
         }
         Ok(())
     }

@@ -2,6 +2,8 @@
 
 use crate::catalog::{Catalog, Deployment, View};
 use crate::ids::{FunctionName, Version};
+use crate::sandbox::Failure;
+use crate::sandbox::runtime::snapshot::Progress;
 use crate::storage::functions::{
     AttachedLayer, CodeRecord, ConfigurationRecord, DeploymentRecord, ImageRecord, VersionRecord,
 };
@@ -123,7 +125,33 @@ pub(super) fn configuration(catalog: &Catalog, record: &VersionRecord, qualifier
         revision_id: &record.revision_id,
         modified_at_ms: record.modified_at_ms,
     };
-    facts.shape(catalog, qualifier)
+    let mut shape = facts.shape(catalog, qualifier);
+    if let Some(progress) = catalog.image_progress(record) {
+        set_image(&mut shape, &progress, record.configuration.wants_snapshots());
+    }
+    shape
+}
+
+/// Tells how far a version's image is; one that was asked for is part of the version's state.
+fn set_image(shape: &mut Value, progress: &Progress, requested: bool) {
+    if let (Progress::Ready, Some(snap_start)) = (progress, shape.get_mut("SnapStart")) {
+        set(snap_start, [("OptimizationStatus", "On")]);
+    }
+    match progress {
+        Progress::Pending if requested => {
+            set(shape, [("State", "Pending"), ("StateReason", CREATING), ("StateReasonCode", "Creating")]);
+        }
+        Progress::Failed(failure) if requested => {
+            let (code, reason) = match failure {
+                Failure::TimedOut => ("FunctionError.InitTimeout", "The function did not initialise in time."),
+                _ => {
+                    ("FunctionError.RuntimeInitError", "The function failed when it was initialised; its log says how.")
+                }
+            };
+            set(shape, [("State", "Failed"), ("StateReason", reason), ("StateReasonCode", code)]);
+        }
+        _ => {}
+    }
 }
 
 /// What is known of a version before its code is compiled.
@@ -202,6 +230,9 @@ impl Facts<'_> {
             }
             for (name, value) in &settings.echoed {
                 members.insert(name.clone(), value.clone());
+            }
+            if let Some(snap_start) = members.get_mut("SnapStart").and_then(Value::as_object_mut) {
+                snap_start.entry("OptimizationStatus").or_insert_with(|| "Off".into());
             }
             let logging = members.get_mut("LoggingConfig").and_then(Value::as_object_mut);
             if let Some(logging) = logging {

@@ -1,0 +1,130 @@
+//! What a memory holds at its start, as pieces of immutable files.
+//!
+//! Instances map the pieces privately: they share what they only read with all others, and with the page cache, and have pages of their own
+//! where they write. What no piece covers is zero.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+/// Bytes in the units in which memory is compared, stored and mapped: the machine's pages.
+pub fn unit_bytes() -> usize {
+    rustix::param::page_size()
+}
+
+/// A range of memory and where its bytes are.
+#[derive(Debug, Clone)]
+pub struct Piece {
+    /// Its first byte in memory.
+    pub start: usize,
+    /// Its length.
+    pub bytes: usize,
+    /// The file.
+    pub file: Arc<File>,
+    /// Its first byte in the file.
+    pub offset: u64,
+}
+
+impl Piece {
+    /// The part of it within memory from `from` to `to`: its first byte, its length, and where it is in the file.
+    pub(super) fn within(&self, from: usize, to: usize) -> Option<(usize, usize, u64)> {
+        let (start, end) = (self.start.max(from), self.start.saturating_add(self.bytes).min(to));
+        let bytes = end.checked_sub(start).filter(|bytes| *bytes > 0)?;
+        Some((start, bytes, self.offset.checked_add((start - self.start) as u64)?))
+    }
+}
+
+/// Why pieces make no memory. The files are damaged, or not those of this machine.
+#[derive(Debug, thiserror::Error)]
+pub enum ContentError {
+    /// Pieces begin and end where pages do, within the memory.
+    #[error(
+        "a piece of {bytes} bytes at {start} does not fit a memory of {memory_bytes} bytes in pages of {} bytes",
+        unit_bytes()
+    )]
+    Misplaced {
+        /// The piece's first byte in memory.
+        start: usize,
+        /// Its length.
+        bytes: usize,
+        /// The memory's size.
+        memory_bytes: usize,
+    },
+    /// A file ends before the piece does: the part behind its end could be mapped, but not read.
+    #[error("a file of {file_bytes} bytes does not hold {bytes} bytes from {offset}")]
+    Short {
+        /// The file's size.
+        file_bytes: u64,
+        /// The piece's length.
+        bytes: usize,
+        /// Its first byte in the file.
+        offset: u64,
+    },
+    /// The files cannot be looked at.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// The first content of a memory.
+#[derive(Debug, Clone)]
+pub struct Content {
+    initial_bytes: usize,
+    memory_bytes: usize,
+    /// Later ones lie over earlier ones.
+    pieces: Vec<Piece>,
+}
+
+impl Content {
+    /// A memory of `memory_bytes`, of which the module that has it asks for `initial_bytes` and the host for the rest.
+    pub fn new(initial_bytes: usize, memory_bytes: usize, pieces: Vec<Piece>) -> Result<Arc<Self>, ContentError> {
+        let unit = unit_bytes();
+        let misplaced = |start, bytes| ContentError::Misplaced { start, bytes, memory_bytes };
+        if initial_bytes > memory_bytes || !initial_bytes.is_multiple_of(unit) || !memory_bytes.is_multiple_of(unit) {
+            return Err(misplaced(0, initial_bytes));
+        }
+        for Piece { start, bytes, file, offset } in &pieces {
+            let (start, bytes, offset) = (*start, *bytes, *offset);
+            let fits = start.checked_add(bytes).is_some_and(|end| end <= memory_bytes);
+            let aligned =
+                [start as u64, bytes as u64, offset].into_iter().all(|value| value.is_multiple_of(unit as u64));
+            if !fits || !aligned {
+                return Err(misplaced(start, bytes));
+            }
+            let file_bytes = file.metadata()?.len();
+            if offset.checked_add(bytes as u64).is_none_or(|end| end > file_bytes) {
+                return Err(ContentError::Short { file_bytes, bytes, offset });
+            }
+        }
+        Ok(Arc::new(Self { initial_bytes, memory_bytes, pieces }))
+    }
+
+    /// The size that the module asks for.
+    pub fn initial_bytes(&self) -> usize {
+        self.initial_bytes
+    }
+
+    /// The whole size.
+    pub fn memory_bytes(&self) -> usize {
+        self.memory_bytes
+    }
+
+    /// Its pieces; later ones lie over earlier ones.
+    pub(super) fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+
+    /// Reads what is at `start`, which lies within the memory, into `buffer`.
+    pub fn read_at(&self, start: usize, buffer: &mut [u8]) -> io::Result<()> {
+        buffer.fill(0);
+        let end = start.saturating_add(buffer.len());
+        for piece in &self.pieces {
+            let Some((at, bytes, offset)) = piece.within(start, end) else { continue };
+            let within = at - start;
+            if let Some(part) = buffer.get_mut(within..within + bytes) {
+                piece.file.read_exact_at(part, offset)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,400 @@
+//! Files of memory images: what a memory holds beyond another, in pieces that can be mapped.
+//!
+//! A header of one page, then the pieces' bytes in the order in which the header lists them, all little-endian:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 8 | `LAMINAMI` |
+//! | 4 | the format, 1 |
+//! | 4 | bytes of a page |
+//! | 32 | what the memory is compared with; zeros where that is an empty one |
+//! | 8, 8 | bytes of the memory: as its module has it, and in all |
+//! | 8 | nanoseconds of the monotonic clock that it saw last |
+//! | 4 | number of pieces |
+//! | 4 | CRC-32 of the file with zeros in this place |
+//! | 16 each | a piece: its first byte in memory, its length |
+//!
+//! The pages that differ lie scattered, and each piece is a mapping of every instance, of which a process has not many. So there are no more
+//! pieces than [`Limit`] says: what lies between two of them that are near is stored with them.
+
+use super::content::{Content, ContentError, Piece, unit_bytes};
+use std::fs::{File, Permissions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::path::Path;
+use std::sync::Arc;
+
+const MAGIC: &[u8; 8] = b"LAMINAMI";
+const FORMAT: u32 = 1;
+const CRC_OFFSET: usize = 76;
+const PIECES_OFFSET: usize = 80;
+const PIECE_ENTRY_BYTES: usize = 16;
+
+/// Pieces of a file, at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit(pub usize);
+
+impl Limit {
+    /// Of a runtime's own memory: one mapping, and one more for a heap far from the rest.
+    pub const BASE: Self = Self(2);
+    /// Of what a function's memory holds beyond it.
+    pub const DIFFERENCE: Self = Self(12);
+}
+
+/// A memory as it was kept.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// What it holds.
+    pub content: Arc<Content>,
+    /// Nanoseconds of the monotonic clock when it was kept. Whoever goes on from it must not see less.
+    pub monotonic_ns: u64,
+}
+
+/// A memory that others are compared with.
+#[derive(Debug, Clone)]
+pub struct Base {
+    /// Names it: whatever else has this name is equal.
+    pub id: [u8; 32],
+    /// The memory.
+    pub image: Image,
+}
+
+/// Why a file gives no memory. The files are damaged, or of another version of Lamina.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// Another format, another machine's pages, another base.
+    #[error("the image is {0}")]
+    Foreign(&'static str),
+    /// Not what was written.
+    #[error("the image is damaged: {0}")]
+    Damaged(String),
+    /// It cannot be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl From<ContentError> for FileError {
+    fn from(error: ContentError) -> Self {
+        match error {
+            ContentError::Io(error) => Self::Io(error),
+            other => Self::Damaged(other.to_string()),
+        }
+    }
+}
+
+/// What was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// Bytes of pages that differ.
+    pub different_bytes: usize,
+    /// Bytes of all pieces.
+    pub stored_bytes: usize,
+    /// The number of pieces.
+    pub pieces: usize,
+}
+
+/// Writes what `memory` holds beyond `base`, or beyond an empty memory whose module asks for all of it, to a new file at `path`:
+/// complete and on the disk, readable and not writable, before this returns.
+pub fn write(path: &Path, memory: &[u8], monotonic_ns: u64, base: Option<&Base>, limit: Limit) -> io::Result<Written> {
+    let unit = unit_bytes();
+    if !memory.len().is_multiple_of(unit) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a memory ends within a page"));
+    }
+    let most = unit.saturating_sub(PIECES_OFFSET) / PIECE_ENTRY_BYTES;
+    let runs = different_runs(memory, base.map(|base| &*base.image.content))?;
+    let different_bytes: usize = runs.iter().map(|run| run.len() * unit).sum();
+    let pieces = bridged(runs, limit.0.clamp(1, most));
+    let initial_bytes = base.map_or(memory.len(), |base| base.image.content.initial_bytes());
+    let sizes = (initial_bytes, memory.len());
+    let mut header = header(base.map_or([0; 32], |base| base.id), sizes, monotonic_ns, &pieces);
+    header.resize(unit, 0);
+    let part = |run: &Range<usize>| memory.get(run.start * unit..run.end * unit).unwrap_or_default();
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&header);
+    pieces.iter().for_each(|run| crc.update(part(run)));
+    if let Some(place) = header.get_mut(CRC_OFFSET..CRC_OFFSET + 4) {
+        place.copy_from_slice(&crc.finalize().to_le_bytes());
+    }
+    let mut file = File::options().write(true).create_new(true).open(path)?;
+    file.write_all(&header)?;
+    for run in &pieces {
+        write_sparsely(&mut file, part(run), unit)?;
+    }
+    let stored_bytes = pieces.iter().map(|run| run.len() * unit).sum();
+    file.set_len((unit + stored_bytes) as u64)?;
+    file.set_permissions(Permissions::from_mode(0o400))?;
+    file.sync_all()?;
+    Ok(Written { different_bytes, stored_bytes, pieces: pieces.len() })
+}
+
+/// Opens a file that [`write`] made with the same base, and checks all of it.
+pub fn open(path: &Path, base: Option<&Base>) -> Result<Image, FileError> {
+    let mut file = File::open(path)?;
+    let unit = unit_bytes();
+    let mut header = vec![0; unit];
+    file.read_exact(&mut header)?;
+    let header = Header::parse(&header)?;
+    let base_id = base.map_or([0; 32], |base| base.id);
+    if header.base != base_id {
+        return Err(FileError::Foreign("of another runtime's memory"));
+    }
+    let stored: u64 = header.pieces.iter().fold(0, |sum, (_, bytes)| sum.saturating_add(*bytes));
+    if file.metadata()?.len() != stored.saturating_add(unit as u64) {
+        return Err(FileError::Damaged("it is not as long as it says".into()));
+    }
+    if header.crc != checksum(&mut file, unit)? {
+        return Err(FileError::Damaged("its checksum is another".into()));
+    }
+    let file = Arc::new(file);
+    let mut pieces = base.map_or_else(Vec::new, |base| base.image.content.pieces().to_vec());
+    let mut offset = unit as u64;
+    let size = |bytes: u64| usize::try_from(bytes).map_err(|_| FileError::Damaged("it is larger than memory".into()));
+    for (start, bytes) in header.pieces {
+        pieces.push(Piece { start: size(start)?, bytes: size(bytes)?, file: Arc::clone(&file), offset });
+        offset = offset.saturating_add(bytes);
+    }
+    let initial_bytes = size(header.initial_bytes)?;
+    if base.is_some_and(|base| base.image.content.initial_bytes() != initial_bytes) {
+        return Err(FileError::Foreign("of a memory of another size"));
+    }
+    let content = Content::new(initial_bytes, size(header.memory_bytes)?, pieces)?;
+    Ok(Image { content, monotonic_ns: header.monotonic_ns })
+}
+
+/// Of the whole file, the checksum's own bytes as zeros.
+fn checksum(file: &mut File, unit: usize) -> io::Result<u32> {
+    let mut crc = crc32fast::Hasher::new();
+    let mut buffer = vec![0; unit.max(256 * 1024)];
+    file.seek(SeekFrom::Start(0))?;
+    let mut first = true;
+    loop {
+        let read = file.read(&mut buffer)?;
+        let Some(bytes) = buffer.get_mut(..read).filter(|bytes| !bytes.is_empty()) else { return Ok(crc.finalize()) };
+        if first {
+            bytes.iter_mut().skip(CRC_OFFSET).take(4).for_each(|byte| *byte = 0);
+            first = false;
+        }
+        crc.update(bytes);
+    }
+}
+
+struct Header {
+    base: [u8; 32],
+    initial_bytes: u64,
+    memory_bytes: u64,
+    monotonic_ns: u64,
+    crc: u32,
+    pieces: Vec<(u64, u64)>,
+}
+
+impl Header {
+    fn parse(bytes: &[u8]) -> Result<Self, FileError> {
+        let mut rest = Reader(bytes);
+        if rest.take::<8>()? != *MAGIC {
+            return Err(FileError::Damaged("it has another beginning".into()));
+        }
+        if rest.u32()? != FORMAT {
+            return Err(FileError::Foreign("of another format"));
+        }
+        if usize::try_from(rest.u32()?) != Ok(unit_bytes()) {
+            return Err(FileError::Foreign("of a machine with other pages"));
+        }
+        let (base, initial_bytes, memory_bytes, monotonic_ns) = (rest.take()?, rest.u64()?, rest.u64()?, rest.u64()?);
+        let (count, crc) = (rest.u32()?, rest.u32()?);
+        let pieces = (0..count).map(|_| Ok((rest.u64()?, rest.u64()?))).collect::<Result<_, FileError>>()?;
+        Ok(Self { base, initial_bytes, memory_bytes, monotonic_ns, crc, pieces })
+    }
+}
+
+fn header(
+    base: [u8; 32],
+    (initial_bytes, memory_bytes): (usize, usize),
+    monotonic_ns: u64,
+    pieces: &[Range<usize>],
+) -> Vec<u8> {
+    let unit = unit_bytes();
+    let mut header = Vec::with_capacity(unit);
+    header.extend_from_slice(MAGIC);
+    header.extend_from_slice(&FORMAT.to_le_bytes());
+    header.extend_from_slice(&u32::try_from(unit).unwrap_or(u32::MAX).to_le_bytes());
+    header.extend_from_slice(&base);
+    header.extend_from_slice(&(initial_bytes as u64).to_le_bytes());
+    header.extend_from_slice(&(memory_bytes as u64).to_le_bytes());
+    header.extend_from_slice(&monotonic_ns.to_le_bytes());
+    header.extend_from_slice(&u32::try_from(pieces.len()).unwrap_or(u32::MAX).to_le_bytes());
+    header.extend_from_slice(&[0; 4]);
+    for run in pieces {
+        header.extend_from_slice(&((run.start * unit) as u64).to_le_bytes());
+        header.extend_from_slice(&((run.len() * unit) as u64).to_le_bytes());
+    }
+    header
+}
+
+/// Takes numbers from the front of bytes.
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], FileError> {
+        let short = || FileError::Damaged("it ends too early".into());
+        let (taken, rest) = self.0.split_first_chunk::<N>().ok_or_else(short)?;
+        self.0 = rest;
+        Ok(*taken)
+    }
+
+    fn u32(&mut self) -> Result<u32, FileError> {
+        self.take().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Result<u64, FileError> {
+        self.take().map(u64::from_le_bytes)
+    }
+}
+
+/// The runs of pages in which `memory` differs from `base`, or from zeros.
+fn different_runs(memory: &[u8], base: Option<&Content>) -> io::Result<Vec<Range<usize>>> {
+    let unit = unit_bytes();
+    let chunk_bytes = unit * 64;
+    let mut before = vec![0; chunk_bytes];
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    for (chunk_index, chunk) in memory.chunks(chunk_bytes).enumerate() {
+        if let Some(base) = base {
+            base.read_at(chunk_index * chunk_bytes, &mut before)?;
+        }
+        for (index, (now, then)) in chunk.chunks(unit).zip(before.chunks(unit)).enumerate() {
+            if now == then {
+                continue;
+            }
+            let at = chunk_index * 64 + index;
+            match runs.last_mut() {
+                Some(last) if last.end == at => last.end = at + 1,
+                _ => runs.push(at..at + 1),
+            }
+        }
+    }
+    Ok(runs)
+}
+
+/// Joins runs over the narrowest gaps, until there are no more than `most`.
+fn bridged(runs: Vec<Range<usize>>, most: usize) -> Vec<Range<usize>> {
+    let mut gaps: Vec<(usize, usize)> =
+        runs.iter().zip(runs.iter().skip(1)).enumerate().map(|(index, (a, b))| (b.start - a.end, index)).collect();
+    gaps.sort_unstable_by(|a, b| b.cmp(a));
+    let mut kept: Vec<usize> = gaps.into_iter().take(most.saturating_sub(1)).map(|(_, index)| index).collect();
+    kept.sort_unstable();
+    let mut joined: Vec<Range<usize>> = Vec::with_capacity(most);
+    for (index, run) in runs.into_iter().enumerate() {
+        let apart = index == 0 || kept.binary_search(&(index - 1)).is_ok();
+        match joined.last_mut() {
+            Some(last) if !apart => last.end = run.end,
+            _ => joined.push(run),
+        }
+    }
+    joined
+}
+
+/// Writes `bytes` at the file's position and leaves holes for pages of zeros.
+fn write_sparsely(file: &mut File, bytes: &[u8], unit: usize) -> io::Result<()> {
+    let mut offset = file.stream_position()?;
+    for page in bytes.chunks(unit) {
+        if page.iter().any(|byte| *byte != 0) {
+            file.write_all_at(page, offset)?;
+        }
+        offset = offset.saturating_add(page.len() as u64);
+    }
+    file.seek(SeekFrom::Start(offset)).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn memory(pages: usize) -> Vec<u8> {
+        vec![0; pages * unit_bytes()]
+    }
+
+    fn read(content: &Content) -> Vec<u8> {
+        let mut bytes = vec![0xff; content.memory_bytes()];
+        content.read_at(0, &mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn a_difference_laid_over_its_base_is_the_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let unit = unit_bytes();
+        let mut first = memory(64);
+        first[3 * unit + 5] = 1;
+        first[40 * unit] = 2;
+        let path = dir.path().join("base");
+        let written = write(&path, &first, 5, None, Limit::BASE).unwrap();
+        assert_eq!((written.pieces, written.different_bytes), (2, 2 * unit));
+        let base = Base { id: [7; 32], image: open(&path, None).unwrap() };
+        assert_eq!(read(&base.image.content), first);
+
+        let mut later = memory(80);
+        later[..first.len()].copy_from_slice(&first);
+        later[3 * unit + 5] = 0;
+        for page in [10, 12, 30, 50, 70, 79] {
+            later[page * unit + 9] = page as u8;
+        }
+        let path = dir.path().join("image");
+        let written = write(&path, &later, 6, Some(&base), Limit(4)).unwrap();
+        assert_eq!((written.pieces, written.different_bytes), (4, 7 * unit));
+        assert_eq!(written.stored_bytes, (10 + 1 + 1 + 10) * unit);
+        let Image { content, monotonic_ns } = open(&path, Some(&base)).unwrap();
+        assert_eq!(monotonic_ns, 6);
+        assert_eq!((content.initial_bytes(), content.memory_bytes()), (64 * unit, 80 * unit));
+        assert_eq!(read(&content), later);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o400);
+        assert_eq!(std::fs::read(&path).unwrap().len(), unit + written.stored_bytes);
+    }
+
+    #[test]
+    fn runs_are_joined_where_little_lies_between() {
+        assert_eq!(bridged(vec![0..1, 2..3, 10..11, 12..14], 2), [0..3, 10..14]);
+        let one = bridged(vec![0..1, 2..3, 10..11], 1);
+        assert_eq!((one.len(), one[0].clone()), (1, 0..11));
+        assert_eq!(bridged(vec![0..1, 5..6], 9), [0..1, 5..6]);
+        assert_eq!(bridged(Vec::new(), 3), Vec::<Range<usize>>::new());
+    }
+
+    #[test]
+    fn a_memory_equal_to_its_base_is_a_header() {
+        let dir = tempfile::tempdir().unwrap();
+        let (base_path, path) = (dir.path().join("base"), dir.path().join("image"));
+        write(&base_path, &memory(4), 0, None, Limit::BASE).unwrap();
+        let base = Base { id: [1; 32], image: open(&base_path, None).unwrap() };
+        assert_eq!(write(&path, &memory(4), 0, Some(&base), Limit::DIFFERENCE).unwrap().pieces, 0);
+        assert_eq!(read(&open(&path, Some(&base)).unwrap().content), memory(4));
+    }
+
+    #[test]
+    fn what_was_not_written_like_this_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut bytes = memory(4);
+        bytes[9] = 1;
+        let path = dir.path().join("a");
+        write(&path, &bytes, 0, None, Limit::BASE).unwrap();
+        let base = Base { id: [1; 32], image: open(&path, None).unwrap() };
+        assert!(matches!(open(&path, Some(&base)), Err(FileError::Foreign(_))));
+        assert!(write(&path, &bytes, 0, None, Limit::BASE).is_err(), "files are never overwritten");
+        let good = std::fs::read(&path).unwrap();
+        let refused = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut bytes = good.clone();
+            change(&mut bytes);
+            let path = dir.path().join("b");
+            std::fs::write(&path, bytes).unwrap();
+            open(&path, None).unwrap_err().to_string()
+        };
+        assert!(refused(&|bytes| bytes[0] = 0).contains("beginning"));
+        assert!(refused(&|bytes| bytes[8] = 9).contains("another format"));
+        assert!(refused(&|bytes| bytes[13] = 1).contains("other pages"));
+        assert!(refused(&|bytes| bytes.truncate(bytes.len() - 1)).contains("as long as"));
+        assert!(refused(&|bytes| *bytes.last_mut().unwrap() ^= 1).contains("checksum"));
+        assert!(refused(&|bytes| bytes[72] = 9).contains("checksum"));
+        assert!(refused(&|bytes| bytes[74] = 255).contains("too early"));
+        assert!(refused(&|bytes| bytes[80] = 1).contains("checksum"));
+        assert!(open(&dir.path().join("none"), None).is_err());
+    }
+}
