@@ -189,8 +189,8 @@ pub fn daemon(workspace: &Workspace, release: bool) -> Result<PathBuf> {
     if release {
         build.args(["build", "-p", "lamina", "--bin", "lamina", "--release"]);
     } else {
-        // With the features that the native tests had of its dependencies: these are not compiled twice.
-        build.args(["build", "--workspace", "--bin", "lamina"]);
+        // As the native tests were built, one of them included, since features are those of all that is built: nothing is compiled twice.
+        build.args(["build", "--workspace", "--bin", "lamina", "--test", "it"]);
     }
     steps::show("daemon", &mut build)?;
     Ok(workspace.target.join(if release { "release" } else { "debug" }).join("lamina"))
