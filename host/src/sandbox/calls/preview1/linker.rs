@@ -46,6 +46,8 @@ fn nothing<T: Preview1Access>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     for name in ["args_sizes_get", "environ_sizes_get"] {
         linker.func_wrap(MODULE, name, |mut caller: Caller<'_, T>, count: u32, bytes: u32| {
             call(&mut caller, |memory, _| {
+                // Both or none.
+                memory.bytes(bytes, 4)?;
                 memory.put_u32(count, 0)?;
                 Ok(memory.put_u32(bytes, 0)?)
             })
