@@ -109,6 +109,9 @@ def compile_shim(work, shim, engine, script, jobs):
         f"--remap-path-prefix={work}=/build",
         f"--remap-path-prefix={sysroot}/lib/rustlib/src/rust=/rustc/{commit}",
     ]
+    # The engine is compiled in a directory that cargo names by a hash of the flags above, paths and all: its assertions name
+    # files without directories.
+    c_flags = ["-isystem", "/usr/include/wasm32-wasi", "-O3", "-g0", "-D__FILE__=__FILE_NAME__", "-Wno-builtin-macro-redefined"]
     environment = {
         **os.environ,
         "CARGO_TARGET_DIR": str(work / "cargo"),
@@ -117,7 +120,7 @@ def compile_shim(work, shim, engine, script, jobs):
         "RQUICKJS_SYS_NO_WASI_SDK": "1",
         "CC_wasm32_wasip1": "clang-22",
         "AR_wasm32_wasip1": "llvm-ar-22",
-        "CFLAGS_wasm32_wasip1": f"-isystem /usr/include/wasm32-wasi -O3 -g0 -ffile-prefix-map={work}=/build",
+        "CFLAGS_wasm32_wasip1": " ".join(c_flags),
     }
     patched = f'patch.crates-io.{ENGINE}.path="{engine}"'
     build = ["build", "--release", "--locked", f"-j{jobs}", "--target", TARGET]

@@ -15,14 +15,14 @@ use std::process::Command;
 #[derive(clap::Args)]
 pub struct Options {
     /// Runtimes; all of `runtimes/` where none is named
+    #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// Leave dist/ alone and fail where a build has other sums
     #[arg(long)]
     compare: bool,
 }
 
-/// Runtimes written in C and what their scripts need: a program or an absolute path, and the Debian package that has it.
-/// Whoever brings a runtime that needs more adds a line.
+/// What the scripts need beside rustup and Python, by runtime: a program or an absolute path, and the Debian package that has it.
 const NEEDS: [(&str, &[(&str, &str)]); 2] = [
     (
         "nodejs-compat",
