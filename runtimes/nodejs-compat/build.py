@@ -1,11 +1,12 @@
-"""Builds dist/runtime.wasm.gz from sources that this directory pins: crates by shim/Cargo.lock, npm packages by
-js/package-lock.json, and QuickJS-NG out of its crate with patches/quickjs.patch applied.
+#!/usr/bin/env python3
+"""Builds dist/ of this runtime from sources that this directory pins: `build.py [--work DIR] [--out DIR] [--jobs N]`.
 
-Needs on the machine: rustup's target wasm32-wasip1, clang-22 and llvm-ar-22, wasi-libc's headers, Node with npm, patch.
-The directory for everything in between is the first argument, or `target/` beside this file.
+Crates are pinned by shim/Cargo.lock, npm packages by js/package-lock.json; QuickJS-NG comes out of its crate, with patches/quickjs.patch
+applied. Needs rustup, which installs the compiler and its target where they are missing, clang-22, llvm-ar-22, wasi-libc's headers, Node
+with npm, patch and gzip. The same compilers make the same bytes, wherever this checkout and DIR are.
 """
 
-import gzip
+import argparse
 import hashlib
 import os
 import shutil
@@ -17,6 +18,7 @@ from pathlib import Path
 import tomllib
 
 HERE = Path(__file__).resolve().parent
+TOOLCHAIN = "1.95.0"
 TARGET = "wasm32-wasip1"
 ENGINE = "rquickjs-sys"
 # The shadow stack; JavaScript's share of it is bounded in shim/src/engine.rs.
@@ -28,13 +30,30 @@ def run(*command, **more):
 
 
 def output(*command, **more):
-    return subprocess.run(
-        [str(part) for part in command], check=True, capture_output=True, text=True, **more
-    ).stdout.strip()
+    return subprocess.run([str(part) for part in command], check=True, capture_output=True, text=True, **more).stdout.strip()
 
 
-def engine_source(work):
-    """QuickJS-NG's crate, checked against its pinned sum, with the patch applied."""
+def toolchain():
+    """Has rustup install what is missing."""
+    listed = ["rustup", "target", "list", "--toolchain", TOOLCHAIN, "--installed"]
+    told = subprocess.run(listed, capture_output=True, text=True, check=False)
+    if TARGET not in told.stdout.split():
+        run("rustup", "toolchain", "install", TOOLCHAIN, "--profile", "minimal", "--target", TARGET)
+
+
+def shim_source(work):
+    """A copy of the shim, in which the engine's crate is put as well.
+
+    Cargo hashes the path of each package into symbols, but a path below the workspace only as it is seen from there.
+    """
+    source = work / "source"
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.copytree(HERE / "shim", source, ignore=shutil.ignore_patterns("target"))
+    return source
+
+
+def engine_source(work, shim):
+    """QuickJS-NG's crate inside of `shim`, checked against its pinned sum, with the patch applied."""
     pinned = tomllib.loads((HERE / "patches" / "engine.toml").read_text())
     name = f"{ENGINE}-{pinned['version']}"
     home = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
@@ -54,12 +73,11 @@ def engine_source(work):
         sys.exit(f"{archive.name} has sha256 {found}, not the pinned {pinned['sha256']}")
     patch = HERE / "patches" / "quickjs.patch"
     # Cargo does not look at the C files: a directory of its own for each patch has it compile them anew.
-    place = work / f"engine-{hashlib.sha256(patch.read_bytes()).hexdigest()[:12]}"
+    place = shim / f"engine-{hashlib.sha256(patch.read_bytes()).hexdigest()[:12]}"
     source = place / name
-    if not source.is_dir():
-        with tarfile.open(archive) as crate:
-            crate.extractall(place, filter="data")
-        run("patch", "-p1", "-s", "-i", patch, cwd=source)
+    with tarfile.open(archive) as crate:
+        crate.extractall(place, filter="data")
+    run("patch", "-p1", "-s", "-i", patch, cwd=source)
     return source
 
 
@@ -73,26 +91,27 @@ def library(work):
     return script
 
 
-def compile_shim(work, engine, script):
+def compile_shim(work, shim, engine, script, jobs):
     """The core module, before compression."""
-    reactor = (
-        Path(output("rustc", "--print", "sysroot", cwd=HERE / "shim"))
-        / "lib"
-        / "rustlib"
-        / TARGET
-        / "lib/self-contained/crt1-reactor.o"
-    )
+    sysroot = Path(output("rustc", f"+{TOOLCHAIN}", "--print", "sysroot"))
+    version = output("rustc", f"+{TOOLCHAIN}", "-vV").splitlines()
+    commit = next(line.removeprefix("commit-hash: ") for line in version if line.startswith("commit-hash: "))
+    reactor = sysroot / "lib" / "rustlib" / TARGET / "lib/self-contained/crt1-reactor.o"
     home = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
     flags = [
         f"-Clink-arg={reactor}",
         f"-Clink-arg=-zstack-size={STACK_BYTES}",
         "-Clink-arg=--stack-first",
         "-Clink-arg=--export=__stack_pointer",
-        # Panic messages name source files; a build must not show where it ran.
+        # Panic messages name source files; a build must not show where it ran. The standard library's have the last
+        # of these names where its source is not installed.
         f"--remap-path-prefix={home}=/cargo",
-        f"--remap-path-prefix={HERE}=/runtime",
         f"--remap-path-prefix={work}=/build",
+        f"--remap-path-prefix={sysroot}/lib/rustlib/src/rust=/rustc/{commit}",
     ]
+    # The engine is compiled in a directory that cargo names by a hash of the flags above, paths and all: its assertions name
+    # files without directories.
+    c_flags = ["-isystem", "/usr/include/wasm32-wasi", "-O3", "-g0", "-D__FILE__=__FILE_NAME__", "-Wno-builtin-macro-redefined"]
     environment = {
         **os.environ,
         "CARGO_TARGET_DIR": str(work / "cargo"),
@@ -101,38 +120,41 @@ def compile_shim(work, engine, script):
         "RQUICKJS_SYS_NO_WASI_SDK": "1",
         "CC_wasm32_wasip1": "clang-22",
         "AR_wasm32_wasip1": "llvm-ar-22",
-        "CFLAGS_wasm32_wasip1": f"-isystem /usr/include/wasm32-wasi -O3 -g0 -ffile-prefix-map={work}=/build",
+        "CFLAGS_wasm32_wasip1": " ".join(c_flags),
     }
     patched = f'patch.crates-io.{ENGINE}.path="{engine}"'
-    run(
-        "cargo",
-        "--config",
-        patched,
-        "build",
-        "--release",
-        "--locked",
-        "-j2",
-        "--target",
-        TARGET,
-        cwd=HERE / "shim",
-        env=environment,
-    )
+    build = ["build", "--release", "--locked", f"-j{jobs}", "--target", TARGET]
+    run("cargo", f"+{TOOLCHAIN}", "--config", patched, *build, cwd=shim, env=environment)
     return work / "cargo" / TARGET / "release" / "nodejs_compat.wasm"
 
 
+def pack(wasm, out):
+    """dist/: gzip -9, without name and time."""
+    out.mkdir(parents=True, exist_ok=True)
+    packed = out / "runtime.wasm.gz"
+    with wasm.open("rb") as stream, packed.open("wb") as target:
+        subprocess.run(["gzip", "-9n"], stdin=stream, stdout=target, check=True)
+    sums = f"{hashlib.sha256(packed.read_bytes()).hexdigest()}  {packed.name}\n"
+    (out / "SHA256SUMS").write_text(sums)
+    print(sums, end="")
+
+
 def main():
-    work = Path(sys.argv[1] if len(sys.argv) > 1 else HERE / "target").resolve()
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--work", type=Path, default=HERE / "target", help="where to build (default: target/)")
+    parser.add_argument("--out", type=Path, default=HERE / "dist", help="where the results go (default: dist/)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many compilers at once")
+    options = parser.parse_args()
+    work = options.work.resolve()
     for name in ("js", "probe", "library.js"):
         path = work / name
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
     work.mkdir(parents=True, exist_ok=True)
-    wasm = compile_shim(work, engine_source(work), library(work)).read_bytes()
-    packed = gzip.compress(wasm, compresslevel=9, mtime=0)
-    dist = HERE / "dist"
-    dist.mkdir(exist_ok=True)
-    (dist / "runtime.wasm.gz").write_bytes(packed)
-    (dist / "SHA256SUMS").write_text(f"{hashlib.sha256(packed).hexdigest()}  runtime.wasm.gz\n")
-    print(f"dist/runtime.wasm.gz: {len(packed)} bytes, of {len(wasm)}")
+    toolchain()
+    shim = shim_source(work)
+    engine = engine_source(work, shim)
+    pack(compile_shim(work, shim, engine, library(work), options.jobs), options.out.resolve())
 
 
 if __name__ == "__main__":

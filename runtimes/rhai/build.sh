@@ -1,7 +1,9 @@
 #!/bin/sh
-# Builds dist/ from this directory and the crates that Cargo.lock names: the same bytes wherever it runs, given the same compiler.
+# build.sh [OUT]: builds dist/, or OUT, from this directory and the crates that Cargo.lock names: the same bytes wherever it runs, given
+# the same compiler.
 # Needs rustup, which installs the compiler and its target where they are missing.
 set -eu
+out=$(realpath -m "${1:-$(dirname "$0")/dist}")
 cd "$(dirname "$0")"
 
 toolchain=1.95.0
@@ -22,7 +24,6 @@ export RUSTFLAGS CONST_RANDOM_SEED SOURCE_DATE_EPOCH
 
 cargo "+$toolchain" build --release --locked --lib --target "$target"
 
-mkdir -p dist
-gzip -9 -n <"${CARGO_TARGET_DIR:-target}/$target/release/lamina_rhai.wasm" >dist/runtime.wasm.gz
-(cd dist && sha256sum runtime.wasm.gz >SHA256SUMS)
-cat dist/SHA256SUMS
+mkdir -p "$out"
+gzip -9 -n <"${CARGO_TARGET_DIR:-target}/$target/release/lamina_rhai.wasm" >"$out/runtime.wasm.gz"
+(cd "$out" && sha256sum runtime.wasm.gz >SHA256SUMS && cat SHA256SUMS)

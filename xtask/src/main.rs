@@ -4,11 +4,12 @@
 //! - `run`: guests, host, and a daemon on the repository's `config.toml`, shown at work ([`run`]).
 //! - `test`: sets up and runs every test; `.ci/run` calls it ([`test`]).
 //! - `parity`: writes the tables of operations in `docs/aws-parity.md` from what the tests saw ([`parity`]).
+//! - `runtimes`: the language runtimes from source, to `dist/` or to be compared with it ([`runtimes`]).
 //! - `fuzz`: the fuzz targets, each for a bounded time ([`fuzz`]).
 //! - `bench`: the criterion benches, memory while idle, and Lamina beside others over HTTP ([`bench`], [`compare`]).
 //! - `instructions`: how many instructions an invocation takes, against a budget ([`instructions`]).
 //!
-//! What it installs goes through apt, rustup, cargo and pip by package name, only where it is missing, and is named
+//! What it installs goes through apt, rustup, cargo, pip and npm by package name, only where it is missing, and is named
 //! before it happens. All else it writes lies under the target directory and `.lamina/`.
 
 mod apt;
@@ -22,6 +23,7 @@ mod instructions;
 mod parity;
 mod python;
 mod run;
+mod runtimes;
 mod steps;
 mod test;
 mod toolchain;
@@ -47,6 +49,8 @@ enum Command {
     Test(test::Options),
     /// Write the tables of operations in docs/aws-parity.md from what the tests saw
     Parity(parity::Options),
+    /// Build the language runtimes from source
+    Runtimes(runtimes::Options),
     /// Run the fuzz targets, each for a bounded time
     Fuzz(fuzz::Options),
     /// Run the criterion benches, measure memory while idle, and compare with others over HTTP
@@ -62,6 +66,7 @@ fn main() -> ExitCode {
         Command::Run(options) => run::run(&workspace, &options),
         Command::Test(options) => test::run(&workspace, &options),
         Command::Parity(options) => parity::run(&workspace, &options),
+        Command::Runtimes(options) => runtimes::run(&workspace, &options),
         Command::Fuzz(options) => fuzz::run(&workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options),
         Command::Instructions(options) => instructions::run(&workspace, &options),

@@ -1,11 +1,12 @@
 //! `cargo xtask test`: every check, in the order in which each fails soonest.
 //!
 //! Formatting and lints, licences, native tests, fuzz targets for a while, then the black-box tests against the daemon just built, whether
-//! `docs/aws-parity.md` has what they saw, and, in the full run, how many instructions an invocation takes. What is missing is installed first: promtool and
+//! `docs/aws-parity.md` has what they saw, and, in the full run, how many instructions an invocation takes and whether the language runtimes'
+//! sources make what is committed. What is missing is installed first: promtool and
 //! docker-registry (unpacked, never started as a service), cargo-nextest, valgrind, the Python environment, guest compilers.
 
 use crate::workspace::{Workspace, which};
-use crate::{apt, fuzz, guests, instructions, parity, python, steps};
+use crate::{apt, fuzz, guests, instructions, parity, python, runtimes, steps};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::PathBuf;
@@ -15,7 +16,10 @@ use std::process::Command;
 const PYTEST_NONE: i32 = 5;
 
 /// Packages with tests of their own outside the root workspace, tested natively.
-const NATIVE: [&str; 2] = ["guest-sdk", "functions"];
+const NATIVE: [&str; 3] = ["guest-sdk", "functions", "runtimes/rhai"];
+
+/// Crates of language runtimes, which are built by scripts of their own.
+const RUNTIMES: [&str; 2] = ["runtimes/nodejs-compat/shim", "runtimes/rhai"];
 
 /// How long each fuzz target runs, in seconds: in the full run, and else.
 const FUZZ_S: (u32, u32) = (120, 10);
@@ -24,7 +28,7 @@ const FUZZ_S: (u32, u32) = (120, 10);
 #[derive(clap::Args)]
 #[group(skip)]
 pub struct Options {
-    /// Run the long forms too: 50 kills, timing comparisons, advisories
+    /// Run the long forms too: 50 kills, timing comparisons, advisories, language runtimes from source
     #[arg(long)]
     full: bool,
     /// Test an optimised daemon
@@ -47,7 +51,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     if options.filter.is_none() {
         lints(workspace)?;
         let mut ruff = Command::new(&python);
-        ruff.current_dir(&workspace.root).args(["-m", "ruff", "check", "--quiet", "--no-cache", "tests"]);
+        ruff.current_dir(&workspace.root).args(["-m", "ruff", "check", "--quiet", "--no-cache", "tests", "runtimes"]);
         steps::show("lints", &mut ruff)?;
         deny(workspace, options.full)?;
     }
@@ -63,6 +67,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     }
     if options.full && options.filter.is_none() {
         instructions::check(workspace)?;
+        runtimes::check(workspace)?;
     }
     Ok(())
 }
@@ -101,7 +106,7 @@ fn everywhere(workspace: &Workspace) -> Vec<&'static str> {
 }
 
 fn lints(workspace: &Workspace) -> Result<()> {
-    for directory in everywhere(workspace) {
+    for directory in everywhere(workspace).into_iter().chain(RUNTIMES) {
         steps::show("format", workspace.cargo_in(directory).args(["fmt", "--all", "--check"]))?;
     }
     for directory in with_root(workspace, &NATIVE) {
