@@ -328,9 +328,11 @@ awslambda.registerBeforeSnapshot(() => { done.push('before 1'); });
 awslambda.registerBeforeSnapshot(async () => { done.push('before 2'); });
 awslambda.registerAfterRestore(() => { done.push('after'); });
 const then = process.hrtime.bigint();
+const sinceStart = performance.now();
 export const handler = async () => ({
-    done, loaded, forward: process.hrtime.bigint() >= then, type: process.env.AWS_LAMBDA_INITIALIZATION_TYPE,
-    random: [Math.random(), Math.random()],
+    done, loaded, type: process.env.AWS_LAMBDA_INITIALIZATION_TYPE,
+    forward: process.hrtime.bigint() >= then && performance.now() >= sinceStart,
+    random: [Math.random(), Math.random(), crypto.randomUUID()],
 });
 """
 
