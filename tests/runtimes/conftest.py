@@ -1,5 +1,7 @@
 """A daemon with the probe runtime, shared by the tests of this directory."""
 
+import textwrap
+
 import pytest
 
 from harness import clients, packages, runtimes, wait
@@ -72,3 +74,20 @@ def javascript_runtime(shared_daemon):
 def runtime_ready():
     """`runtime_ready(daemon, runtime)` waits until a runtime is built on a daemon of a test's own."""
     return ready
+
+
+@pytest.fixture
+def from_source(daemon, name):
+    """Makes functions of `source`, which is the text of `file`, or a dict of the package's files."""
+    made = []
+
+    def function(file, source, environment, settings):
+        made.append(f"{name}-{len(made)}")
+        files = source if isinstance(source, dict) else {file: source}
+        code = packages.archive({path: textwrap.dedent(text) for path, text in files.items()})
+        create(daemon.lam, made[-1], code, environment, **settings)
+        return made[-1]
+
+    yield function
+    for function in made:
+        daemon.lam.delete_function(FunctionName=function)

@@ -2,13 +2,11 @@
 
 import json
 import re
-import textwrap
 
 import pytest
 
 from harness import packages, wait
 from harness.clients import function_arn
-from harness.functions import create
 
 # The first test waits until the runtime is built.
 pytestmark = pytest.mark.timeout(700)
@@ -17,20 +15,13 @@ SETTINGS = {"Runtime": "nodejs22.x", "Handler": "index.handler", "Timeout": 30, 
 
 
 @pytest.fixture
-def javascript(daemon, javascript_runtime, name):
+def javascript(from_source, javascript_runtime):
     """Makes JavaScript functions: `javascript("source", Timeout=1)`, or files of a package."""
-    made = []
 
     def function(source, environment=None, **more):
-        made.append(f"{name}-{len(made)}")
-        files = source if isinstance(source, dict) else {"index.mjs": source}
-        code = packages.archive({file: textwrap.dedent(text) for file, text in files.items()})
-        create(daemon.lam, made[-1], code, environment, **(SETTINGS | more))
-        return made[-1]
+        return from_source("index.mjs", source, environment, SETTINGS | more)
 
-    yield function
-    for function in made:
-        daemon.lam.delete_function(FunctionName=function)
+    return function
 
 
 def test_events_context_and_variables(daemon, javascript):

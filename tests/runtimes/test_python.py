@@ -11,7 +11,6 @@ import pytest
 
 from harness import packages, wait
 from harness.clients import function_arn
-from harness.functions import create
 
 # The first test waits until the runtime is built.
 pytestmark = pytest.mark.timeout(700)
@@ -20,20 +19,13 @@ SETTINGS = {"Runtime": "python3.12", "Handler": "app.handler", "Timeout": 30, "M
 
 
 @pytest.fixture
-def python(daemon, python_runtime, name):
+def python(from_source, python_runtime):
     """Makes Python functions: `python("source", Timeout=1)`, or with files of a package."""
-    made = []
 
     def function(source, environment=None, **more):
-        made.append(f"{name}-{len(made)}")
-        files = source if isinstance(source, dict) else {"app.py": source}
-        code = packages.archive({file: textwrap.dedent(text) for file, text in files.items()})
-        create(daemon.lam, made[-1], code, environment, **(SETTINGS | more))
-        return made[-1]
+        return from_source("app.py", source, environment, SETTINGS | more)
 
-    yield function
-    for function in made:
-        daemon.lam.delete_function(FunctionName=function)
+    return function
 
 
 def logged(daemon, name, what):
