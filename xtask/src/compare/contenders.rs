@@ -70,12 +70,37 @@ pub enum Family {
     Peer,
 }
 
-/// The samples that [`Server::Lamina`] has: name, package in `<target>/guests`, sandbox. Each has the route `/<name>`.
-pub const SAMPLES: [(&str, &str, &str); 4] = [
-    ("event", "hello.wasm", "reuse"),
-    ("event-fresh", "hello.wasm", "fresh"),
-    ("http", "hello-http.wasm", "reuse"),
-    ("http-fresh", "hello-http.wasm", "fresh"),
+/// A function of [`Server::Lamina`]; it has the route `/<name>`.
+pub struct Sample {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is deployed from.
+    pub package: Package,
+    /// `reuse` or `fresh`.
+    pub sandbox: &'static str,
+}
+
+/// What a sample is deployed from.
+#[derive(Debug, Clone, Copy)]
+pub enum Package {
+    /// A guest in `<target>/guests`.
+    Guest(&'static str),
+    /// Source code in `benches/interpreted`, and the runtime that it names.
+    Source(&'static str, &'static str),
+}
+
+const fn sample(name: &'static str, package: Package, sandbox: &'static str) -> Sample {
+    Sample { name, package, sandbox }
+}
+
+/// The samples.
+pub const SAMPLES: [Sample; 6] = [
+    sample("event", Package::Guest("hello.wasm"), "reuse"),
+    sample("event-fresh", Package::Guest("hello.wasm"), "fresh"),
+    sample("http", Package::Guest("hello-http.wasm"), "reuse"),
+    sample("http-fresh", Package::Guest("hello-http.wasm"), "fresh"),
+    sample("javascript", Package::Source("javascript", "nodejs22.x"), "reuse"),
+    sample("python", Package::Source("python", "python3.13"), "reuse"),
 ];
 
 /// The rows: their order is the table's, and that of measuring within a round. `functions` are the larger deployments.
@@ -97,7 +122,9 @@ pub fn all(functions: &[u32]) -> Vec<Contender> {
         row("lamina-http-fresh", "Lamina, HTTP function, fresh", Lamina, Server::Lamina, Get("/http-fresh")),
         row("wasmtime-reuse", "wasmtime serve, reuse", Peer, Server::Wasmtime { reuse: true }, Get("/")),
         row("wasmtime-fresh", "wasmtime serve, fresh", Peer, Server::Wasmtime { reuse: false }, Get("/")),
-        row("workerd", "workerd", Peer, Server::Workerd, Get("/")),
+        row("workerd", "workerd (JavaScript)", Peer, Server::Workerd, Get("/")),
+        row("lamina-javascript", "Lamina, JavaScript function", Lamina, Server::Lamina, Get("/javascript")),
+        row("lamina-python", "Lamina, Python function", Lamina, Server::Lamina, Get("/python")),
     ];
     for &count in std::iter::once(&1).chain(functions) {
         let plural = if count == 1 { "function" } else { "functions" };

@@ -34,6 +34,8 @@ use servers::{Programs, Running};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// A program that is installed for the comparison and that it can do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -269,6 +271,7 @@ impl<'a> Comparison<'a> {
             tools,
             scratch,
             guests: workspace.guests(),
+            sources: workspace.root.join("benches/interpreted"),
         };
         programs.samples()?.remove()?;
         for &count in std::iter::once(&1).chain(&options.functions) {
@@ -364,10 +367,18 @@ impl<'a> Comparison<'a> {
     }
 
     /// The first request of every function, whose answers have to be right; the cost of being first is measured in `cold.rs`.
+    /// A function is answered for by 503 until it is compiled, and with it the runtime that it names.
     fn warm_up(&self, contender: &Contender, running: &Running) -> Result<()> {
         match contender.ask {
             contenders::Ask::Get(path) => {
-                let answer = http::request("GET", &format!("{}{path}", running.http), &[], "")?;
+                let url = format!("{}{path}", running.http);
+                let mut answer = http::request("GET", &url, &[], "")?;
+                let began = Instant::now();
+                while answer.status == 503 && began.elapsed() < servers::READY_WITHIN {
+                    process::uninterrupted()?;
+                    thread::sleep(Duration::from_millis(100));
+                    answer = http::request("GET", &url, &[], "")?;
+                }
                 if answer.status != 200 || !answer.body.contains("Hello, world!") {
                     bail!("answered {} {}", answer.status, answer.body);
                 }

@@ -1,6 +1,6 @@
 //! The servers of the rows: how each is started, and how it says that it is ready.
 
-use super::contenders::{Ask, SAMPLES, Server};
+use super::contenders::{Ask, Package, SAMPLES, Server};
 use super::load::Aim;
 use super::process::{self, Says};
 use super::site::Site;
@@ -30,6 +30,8 @@ pub struct Programs {
     pub scratch: PathBuf,
     /// Where the guests are.
     pub guests: PathBuf,
+    /// `benches/interpreted`.
+    pub sources: PathBuf,
 }
 
 /// A server that is ready.
@@ -60,10 +62,14 @@ impl Programs {
     pub fn samples(&self) -> Result<Site> {
         let site = Site::new(self.scratch.join("samples"));
         let mut declared = String::new();
-        for (name, package, sandbox) in SAMPLES {
-            let package = self.guests.join(package);
+        for sample in SAMPLES {
+            let (name, sandbox) = (sample.name, sample.sandbox);
+            let (package, runtime) = match sample.package {
+                Package::Guest(file) => (self.guests.join(file), "provided.al2023"),
+                Package::Source(directory, runtime) => (self.sources.join(directory), runtime),
+            };
             declared += &format!(
-                "[[functions]]\nname = \"{name}\"\npackage = \"{}\"\nsandbox = \"{sandbox}\"\n\n\
+                "[[functions]]\nname = \"{name}\"\npackage = \"{}\"\nruntime = \"{runtime}\"\nsandbox = \"{sandbox}\"\n\n\
                  [[routes]]\npath = \"/{name}\"\nfunction = \"{name}\"\n\n",
                 package.display()
             );
