@@ -14,6 +14,7 @@
 //!   steps between writes ([`LogStore::maintain`]). A read looks at no more than [`MAX_SCAN`] events before it answers. Who watches
 //!   ([`LogStore::watch`]) and does not keep up is told that events were left out.
 
+mod block;
 mod reader;
 mod retention;
 mod schema;

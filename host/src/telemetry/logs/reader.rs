@@ -2,9 +2,10 @@
 
 use super::{
     CLOCK_SLACK_MS, Error, EventId, GroupNames, LogEvent, LogGroup, LogPage, LogQuery, LogStream, MAX_PAGE_BYTES,
-    MAX_SCAN, Order, StreamTimes, schema,
+    MAX_SCAN, Order, StreamTimes, block, schema,
 };
 use parking_lot::Mutex;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -75,41 +76,73 @@ pub(super) fn query(connection: &Connection, query: &LogQuery) -> Result<LogPage
         done: true,
     };
     let mut names = StreamNames::of(connection);
+    // The row before the range may be a block that reaches into it.
     let mut statement = connection.prepare_cached(if newest_first {
         "SELECT id, stream_id, timestamp_ms, message, ingestion_ms FROM log_events
-         WHERE group_id = ?1 AND id > ?2 AND id < ?3 ORDER BY id DESC"
+         WHERE group_id = ?1 AND id < ?3
+           AND id >= ifnull((SELECT max(id) FROM log_events WHERE group_id = ?1 AND id <= ?2), ?2) ORDER BY id DESC"
     } else {
         "SELECT id, stream_id, timestamp_ms, message, ingestion_ms FROM log_events
-         WHERE group_id = ?1 AND id > ?2 AND id < ?3 ORDER BY id"
+         WHERE group_id = ?1 AND id < ?3
+           AND id >= ifnull((SELECT max(id) FROM log_events WHERE group_id = ?1 AND id <= ?2), ?2) ORDER BY id"
     })?;
     let mut rows = statement.query(params![group_id, after.0, before.0])?;
     let (mut scanned, mut size_bytes) = (0_usize, 0_usize);
-    while let Some(row) = rows.next()? {
-        if page.events.len() >= query.limit || scanned >= MAX_SCAN {
-            page.done = false;
-            break;
+    'rows: while let Some(row) = rows.next()? {
+        let stream = names.name(row.get(1)?)?.filter(|stream| query.streams.contain(stream));
+        let ingestion_ms: Option<i64> = row.get(4)?;
+        let mut events = events_of(EventId(row.get(0)?), row.get(2)?, row.get_ref(3)?)?;
+        events.retain(|event| after < event.id && event.id < before);
+        if newest_first {
+            events.reverse();
         }
-        scanned = scanned.saturating_add(1);
-        let id = EventId(row.get(0)?);
-        let timestamp_ms: i64 = row.get(2)?;
-        let message = row.get_ref(3)?.as_str().map_err(|e| Error::Failed(e.to_string()))?;
-        let wanted = query.from_ms.is_none_or(|from| timestamp_ms >= from)
-            && query.until_ms.is_none_or(|until| timestamp_ms < until)
-            && query.contains.as_ref().is_none_or(|text| message.contains(text.as_str()))
-            && query.pattern.as_ref().is_none_or(|pattern| pattern.matches(message));
-        let stream = if wanted { names.name(row.get(1)?)? } else { None };
-        if let Some(stream) = stream.filter(|stream| query.streams.contain(stream)) {
-            size_bytes = size_bytes.saturating_add(message.len());
-            if size_bytes > MAX_PAGE_BYTES && !page.events.is_empty() {
+        for Stored { id, timestamp_ms, message } in events {
+            if page.events.len() >= query.limit || scanned >= MAX_SCAN {
                 page.done = false;
-                break;
+                break 'rows;
             }
-            let ingestion_ms = row.get::<_, Option<i64>>(4)?.unwrap_or_else(|| id.ms());
-            page.events.push(LogEvent { id, stream, timestamp_ms, ingestion_ms, message: message.to_owned() });
+            scanned = scanned.saturating_add(1);
+            let wanted = query.from_ms.is_none_or(|from| timestamp_ms >= from)
+                && query.until_ms.is_none_or(|until| timestamp_ms < until)
+                && query.contains.as_ref().is_none_or(|text| message.contains(text.as_str()))
+                && query.pattern.as_ref().is_none_or(|pattern| pattern.matches(message));
+            if let Some(stream) = stream.as_ref().filter(|_| wanted) {
+                size_bytes = size_bytes.saturating_add(message.len());
+                if size_bytes > MAX_PAGE_BYTES && !page.events.is_empty() {
+                    page.done = false;
+                    break 'rows;
+                }
+                let (stream, message) = (Arc::clone(stream), message.to_owned());
+                let ingestion_ms = ingestion_ms.unwrap_or_else(|| id.ms());
+                page.events.push(LogEvent { id, stream, timestamp_ms, ingestion_ms, message });
+            }
+            page.next = id;
         }
-        page.next = id;
     }
     Ok(page)
+}
+
+/// An event as a row has it.
+pub(super) struct Stored<'a> {
+    pub(super) id: EventId,
+    pub(super) timestamp_ms: i64,
+    pub(super) message: &'a str,
+}
+
+/// The events of a row, in order: a text is one, anything else a block.
+pub(super) fn events_of(first: EventId, timestamp_ms: i64, message: ValueRef<'_>) -> Result<Vec<Stored<'_>>, Error> {
+    let failed = |error: String| Error::Failed(format!("event {}: {error}", first.0));
+    match message {
+        ValueRef::Blob(bytes) => {
+            let events = block::events(timestamp_ms, bytes).ok_or_else(|| failed("damaged".to_owned()))?;
+            let ids = (first.0..).map(EventId);
+            Ok(ids.zip(events).map(|(id, (timestamp_ms, message))| Stored { id, timestamp_ms, message }).collect())
+        }
+        text => {
+            let message = text.as_str().map_err(|error| failed(error.to_string()))?;
+            Ok(vec![Stored { id: first, timestamp_ms, message }])
+        }
+    }
 }
 
 /// Names of streams, looked up once.

@@ -4,8 +4,9 @@ use super::subscriptions::feed;
 use super::{CLOCK_SLACK_MS, Config, Error, EventId};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-/// Events one step looks at or deletes at most: some ten milliseconds of work, for which a put waits.
-const STEP_EVENTS: i64 = 2_000;
+/// Rows one step looks at or deletes at most, and bytes of their messages: some ten milliseconds of work, for which a put waits.
+const STEP_ROWS: i64 = 2_000;
+const STEP_BYTES: i64 = 1 << 20;
 
 /// Groups one step looks at.
 const STEP_GROUPS: i64 = 500;
@@ -69,11 +70,7 @@ fn delete_from_deleted_stream(transaction: &Transaction<'_>) -> Result<bool, Err
         .optional()?;
     let Some((stream_id, group_id, scanned)) = deleted else { return Ok(false) };
     // Its events are among all of the group: what was looked at is not looked at again, since none comes any more.
-    let last: Option<i64> = transaction
-        .prepare_cached(
-            "SELECT max(id) FROM (SELECT id FROM log_events WHERE group_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3)",
-        )?
-        .query_row(params![group_id, scanned, STEP_EVENTS], |row| row.get(0))?;
+    let last = last_of_step(transaction, group_id, (scanned, i64::MAX))?;
     match last {
         Some(last) => {
             transaction
@@ -148,15 +145,31 @@ fn delete_past_size(transaction: &Transaction<'_>, config: &Config) -> Result<bo
 
 /// Deletes the oldest events of a group that come before `until`.
 fn delete_oldest(transaction: &Transaction<'_>, group_id: i64, until: EventId) -> Result<usize, Error> {
-    let last: Option<i64> = transaction
-        .prepare_cached(
-            "SELECT max(id) FROM (SELECT id FROM log_events WHERE group_id = ?1 AND id < ?2 ORDER BY id LIMIT ?3)",
-        )?
-        .query_row(params![group_id, until.0, STEP_EVENTS], |row| row.get(0))?;
-    let Some(last) = last else { return Ok(0) };
+    let Some(last) = last_of_step(transaction, group_id, (-1, until.0))? else { return Ok(0) };
     Ok(transaction
         .prepare_cached("DELETE FROM log_events WHERE group_id = ?1 AND id <= ?2")?
         .execute(params![group_id, last])?)
+}
+
+/// The last of a group's rows behind the one and before the other id that one step takes.
+fn last_of_step(
+    transaction: &Transaction<'_>,
+    group_id: i64,
+    (after, before): (i64, i64),
+) -> Result<Option<i64>, Error> {
+    // SQLite knows a message's length without reading it.
+    let mut statement = transaction.prepare_cached(
+        "SELECT id, octet_length(message) FROM log_events WHERE group_id = ?1 AND id > ?2 AND id < ?3 ORDER BY id LIMIT ?4",
+    )?;
+    let mut rows = statement.query(params![group_id, after, before, STEP_ROWS])?;
+    let (mut last, mut size_bytes) = (None, 0_i64);
+    while size_bytes < STEP_BYTES
+        && let Some(row) = rows.next()?
+    {
+        last = Some(row.get(0)?);
+        size_bytes = size_bytes.saturating_add(row.get(1)?);
+    }
+    Ok(last)
 }
 
 fn give_pages_back(connection: &Connection) -> Result<bool, Error> {

@@ -5,7 +5,7 @@ use rusqlite::{Connection, ErrorCode};
 use std::path::{Path, PathBuf};
 
 /// Counted up with every change of the tables; a file with a greater one is refused.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 const TABLES: &str = "
 CREATE TABLE log_groups (
@@ -29,7 +29,7 @@ CREATE TABLE log_events (
     id INTEGER NOT NULL, -- see EventId
     stream_id INTEGER NOT NULL,
     timestamp_ms INTEGER NOT NULL,
-    message TEXT NOT NULL,
+    message TEXT NOT NULL, -- a blob: as many events as are in it, this row's id being the first one's (see block.rs)
     PRIMARY KEY (group_id, id)
 ) WITHOUT ROWID;
 ";
@@ -63,6 +63,9 @@ CREATE TABLE feed (
 ) WITHOUT ROWID;
 ALTER TABLE deleted_streams ADD COLUMN scanned_id INTEGER NOT NULL DEFAULT -1; -- events up to this one were looked at
 ";
+
+/// What version 4 added is in rows alone: blocks of events.
+const FOURTH: &str = "";
 
 /// Opens the database for writing; one that is damaged is put aside, since nothing in it was promised to anyone.
 pub(super) fn open_or_replace(path: &Path) -> Result<Connection, Error> {
@@ -120,7 +123,7 @@ fn open(path: &Path) -> Result<Connection, OpenError> {
     match connection.pragma_query_value(None, "user_version", |row| row.get(0))? {
         version @ 0..VERSION => {
             let missing: String =
-                [TABLES, SECOND, THIRD].into_iter().skip(usize::try_from(version).unwrap_or(0)).collect();
+                [TABLES, SECOND, THIRD, FOURTH].into_iter().skip(usize::try_from(version).unwrap_or(0)).collect();
             connection
                 .execute_batch(&format!("BEGIN IMMEDIATE; {missing} PRAGMA user_version = {VERSION}; COMMIT;"))?;
         }

@@ -332,6 +332,36 @@ async fn a_damaged_file_is_put_aside_and_a_newer_one_refused() {
 }
 
 #[tokio::test]
+async fn events_share_rows_and_are_read_from_anywhere_in_them() {
+    let fixture = Fixture::new(quick());
+    let store = fixture.open();
+    let texts: Vec<String> = (0..600).map(|n| format!("event {n}")).collect();
+    let written: Vec<(i64, &str)> = texts.iter().enumerate().map(|(n, text)| (n as i64 % 7, text.as_str())).collect();
+    store.write(batch(GROUP, "a", &written));
+    store.flush().await.unwrap();
+    let connection = rusqlite::Connection::open(&fixture.path).unwrap();
+    let rows: i64 = connection.query_row("SELECT count(*) FROM log_events", [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 3);
+    for order in [Order::OldestFirst, Order::NewestFirst] {
+        let (mut read, mut cursor) = (Vec::new(), None);
+        loop {
+            let page = store.query(LogQuery { cursor, order, limit: 7, ..LogQuery::of(GROUP) }).await.unwrap();
+            read.extend(page.events.into_iter().map(|event| (event.timestamp_ms, event.message)));
+            cursor = Some(page.next);
+            if page.done {
+                break;
+            }
+        }
+        if order == Order::NewestFirst {
+            read.reverse();
+        }
+        assert!(read.iter().map(|(at_ms, text)| (*at_ms, text.as_str())).eq(written.iter().copied()));
+    }
+    let times = store.streams(GROUP, "", None, 10).await.unwrap()[0].times.unwrap();
+    assert_eq!((times.first_event_ms, times.last_event_ms), (0, 6));
+}
+
+#[tokio::test]
 async fn after_a_failed_write_the_next_succeeds() {
     let fixture = Fixture::new(quick());
     let store = fixture.open();
@@ -537,6 +567,6 @@ async fn what_older_releases_wrote_is_there_and_goes_on() {
         let left: i64 =
             connection.query_row("SELECT count(*) FROM log_events WHERE group_id = 2", [], |row| row.get(0)).unwrap();
         let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-        assert_eq!((left, version), (0, 3));
+        assert_eq!((left, version), (0, 4));
     }
 }

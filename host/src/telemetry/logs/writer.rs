@@ -1,5 +1,6 @@
 //! The one thread that writes logs.
 
+use super::block::Block;
 use super::subscriptions::FilterDefinition;
 use super::subscriptions::feed::{self, Feed};
 use super::watch::{WatchedEvents, Watches};
@@ -10,6 +11,7 @@ use super::{
 use crate::clock::SharedClock;
 use lru::LruCache;
 use prometheus::IntCounter;
+use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write;
@@ -269,21 +271,21 @@ impl Writer {
             fed_groups: &self.feed.groups,
             next_position: self.feed.next,
             spans: HashMap::new(),
+            open: None,
             text: String::new(),
             watched_groups: watched,
             written: Written::default(),
         };
+        for stream in by_stream(work) {
+            events.add(&stream)?;
+        }
         for work in work {
-            match work {
-                Work::Batch(batch) => events.add(batch)?,
-                Work::Put(put) => {
-                    let result = match events.put(put) {
-                        Err(error @ (Error::GroupNotFound | Error::StreamNotFound)) => Err(error),
-                        other => Ok(other?),
-                    };
-                    events.written.puts.push(result);
-                }
-            }
+            let Work::Put(put) = work else { continue };
+            let result = match events.put(put) {
+                Err(error @ (Error::GroupNotFound | Error::StreamNotFound)) => Err(error),
+                other => Ok(other?),
+            };
+            events.written.puts.push(result);
         }
         for ((group, stream), count) in lost {
             events.add_text(
@@ -292,6 +294,7 @@ impl Writer {
                 &format!("[lamina] {count} log lines dropped: the log writer fell behind"),
             )?;
         }
+        events.close()?;
         events.update_streams()?;
         let Events { next_id, next_position, written, .. } = events;
         transaction.commit()?;
@@ -457,36 +460,63 @@ struct Events<'a> {
     fed_groups: &'a HashSet<i64>,
     next_position: i64,
     spans: HashMap<i64, Span>,
+    open: Option<Open>,
     text: String,
     watched_groups: HashSet<Arc<str>>,
     written: Written,
 }
 
+/// A block that takes more events.
+struct Open {
+    group: Arc<str>,
+    group_id: i64,
+    stream_id: i64,
+    first: EventId,
+    block: Block,
+}
+
+/// Batches of one stream together, so that they share rows. Streams come in the order of their first batches, batches in theirs.
+fn by_stream(work: &[Work]) -> Vec<Vec<&LogBatch>> {
+    let mut places: HashMap<(&str, &str), usize> = HashMap::new();
+    let mut streams: Vec<Vec<&LogBatch>> = Vec::new();
+    for work in work {
+        let Work::Batch(batch) = work else { continue };
+        let place = *places.entry((&batch.group, &batch.stream)).or_insert(streams.len());
+        match streams.get_mut(place) {
+            Some(stream) => stream.push(batch),
+            None => streams.push(vec![batch]),
+        }
+    }
+    streams
+}
+
 impl Events<'_> {
-    fn add(&mut self, batch: &LogBatch) -> Result<(), Error> {
-        let LogBatch { group, stream, lines, trace } = batch;
+    /// Adds batches of one stream.
+    fn add(&mut self, batches: &[&LogBatch]) -> Result<(), Error> {
+        let Some(LogBatch { group, stream, .. }) = batches.first() else { return Ok(()) };
         let (group_id, stream_id) = self.rows(group, stream)?;
         let place = Place { group, stream, group_id, stream_id };
-        let mut ids = Vec::new();
         let is_fed = self.fed_groups.contains(&group_id);
-        for line in lines {
-            if is_fed {
-                ids.push(self.next_id);
-            }
-            match &line.text {
-                LineText::Guest(bytes) => {
-                    self.print(place, line.timestamp_ms, &String::from_utf8_lossy(bytes))?;
+        let mut text = std::mem::take(&mut self.text);
+        for LogBatch { lines, trace, .. } in batches {
+            let mut ids = Vec::new();
+            for line in lines {
+                let id = match &line.text {
+                    LineText::Guest(bytes) => self.print(place, line.timestamp_ms, &String::from_utf8_lossy(bytes))?,
+                    LineText::Platform(platform) => {
+                        text.clear();
+                        write!(text, "{platform}").map_err(|e| Error::Failed(e.to_string()))?;
+                        self.print(place, line.timestamp_ms, &text)?
+                    }
+                };
+                if is_fed {
+                    ids.push(id);
                 }
-                LineText::Platform(platform) => {
-                    let mut text = std::mem::take(&mut self.text);
-                    text.clear();
-                    write!(text, "{platform}").map_err(|e| Error::Failed(e.to_string()))?;
-                    self.print(place, line.timestamp_ms, &text)?;
-                    self.text = text;
-                }
             }
+            self.feed(group_id, ids, trace.as_deref())?;
         }
-        self.feed(group_id, ids, trace.as_deref())
+        self.text = text;
+        Ok(())
     }
 
     /// Tells the group's subscription filters of events.
@@ -502,17 +532,44 @@ impl Events<'_> {
 
     fn add_text(&mut self, group: &Arc<str>, stream: &Arc<str>, text: &str) -> Result<(), Error> {
         let (group_id, stream_id) = self.rows(group, stream)?;
-        let id = self.next_id;
-        self.print(Place { group, stream, group_id, stream_id }, self.now_ms, text)?;
+        let id = self.print(Place { group, stream, group_id, stream_id }, self.now_ms, text)?;
         self.feed(group_id, vec![id], None)
     }
 
-    /// An event of a function's.
-    fn print(&mut self, place: Place<'_>, timestamp_ms: i64, text: &str) -> Result<(), Error> {
+    /// An event of a function's: into the open block, where it fits in there, else into a new one.
+    fn print(&mut self, place: Place<'_>, timestamp_ms: i64, text: &str) -> Result<EventId, Error> {
         let id = self.next_id;
         self.next_id = id.next();
-        self.written.touched.insert(Arc::clone(place.group), id);
-        self.insert(place, id, timestamp_ms, text)
+        match &mut self.open {
+            Some(open)
+                if open.stream_id == place.stream_id
+                    && open.block.has_room()
+                    && open.first.0.checked_add(open.block.count().into()) == Some(id.0)
+                    && open.first.ms() == id.ms() =>
+            {
+                open.block.push(timestamp_ms, text);
+            }
+            _ => {
+                self.close()?;
+                let Place { group, group_id, stream_id, .. } = place;
+                let block = Block::of(timestamp_ms, text);
+                self.open = Some(Open { group: Arc::clone(group), group_id, stream_id, first: id, block });
+            }
+        }
+        self.watched(place, id, timestamp_ms, text);
+        Ok(id)
+    }
+
+    /// Writes the open block, if there is one.
+    fn close(&mut self) -> Result<(), Error> {
+        let Some(Open { group, group_id, stream_id, first, block }) = self.open.take() else { return Ok(()) };
+        let count = i64::from(block.count());
+        let last = EventId(first.0.saturating_add(count.saturating_sub(1)));
+        self.written.touched.insert(group, last);
+        self.insert((group_id, stream_id), first, block.base_ms(), ToSqlOutput::from(block.bytes()))?;
+        self.note(stream_id, block.span_ms(), Some(last));
+        self.written.lines = self.written.lines.saturating_add(block.count().into());
+        Ok(())
     }
 
     /// Events of a client's. Nothing is written where group or stream is not there.
@@ -523,7 +580,10 @@ impl Events<'_> {
         let mut ids = Vec::new();
         for (timestamp_ms, text) in &put.events {
             let id = self.free_put_id(group_id, *timestamp_ms)?;
-            self.insert(place, id, *timestamp_ms, text)?;
+            self.insert((group_id, stream_id), id, *timestamp_ms, ToSqlOutput::from(text.as_str()))?;
+            self.note(stream_id, (*timestamp_ms, *timestamp_ms), None);
+            self.written.lines = self.written.lines.saturating_add(1);
+            self.watched(place, id, *timestamp_ms, text);
             ids.push(id);
         }
         self.feed(group_id, ids, put.trace.as_deref())?;
@@ -553,32 +613,42 @@ impl Events<'_> {
         }
     }
 
-    fn insert(&mut self, place: Place<'_>, id: EventId, timestamp_ms: i64, text: &str) -> Result<(), Error> {
+    fn insert(
+        &self,
+        (group_id, stream_id): (i64, i64),
+        id: EventId,
+        timestamp_ms: i64,
+        message: ToSqlOutput<'_>,
+    ) -> Result<(), Error> {
         let ingestion_ms = id.is_put().then_some(self.now_ms);
         self.transaction
             .prepare_cached(
                 "INSERT INTO log_events (group_id, id, stream_id, timestamp_ms, message, ingestion_ms)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
-            .execute(params![place.group_id, id.0, place.stream_id, timestamp_ms, text, ingestion_ms])?;
-        self.written.lines = self.written.lines.saturating_add(1);
-        let first = Span { first_ms: timestamp_ms, last_ms: timestamp_ms, last_printed: EventId::FIRST };
-        let span = self.spans.entry(place.stream_id).or_insert(first);
-        span.first_ms = span.first_ms.min(timestamp_ms);
-        span.last_ms = span.last_ms.max(timestamp_ms);
-        if !id.is_put() {
-            span.last_printed = id;
-        }
-        if self.watched_groups.contains(place.group) {
-            let group = Arc::clone(place.group);
-            let watched = self.written.watched.entry(Arc::clone(&group));
-            let watched =
-                watched.or_insert_with(|| WatchedEvents { group, events: Vec::new(), left_out: 0, size_bytes: 0 });
-            let stream = Arc::clone(place.stream);
-            let ingestion_ms = self.now_ms;
-            watched.push(LogEvent { id, stream, timestamp_ms, ingestion_ms, message: text.to_owned() });
-        }
+            .execute(params![group_id, id.0, stream_id, timestamp_ms, message, ingestion_ms])?;
         Ok(())
+    }
+
+    /// Notes the times of a stream's events, and the last that a function printed.
+    fn note(&mut self, stream_id: i64, (first_ms, last_ms): (i64, i64), last_printed: Option<EventId>) {
+        let span = self.spans.entry(stream_id).or_insert(Span { first_ms, last_ms, last_printed: EventId::FIRST });
+        span.first_ms = span.first_ms.min(first_ms);
+        span.last_ms = span.last_ms.max(last_ms);
+        span.last_printed = last_printed.unwrap_or(span.last_printed);
+    }
+
+    /// Keeps an event for who watches its group.
+    fn watched(&mut self, place: Place<'_>, id: EventId, timestamp_ms: i64, text: &str) {
+        if !self.watched_groups.contains(place.group) {
+            return;
+        }
+        let group = Arc::clone(place.group);
+        let watched = self.written.watched.entry(Arc::clone(&group));
+        let watched =
+            watched.or_insert_with(|| WatchedEvents { group, events: Vec::new(), left_out: 0, size_bytes: 0 });
+        let (stream, ingestion_ms) = (Arc::clone(place.stream), self.now_ms);
+        watched.push(LogEvent { id, stream, timestamp_ms, ingestion_ms, message: text.to_owned() });
     }
 
     /// The rows of group and stream, made where they are not there.

@@ -1,12 +1,13 @@
 //! Filters and feed in the database.
 
-use super::super::reader::{StreamNames, after_prefix, group_id};
+use super::super::reader::{Stored, StreamNames, after_prefix, events_of, group_id};
 use super::super::{Error, EventId, LogEvent};
 use super::{
     FedEvents, FeedPage, FilterDefinition, MAX_EXPRESSIONS, MAX_FILTERS, PendingSubscription, SubscriptionFilter,
 };
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// Entries that one write removes.
 const REMOVED_AT_ONCE: usize = 2_048;
@@ -227,19 +228,20 @@ fn read_run(
     (first, last): (EventId, EventId),
     events: &mut Vec<LogEvent>,
 ) -> Result<(), Error> {
+    // The row before the run may be a block that reaches into it.
     let mut statement = connection.prepare_cached(
-        "SELECT id, stream_id, timestamp_ms, message FROM log_events WHERE group_id = ?1 AND id BETWEEN ?2 AND ?3 ORDER BY id",
+        "SELECT id, stream_id, timestamp_ms, message FROM log_events WHERE group_id = ?1 AND id <= ?3
+           AND id >= ifnull((SELECT max(id) FROM log_events WHERE group_id = ?1 AND id <= ?2), ?2) ORDER BY id",
     )?;
     let mut rows = statement.query(params![group_id, first.0, last.0])?;
     while let Some(row) = rows.next()? {
         let Some(stream) = names.name(row.get(1)?)? else { continue };
-        events.push(LogEvent {
-            id: EventId(row.get(0)?),
-            stream,
-            timestamp_ms: row.get(2)?,
-            ingestion_ms,
-            message: row.get(3)?,
-        });
+        let stored = events_of(EventId(row.get(0)?), row.get(2)?, row.get_ref(3)?)?;
+        let run = stored.into_iter().filter(|event| first <= event.id && event.id <= last);
+        events.extend(run.map(|Stored { id, timestamp_ms, message }| {
+            let (stream, message) = (Arc::clone(&stream), message.to_owned());
+            LogEvent { id, stream, timestamp_ms, ingestion_ms, message }
+        }));
     }
     Ok(())
 }
