@@ -394,6 +394,13 @@ impl<H> Connection<H> {
 
         poll_fn(|cx| {
             loop {
+                // Before the connection, so that what it answers from here on tells the client.
+                if !stopped && stop.as_mut().poll(cx).is_ready() {
+                    stopped = true;
+                    if closing_since.replace(Instant::now()).is_none() {
+                        connection.as_mut().graceful_shutdown();
+                    }
+                }
                 if let Poll::Ready(result) = connection.as_mut().poll(cx) {
                     return Poll::Ready(match result {
                         Ok(()) => Closed::Normal,
@@ -408,13 +415,6 @@ impl<H> Connection<H> {
                     return Poll::Ready(Closed::Cut);
                 }
                 let now = Instant::now();
-                if !stopped && stop.as_mut().poll(cx).is_ready() {
-                    stopped = true;
-                    if closing_since.replace(now).is_none() {
-                        connection.as_mut().graceful_shutdown();
-                        continue;
-                    }
-                }
                 match activity.verdict(now, &self.limits, closing_since) {
                     Verdict::End(why) => return Poll::Ready(why),
                     Verdict::Close => {

@@ -1,8 +1,7 @@
 //! From the socket to the invoker and back.
 //!
-//! An invocation runs in its own task, so a client that goes away does not end it, unless
-//! [`Config::cancel_on_disconnect`] says so. Tasks are tracked: a drain waits for the invocations whose client is gone too,
-//! within the same limit, and then drops them.
+//! A client that goes away does not end its invocation, unless [`Config::cancel_on_disconnect`] says so: the rest of it runs in a task of
+//! its own. Tasks are tracked: a drain waits for the invocations whose client is gone too, within the same limit, and then drops them.
 
 use super::reply::{self, ReplyBody};
 use super::urls::{Found, FunctionUrls, UrlRequest, has_signature};
@@ -17,6 +16,7 @@ use crate::invocation::{
 use crate::listener::{self, BodyStatus, BodyUnread, GuardedBody, Peer};
 use crate::storage::functions::{InvokeMode, UrlAuthType};
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::header::{CONNECTION, HeaderName, HeaderValue, ORIGIN};
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
@@ -24,9 +24,12 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -350,7 +353,8 @@ impl Server {
         Ok(response)
     }
 
-    /// Runs an invocation to its answer, in a task of its own unless it ends with its client.
+    /// Runs an invocation to its answer. Where its client goes away first, the rest of it runs in a task of its own, unless it is to end
+    /// with its client.
     async fn run<T: Send + 'static>(
         &self,
         invocation: impl Future<Output = Result<T, InvokeError>> + Send + 'static,
@@ -358,19 +362,9 @@ impl Server {
         if self.trigger.config.cancel_on_disconnect {
             return invocation.await;
         }
-        let (answer, answered) = oneshot::channel();
-        let cut = self.cut.clone();
-        self.invocations.spawn(async move {
-            if let Some(result) = cut.run_until_cancelled_owned(invocation).await {
-                // Nobody waits any more where the client went away.
-                let _ = answer.send(result);
-            }
-        });
-        match answered.await {
-            Ok(result) => result,
-            Err(_) if self.cut.is_cancelled() => Err(InvokeError::ShuttingDown),
-            Err(_) => Err(InvokeError::Platform("the invocation's task panicked".to_owned())),
-        }
+        let invocation = AssertUnwindSafe(invocation).catch_unwind();
+        let finished = Outliving { server: self, rest: Some(Box::pin(invocation)) }.await;
+        finished.unwrap_or_else(|_| Err(InvokeError::Platform("the invocation panicked".to_owned())))
     }
 
     fn response(
@@ -434,6 +428,41 @@ fn settle(response: &mut Response<ReplyBody>, method: &Method) {
 /// Marks an answer that was decided on the request's head alone.
 #[derive(Clone, Copy)]
 struct Refused;
+
+/// A future that goes on in a task of its own where it is dropped before its end. A task for each would cost every request its queueing.
+struct Outliving<'a, F: Future<Output: Send> + Send + 'static> {
+    server: &'a Server,
+    rest: Option<Pin<Box<F>>>,
+}
+
+impl<F: Future<Output: Send> + Send + 'static> Future for Outliving<'_, F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let Some(rest) = &mut self.rest else { return Poll::Pending };
+        let polled = rest.as_mut().poll(cx);
+        if polled.is_ready() {
+            self.rest = None;
+        }
+        polled
+    }
+}
+
+impl<F: Future<Output: Send> + Send + 'static> Drop for Outliving<'_, F> {
+    fn drop(&mut self) {
+        let Some(rest) = self.rest.take() else { return };
+        // There is no runtime any more where all of it is being dropped.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let cut = self.server.cut.clone();
+        self.server.invocations.spawn_on(
+            async move {
+                // Nobody waits for what it answers.
+                let _ = cut.run_until_cancelled_owned(rest).await;
+            },
+            &runtime,
+        );
+    }
+}
 
 fn refusal((status, text): forward::Refusal) -> Response<ReplyBody> {
     refused(reply::message(status, text))
