@@ -23,6 +23,7 @@ use super::{Body, BodyError};
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body_util::BodyExt;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// `requestContext.apiId`: all routes of a daemon are one API.
@@ -135,11 +136,11 @@ fn is_textual(headers: &HeaderMap) -> bool {
 }
 
 /// A body as a document's string, and whether that is base64.
-fn body_text(headers: &HeaderMap, body: &[u8]) -> (String, bool) {
+fn body_text<'a>(headers: &HeaderMap, body: &'a [u8]) -> (Cow<'a, str>, bool) {
     use base64::Engine as _;
     match std::str::from_utf8(body) {
-        Ok(text) if is_textual(headers) => (text.to_owned(), false),
-        _ => (base64::engine::general_purpose::STANDARD.encode(body), true),
+        Ok(text) if is_textual(headers) => (text.into(), false),
+        _ => (base64::engine::general_purpose::STANDARD.encode(body).into(), true),
     }
 }
 
@@ -153,15 +154,26 @@ fn body_bytes(body: Option<String>, is_base64: bool) -> Result<Bytes, base64::De
     }
 }
 
-/// Headers as a document has them: lower-case names, several values joined with commas, without those `skip` names.
-fn headers_map(headers: &HeaderMap, skip: &http::HeaderName) -> BTreeMap<String, String> {
-    let mut map = BTreeMap::new();
-    for name in headers.keys().filter(|name| *name != skip) {
-        let values: Vec<_> =
-            headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
-        map.insert(name.as_str().to_owned(), values.join(","));
+/// Headers as a document has them: lower-case names, several values joined with commas, without those that `skip` names.
+struct Headers<'a> {
+    map: &'a HeaderMap,
+    skip: &'a http::HeaderName,
+}
+
+impl serde::Serialize for Headers<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.map.keys().filter(|name| *name != self.skip).map(|name| {
+            let mut values = self.map.get_all(name).iter().map(|value| text(value.as_bytes()));
+            let first = values.next().unwrap_or_default();
+            let joined = values.fold(first, |joined, value| Cow::Owned(joined.into_owned() + "," + &value));
+            (name.as_str(), joined)
+        }))
     }
-    map
+}
+
+/// A header's value as text.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
 }
 
 /// A header's value in a document: a string, or a number or boolean that stands for one.

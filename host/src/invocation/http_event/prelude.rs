@@ -4,7 +4,7 @@
 //! bytes; the body follows
 //! (<https://docs.aws.amazon.com/lambda/latest/dg/config-rs-write-functions.html>). Bound: [`MAX_PRELUDE_BYTES`].
 
-use super::{HttpEventError, Scalar, headers_map, read_headers};
+use super::{Headers, HttpEventError, Scalar, read_headers};
 use crate::invocation::{Body, BodyError};
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, HeaderValue, SET_COOKIE};
@@ -43,7 +43,7 @@ pub fn response_prelude(parts: &http::response::Parts) -> Result<Bytes, HttpEven
         .collect();
     let mut prelude = serde_json::json!({
         "statusCode": parts.status.as_u16(),
-        "headers": headers_map(&parts.headers, &SET_COOKIE),
+        "headers": Headers { map: &parts.headers, skip: &SET_COOKIE },
     });
     if let (false, Some(members)) = (cookies.is_empty(), prelude.as_object_mut()) {
         members.insert("cookies".to_owned(), cookies.into());

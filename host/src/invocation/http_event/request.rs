@@ -1,7 +1,7 @@
 //! Request to event, and event to request.
 
 use super::{
-    API_ID, Caller, HttpEventError, RouteContext, STAGE, Scalar, body_bytes, body_text, first_byte, headers_map,
+    API_ID, Caller, Headers, HttpEventError, RouteContext, STAGE, Scalar, body_bytes, body_text, first_byte, text,
 };
 use crate::invocation::Body;
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use http::{HeaderMap, Method, Request, Uri, Version};
 use http_body_util::{BodyExt, Full};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -22,12 +23,12 @@ struct Event<'a> {
     raw_query_string: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     cookies: Vec<String>,
-    headers: BTreeMap<String, String>,
+    headers: Headers<'a>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     query_string_parameters: BTreeMap<String, String>,
     request_context: Context<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    body: Option<String>,
+    body: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     path_parameters: &'a BTreeMap<String, String>,
     is_base64_encoded: bool,
@@ -43,7 +44,8 @@ struct Context<'a> {
     domain_name: &'a str,
     domain_prefix: &'a str,
     http: Http<'a>,
-    request_id: String,
+    #[serde(serialize_with = "written")]
+    request_id: Uuid,
     route_key: &'a str,
     stage: &'static str,
     time: String,
@@ -82,9 +84,9 @@ impl<'a> From<&'a Caller> for Authorizer<'a> {
 struct Http<'a> {
     method: &'a str,
     path: &'a str,
-    protocol: String,
+    protocol: &'static str,
     source_ip: &'a str,
-    user_agent: String,
+    user_agent: Cow<'a, str>,
 }
 
 /// The payload-2.0 event of a request whose body is `body`, as JSON.
@@ -124,7 +126,7 @@ pub fn request_event(
         raw_path: path,
         raw_query_string: request.uri.query().unwrap_or_default(),
         cookies: cookies(&request.headers),
-        headers: headers_map(&request.headers, &COOKIE),
+        headers: Headers { map: &request.headers, skip: &COOKIE },
         query_string_parameters: query_parameters(request.uri.query().unwrap_or_default()),
         request_context: Context {
             account_id,
@@ -135,15 +137,11 @@ pub fn request_event(
             http: Http {
                 method: request.method.as_str(),
                 path,
-                protocol: format!("{:?}", request.version),
+                protocol: protocol(request.version),
                 source_ip: &route.source_ip,
-                user_agent: request
-                    .headers
-                    .get(USER_AGENT)
-                    .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-                    .unwrap_or_default(),
+                user_agent: request.headers.get(USER_AGENT).map(|value| text(value.as_bytes())).unwrap_or_default(),
             },
-            request_id: request_id.to_string(),
+            request_id,
             route_key: &route.route_key,
             stage: STAGE,
             time: common_log_time(route.received_ms),
@@ -153,7 +151,26 @@ pub fn request_event(
         path_parameters: &route.path_parameters,
         is_base64_encoded,
     };
-    Ok(Bytes::from(serde_json::to_vec(&event)?))
+    let mut json = Vec::with_capacity(TYPICAL_BYTES);
+    serde_json::to_writer(&mut json, &event)?;
+    Ok(Bytes::from(json))
+}
+
+fn written<S: serde::Serializer>(id: &Uuid, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(id)
+}
+
+/// What the event of a request without a body comes to, or more: it is written without being moved as it grows.
+const TYPICAL_BYTES: usize = 1536;
+
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_09 => "HTTP/0.9",
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2.0",
+        Version::HTTP_3 => "HTTP/3.0",
+        _ => "HTTP/1.1",
+    }
 }
 
 /// `12/Mar/2020:19:03:58 +0000`; the epoch's where `ms` is no time.
@@ -177,7 +194,7 @@ fn cookies(headers: &HeaderMap) -> Vec<String> {
         .get_all(COOKIE)
         .iter()
         .flat_map(|value| {
-            let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            let text = text(value.as_bytes());
             text.split(';').map(|cookie| cookie.trim().to_owned()).collect::<Vec<_>>()
         })
         .filter(|cookie| !cookie.is_empty())

@@ -1,11 +1,12 @@
 //! A function's answer to a response, and a response to an answer.
 
-use super::{HttpEventError, Scalar, body_bytes, body_text, first_byte, headers_map, read_headers};
+use super::{Headers, HttpEventError, Scalar, body_bytes, body_text, first_byte, read_headers};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue, SET_COOKIE};
 use http::{Response, StatusCode};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Tells a structured response from an inferred one.
@@ -98,12 +99,12 @@ fn response(answer: Bytes, default_content_type: HeaderValue) -> Result<Response
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
+struct Answer<'a> {
     status_code: u16,
-    headers: BTreeMap<String, String>,
+    headers: Headers<'a>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    cookies: Vec<String>,
-    body: String,
+    cookies: Vec<Cow<'a, str>>,
+    body: Cow<'a, str>,
     is_base64_encoded: bool,
 }
 
@@ -111,16 +112,11 @@ struct Answer {
 /// says so and it is UTF-8, otherwise base64. See [`super::collect`] for the body.
 pub fn response_event(response: &http::response::Parts, body: &[u8]) -> Result<Bytes, HttpEventError> {
     let (body, is_base64_encoded) =
-        if body.is_empty() { (String::new(), false) } else { body_text(&response.headers, body) };
+        if body.is_empty() { (Cow::Borrowed(""), false) } else { body_text(&response.headers, body) };
     let answer = Answer {
         status_code: response.status.as_u16(),
-        headers: headers_map(&response.headers, &SET_COOKIE),
-        cookies: response
-            .headers
-            .get_all(SET_COOKIE)
-            .iter()
-            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-            .collect(),
+        headers: Headers { map: &response.headers, skip: &SET_COOKIE },
+        cookies: response.headers.get_all(SET_COOKIE).iter().map(|value| super::text(value.as_bytes())).collect(),
         body,
         is_base64_encoded,
     };
