@@ -9,8 +9,6 @@ use anyhow::{Context, Result, bail};
 use std::fs;
 use std::process::Command;
 
-const PACKAGE: &str = "lamina-fuzz";
-
 /// What `cargo xtask fuzz` takes.
 #[derive(clap::Args)]
 pub struct Options {
@@ -36,9 +34,6 @@ pub fn set_up(workspace: &Workspace) -> Result<()> {
 /// Runs them; the first finding is an error that names the input.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     set_up(workspace)?;
-    let mut build = workspace.cargo();
-    build.env("RUSTC_WORKSPACE_WRAPPER", workspace.root.join("fuzz/instrument"));
-    steps::show("fuzz targets", build.args(["build", "-p", PACKAGE, "--bins"]))?;
     let corpora = workspace.root.join("fuzz/corpus");
     let mut targets = options.targets.clone();
     if targets.is_empty() {
@@ -47,6 +42,15 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         }
         targets.sort();
     }
+    let mut build = workspace.cargo();
+    build.env("RUSTC_WORKSPACE_WRAPPER", workspace.root.join("fuzz/instrument"));
+    // As the native tests are built, one of them included, since features are those of all that is built: nothing is compiled twice. That
+    // one has nothing of Lamina in it, which links with libFuzzer only.
+    build.args(["build", "--workspace", "--test", "fuzz_targets"]);
+    for target in &targets {
+        build.args(["--bin", target]);
+    }
+    steps::show("fuzz targets", &mut build)?;
     for target in &targets {
         let found = workspace.target.join("fuzz").join(target);
         fs::create_dir_all(&found).with_context(|| format!("cannot make {}", found.display()))?;
