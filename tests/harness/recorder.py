@@ -8,6 +8,7 @@ Written to the file that `LAMINA_PARITY` names, added to what the file has: runs
 earlier one. Whoever wants a run to stand alone removes the file first.
 """
 
+import fcntl
 import json
 import os
 import pathlib
@@ -89,19 +90,23 @@ class Recorder:
             seen.errors.add(code)
 
     def write(self, path):
-        """Adds what was seen to a file."""
+        """Adds what was seen to a file; the processes of a parallel run take turns."""
+        path = pathlib.Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path.with_name(path.name + ".lock"), "w") as turn, self._lock:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            self._add_to(path)
+
+    def _add_to(self, path):
         record = load(path)
-        with self._lock:
-            for service, operations in self._seen.items():
-                known = record.setdefault(service, {})
-                for name, seen in operations.items():
-                    known.setdefault(name, Seen()).add(seen)
+        for service, operations in self._seen.items():
+            known = record.setdefault(service, {})
+            for name, seen in operations.items():
+                known.setdefault(name, Seen()).add(seen)
         text = {
             service: {name: seen.json() for name, seen in sorted(operations.items())}
             for service, operations in sorted(record.items())
         }
-        path = pathlib.Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(path.name + f".{os.getpid()}")
         temporary.write_text(json.dumps(text, indent=1) + "\n")
         temporary.replace(path)

@@ -24,6 +24,9 @@ const RUNTIMES: [&str; 2] = ["runtimes/nodejs-compat/shim", "runtimes/rhai"];
 /// How long each fuzz target runs, in seconds: in the full run, and else.
 const FUZZ_S: (u32, u32) = (120, 10);
 
+/// Processes that share the black-box tests, each with a daemon.
+const MAX_PROCESSES: usize = 4;
+
 /// What `cargo xtask test` takes.
 #[derive(clap::Args)]
 #[group(skip)]
@@ -231,7 +234,12 @@ fn black_box(workspace: &Workspace, options: &Options, programs: &Programs) -> R
         .env("LAMINA_PROMTOOL", &programs.promtool)
         .env("LAMINA_REGISTRY", &programs.registry);
     if options.full {
+        // What it compares by time would be disturbed by other tests.
         pytest.arg("--full");
+    } else {
+        // A file's tests stay in one process. Tests mostly wait, so as many run as there are cores, within reason.
+        let processes = std::thread::available_parallelism().map_or(1, usize::from).clamp(1, MAX_PROCESSES);
+        pytest.args(["--numprocesses", &processes.to_string(), "--dist", "loadfile"]);
     }
     if let Some(filter) = &options.filter {
         pytest.args(["-k", filter]);
