@@ -57,6 +57,7 @@ def rate(daemon, function, status):
     return sum(counts) / SECONDS
 
 
+@pytest.mark.timeout(600)
 def test_events_are_accepted_fast_enough(own_daemon, full):
     if not full:
         pytest.skip("a measurement")

@@ -265,6 +265,7 @@ def test_a_switched_off_function_s_events_go_to_its_destination(quick, function,
     assert record["responseContext"] == {"statusCode": 429}
 
 
+@pytest.mark.timeout(600)
 def test_an_event_becomes_too_old(own_daemon, names, full):
     if not full:
         pytest.skip("takes the shortest age there is, a minute")

@@ -6,6 +6,8 @@ import random
 import threading
 import time
 
+import pytest
+
 from harness import config, wait
 from harness.functions import create, zipped
 
@@ -49,6 +51,7 @@ class Sender(threading.Thread):
             count += 1
 
 
+@pytest.mark.timeout(3600)
 def test_every_acknowledged_event_is_delivered(own_daemon, full):
     wanted, clients, kills = FORMS[full]
     settings = {"asynchronous": {"first_retry_pause_ms": 50}}

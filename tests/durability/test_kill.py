@@ -232,6 +232,7 @@ def test_nothing_acknowledged_is_lost(own_daemon, full, request):
     assert len(notes.sent) > 20 * kills and max(notes.versions) > kills, "the load was too light to show anything"
 
 
+@pytest.mark.timeout(900)
 def test_a_batch_taken_by_a_mapping_is_not_lost(own_daemon, full):
     """Messages that a function works on when the kill comes are delivered again; each is worked on at least once."""
     daemon = own_daemon().start()

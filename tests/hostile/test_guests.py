@@ -109,6 +109,7 @@ def test_a_hostile_guest_hurts_only_itself(daemon, make, full, what):
     )
 
 
+@pytest.mark.timeout(600)
 def test_many_hostile_guests_at_once(daemon, make, full):
     """More spinning guests than there are cores: epochs let everybody through."""
     name = make("hostile_loop.event", Timeout=3)

@@ -43,6 +43,7 @@ class Load(threading.Thread):
 
 
 @pytest.mark.full
+@pytest.mark.timeout(1800)
 def test_a_million_old_events_go_while_others_come(own_daemon, capsys):
     daemon = own_daemon().start()
     create(daemon.lam, "f", zipped("invoke_echo.event"))

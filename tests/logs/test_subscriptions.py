@@ -412,6 +412,7 @@ def test_metrics(daemon, logs, group, sink, sqs):
     assert daemon.metrics().sum("lamina_log_subscription_lag_seconds") == 0
 
 
+@pytest.mark.timeout(900)
 def test_nothing_put_is_lost_by_kills(own_daemon, full):
     """`kill -9` while events come in: each that was acknowledged is delivered, and not over and over."""
     kills, wanted = (12, 6_000) if full else (3, 300)
@@ -465,6 +466,7 @@ def test_nothing_put_is_lost_by_kills(own_daemon, full):
     assert again <= wanted / 2, f"{again} events came again"
 
 
+@pytest.mark.timeout(900)
 def test_nothing_in_a_functions_log_is_lost_by_kills(own_daemon, full):
     """What is in the function's log after a kill is delivered, whether it was before or not."""
     kills = 10 if full else 2
