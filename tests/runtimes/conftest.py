@@ -70,7 +70,7 @@ def javascript_runtime(shared_daemon):
     ready(shared_daemon, "nodejs22.x")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def runtime_ready():
     """`runtime_ready(daemon, runtime)` waits until a runtime is built on a daemon of a test's own."""
     return ready
