@@ -4,9 +4,11 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use lamina::catalog::{self, Catalog, NewFunction};
 use lamina::clock::{SharedClock, SystemClock};
+use lamina::credentials::{self, Sessions};
 use lamina::ids::{FunctionName, FunctionRef, Home};
 use lamina::images::Images;
 use lamina::invocation::{Invocation, Invoker, Outcome, Payload, Response, Source};
+use lamina::sandbox::calls::outbound_http::OwnPort;
 use lamina::sandbox::compile::Compiler;
 use lamina::sandbox::{Config, Host};
 use lamina::shutdown::Shutdown;
@@ -96,6 +98,8 @@ impl Parts {
             images: Images::new(Default::default())?,
             signing_keys: Vec::new(),
             log_limits: Default::default(),
+            own_port: OwnPort::new(([127, 0, 0, 1], 4566).into(), false),
+            sessions: Arc::new(Sessions::open(credentials::Config::default().store(dir))?),
         };
         let catalog = Catalog::open(parts, &catalog::Config::default()).await?;
         let invoker = Arc::new(Invoker::new(Arc::clone(&catalog), Arc::clone(&logs), clock, Shutdown::new()));

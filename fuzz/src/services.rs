@@ -4,11 +4,12 @@ use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
 use lamina::catalog::{self, Catalog};
 use lamina::clock::{SharedClock, SystemClock};
-use lamina::credentials::{self, Authenticator, Keys};
+use lamina::credentials::{self, Authenticator, Keys, Sessions};
 use lamina::ids::{FunctionName, FunctionRef, Home, Version};
 use lamina::images::Images;
 use lamina::invocation::lineage::Lineage;
 use lamina::invocation::{Invocation, Invoke, InvokeError, Outcome, Response, StartKind};
+use lamina::sandbox::calls::outbound_http::OwnPort;
 use lamina::sandbox::compile::Compiler;
 use lamina::sandbox::{Config, Host};
 use lamina::shutdown::Shutdown;
@@ -95,6 +96,8 @@ async fn api(dir: &std::path::Path) -> anyhow::Result<Api> {
         images: Images::new(Default::default())?,
         signing_keys: Vec::new(),
         log_limits: Default::default(),
+        own_port: OwnPort::new(([127, 0, 0, 1], 4566).into(), false),
+        sessions: Arc::new(Sessions::open(credentials::Config::default().store(dir))?),
     };
     let catalog = Catalog::open(parts, &catalog::Config::default()).await?;
     let invoke: Arc<dyn Invoke> = Arc::new(AnswersNull);

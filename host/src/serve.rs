@@ -10,11 +10,12 @@ mod reloading;
 use crate::catalog::{self, Catalog, Provisioner};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::{Config, ConfigError};
-use crate::credentials::{self, Authenticator, Keys};
+use crate::credentials::{self, Authenticator, Holders, Keys, Sessions};
 use crate::images::{self, Images};
 use crate::invocation::{Invoke, Invoker, Snapshotter};
 use crate::listener::{self, Bound, Tls};
 use crate::reconcile::{self, Reconciler};
+use crate::sandbox::calls::outbound_http::OwnPort;
 use crate::sandbox::compile::{Compiler, Limits as CompileLimits};
 use crate::sandbox::runtime::Registry;
 use crate::sandbox::{Host, HostError, extensions};
@@ -134,7 +135,8 @@ pub async fn run(config: Config, reload: Arc<Reload>, announce: &Announce) -> Re
     let certificates =
         [&api_listener, &http_listener, &admin_listener].into_iter().filter_map(|bound| bound.tls.clone()).collect();
     let router = Arc::new(Router::new(&config.routes)?);
-    let base = Base::open(&config).await?;
+    let own_port = OwnPort::new(api_listener.listener.local_addr()?, api_listener.tls.is_some());
+    let base = Base::open(&config, own_port).await?;
     let keys = Arc::new(Keys::open(config.credentials.store(&config.storage.data_dir), config.credentials.required)?);
     warn_of_what_is_open(&config, &keys);
     let reloading = Arc::new(reloading::Reloading::new(Arc::clone(&keys), certificates));
@@ -167,7 +169,8 @@ pub async fn run(config: Config, reload: Arc<Reload>, announce: &Announce) -> Re
 
     let http_port =
         http_listener.listener.local_addr().map_or(config.listen.http_addr.port(), |address| address.port());
-    let authenticator = Authenticator::new(keys, Arc::clone(&base.clock), config.home());
+    let authenticator = Authenticator::new(keys, Arc::clone(&base.clock), config.home())
+        .with_sessions(Arc::clone(&base.catalog.parts.sessions), Arc::clone(&base.catalog) as Arc<dyn Holders>);
     let url_addresses = Addresses::new(&config.function_urls, &config.home.region, http_port);
     let trigger = Trigger {
         router,
@@ -249,7 +252,7 @@ struct Base {
 }
 
 impl Base {
-    async fn open(config: &Config) -> Result<Self, ServeError> {
+    async fn open(config: &Config, own_port: OwnPort) -> Result<Self, ServeError> {
         let data_dir = &config.storage.data_dir;
         create_private_dir(data_dir).map_err(|reason| ServeError::DataDir { path: data_dir.clone(), reason })?;
         let clock: SharedClock = Arc::new(SystemClock);
@@ -283,6 +286,8 @@ impl Base {
             log_limits: config.log_capture,
             images: Images::new(config.images.clone())?,
             signing_keys: config.signing_keys.clone(),
+            own_port,
+            sessions: Arc::new(Sessions::open(config.credentials.store(data_dir))?),
         };
         let catalog = Catalog::open(parts, &config.concurrency).await?;
         Ok(Self { clock, shutdown, metrics, storage, logs, host, catalog })

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import urllib.parse
 
-import boto3
 import botocore.auth
 import botocore.awsrequest
 import botocore.config
@@ -23,44 +22,9 @@ from harness import clients, functions, packages, wait
 from harness.clients import ACCOUNT, REGION, refused
 from harness.daemon import NotReady, binary
 from harness.functions import create, zipped
+from harness.keys import Key, client, lamina, make_key, policy_file
 
 FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function"
-
-
-class Key:
-    """An access key made by `lamina credentials create`."""
-
-    def __init__(self, answer):
-        self.id, self.secret = answer["AccessKeyId"], answer["SecretAccessKey"]
-
-
-def lamina(daemon, *arguments, check=True):
-    """`lamina credentials …` on a daemon's data directory."""
-    done = subprocess.run(
-        [binary(), "credentials", *map(str, arguments), "--data-dir", daemon.data, "--output", "json"],
-        capture_output=True,
-        timeout=30,
-    )
-    if check:
-        assert done.returncode == 0, done.stderr
-    return done
-
-
-def make_key(daemon, name, *may):
-    return Key(json.loads(lamina(daemon, "create", name, *may).stdout))
-
-
-def policy_file(directory, *statements):
-    path = directory / f"policy-{len(list(directory.iterdir()))}.json"
-    rows = [{"Effect": effect, "Action": action, "Resource": resource} for effect, action, resource in statements]
-    path.write_text(json.dumps({"Version": "2012-10-17", "Statement": rows}))
-    return path
-
-
-def client(daemon, service, key, secret=None, region=REGION, **more):
-    session = boto3.session.Session(key.id, secret or key.secret, region_name=region)
-    config = botocore.config.Config(retries={"max_attempts": 0}, parameter_validation=False, read_timeout=30)
-    return session.client(service, endpoint_url=daemon.api, config=config, **more)
 
 
 def signed(daemon, key, method, path, body=b"", headers=None, service="lambda", signer=None, base=None):

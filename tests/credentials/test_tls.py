@@ -1,6 +1,7 @@
 """TLS on every port: certificates, their renewal, protocols, and the limits that hold for handshakes."""
 
 import http.client
+import json
 import socket
 import ssl
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from harness import wait
 from harness.clients import REGION
 from harness.daemon import NotReady, binary
+from harness.functions import create, zipped
 
 
 def certificate(directory, name):
@@ -71,6 +73,15 @@ def test_every_port_speaks_tls(private):
         get(daemon.api, "/")
     with pytest.raises((http.client.HTTPException, OSError)):
         daemon.request("GET", "/2015-03-31/functions", listener="api", timeout=5)
+
+
+def test_functions_are_sent_to_localhost_whose_name_certificates_can_have(private):
+    daemon, (authority, _) = private
+    session = boto3.session.Session("a", "b", region_name=REGION)
+    lam = session.client("lambda", endpoint_url=daemon.api, verify=str(authority))
+    create(lam, "f", zipped("invoke_ops"), {"LAMINA_OUTBOUND_HOSTS": "lamina"})
+    variables = json.loads(lam.invoke(FunctionName="f", Payload=b'{"op": "env"}')["Payload"].read())
+    assert variables["AWS_ENDPOINT_URL"] == f"https://localhost:{daemon.address('api')[1]}"
 
 
 def test_http2_is_agreed_on(private):

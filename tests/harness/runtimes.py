@@ -7,6 +7,10 @@ from . import config, packages
 
 PROBE = {"Runtime": "probe"}
 
+# What functions of the runtimes that come with Lamina are made with, where a test says nothing else.
+PYTHON = {"Runtime": "python3.12", "Handler": "app.handler", "Timeout": 30, "MemorySize": 256}
+JAVASCRIPT = {"Runtime": "nodejs22.x", "Handler": "index.handler", "Timeout": 30, "MemorySize": 256}
+
 MANIFEST = {
     "name": "probe",
     "version": "1.0",

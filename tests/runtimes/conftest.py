@@ -4,7 +4,7 @@ import textwrap
 
 import pytest
 
-from harness import clients, packages, runtimes, wait
+from harness import clients, packages, published, runtimes, wait
 from harness.daemon import Daemon
 from harness.functions import create
 
@@ -70,7 +70,7 @@ def javascript_runtime(shared_daemon):
     ready(shared_daemon, "nodejs22.x")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def runtime_ready():
     """`runtime_ready(daemon, runtime)` waits until a runtime is built on a daemon of a test's own."""
     return ready
@@ -78,16 +78,51 @@ def runtime_ready():
 
 @pytest.fixture
 def from_source(daemon, name):
-    """Makes functions of `source`, which is the text of `file`, or a dict of the package's files."""
+    """Makes functions of `source`: the text of `file`, or a dict of the package's files, text or bytes as they are."""
     made = []
 
     def function(file, source, environment, settings):
         made.append(f"{name}-{len(made)}")
         files = source if isinstance(source, dict) else {file: source}
-        code = packages.archive({path: textwrap.dedent(text) for path, text in files.items()})
-        create(daemon.lam, made[-1], code, environment, **settings)
+        create(daemon.lam, made[-1], packages.archive(_dedented(files)), environment, **settings)
         return made[-1]
 
     yield function
     for function in made:
         daemon.lam.delete_function(FunctionName=function)
+
+
+def _dedented(files):
+    return {path: textwrap.dedent(text) if isinstance(text, str) else text for path, text in files.items()}
+
+
+@pytest.fixture
+def python(from_source, python_runtime):
+    """Makes Python functions: `python("source", Timeout=1)`, or with files of a package."""
+
+    def function(source, environment=None, **more):
+        return from_source("app.py", source, environment, runtimes.PYTHON | more)
+
+    return function
+
+
+@pytest.fixture
+def javascript(from_source, javascript_runtime):
+    """Makes JavaScript functions: `javascript("source", Timeout=1)`, or files of a package."""
+
+    def function(source, environment=None, **more):
+        return from_source("index.mjs", source, environment, runtimes.JAVASCRIPT | more)
+
+    return function
+
+
+@pytest.fixture(scope="session")
+def python_packages(request):
+    """Files of PyPI's packages and what they depend on: `python({"app.py": "…"} | python_packages("requests"))`."""
+    return published.Python(request.config.cache.mkdir("published")).files
+
+
+@pytest.fixture(scope="session")
+def node_packages(request):
+    """Files of npm's packages and what they depend on: `javascript({"index.mjs": "…"} | node_packages("zod"))`."""
+    return published.Node(request.config.cache.mkdir("published")).files

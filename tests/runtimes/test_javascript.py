@@ -11,18 +11,6 @@ from harness.clients import function_arn
 # The first test waits until the runtime is built.
 pytestmark = pytest.mark.timeout(700)
 
-SETTINGS = {"Runtime": "nodejs22.x", "Handler": "index.handler", "Timeout": 30, "MemorySize": 256}
-
-
-@pytest.fixture
-def javascript(from_source, javascript_runtime):
-    """Makes JavaScript functions: `javascript("source", Timeout=1)`, or files of a package."""
-
-    def function(source, environment=None, **more):
-        return from_source("index.mjs", source, environment, SETTINGS | more)
-
-    return function
-
 
 def test_events_context_and_variables(daemon, javascript):
     name = javascript(

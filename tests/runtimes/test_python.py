@@ -9,23 +9,11 @@ import zipfile
 
 import pytest
 
-from harness import packages, wait
+from harness import packages, runtimes, wait
 from harness.clients import function_arn
 
 # The first test waits until the runtime is built.
 pytestmark = pytest.mark.timeout(700)
-
-SETTINGS = {"Runtime": "python3.12", "Handler": "app.handler", "Timeout": 30, "MemorySize": 256}
-
-
-@pytest.fixture
-def python(from_source, python_runtime):
-    """Makes Python functions: `python("source", Timeout=1)`, or with files of a package."""
-
-    def function(source, environment=None, **more):
-        return from_source("app.py", source, environment, SETTINGS | more)
-
-    return function
 
 
 def logged(daemon, name, what):
@@ -50,7 +38,7 @@ def test_the_first_function_is_pending_while_the_runtime_is_built(own_daemon):
         FunctionName="f",
         Role="arn:aws:iam::000000000000:role/r",
         Code={"ZipFile": packages.archive({"app.py": textwrap.dedent(ECHO)})},
-        **SETTINGS,
+        **runtimes.PYTHON,
     )
     assert (answer["State"], answer["StateReasonCode"]) == ("Pending", "Creating")
     assert "::runtime:python3.13-3.13." in answer["RuntimeVersionConfig"]["RuntimeVersionArn"]

@@ -3,7 +3,7 @@
 //! Formatting and lints, licences, native tests, fuzz targets for a while, then the black-box tests against the daemon just built, whether
 //! `docs/aws-parity.md` has what they saw, and, in the full run, how many instructions an invocation takes and whether the language runtimes'
 //! sources make what is committed. What is missing is installed first: promtool and
-//! docker-registry (unpacked, never started as a service), cargo-nextest, valgrind, the Python environment, guest compilers.
+//! docker-registry (unpacked, never started as a service), cargo-nextest, valgrind, npm, the Python environment, guest compilers.
 
 use crate::workspace::{Workspace, which};
 use crate::{apt, fuzz, guests, instructions, parity, python, runtimes, steps};
@@ -85,8 +85,11 @@ pub fn black_box_alone(workspace: &Workspace) -> Result<()> {
     black_box(workspace, &options, &Programs { python, promtool, registry, daemon })
 }
 
-/// The interpreter of the black-box tests, with what they need installed.
+/// The interpreter of the black-box tests, with what they need installed: npm too, by which they have packages for functions.
 pub fn python(workspace: &Workspace) -> Result<PathBuf> {
+    if which("npm").is_none() {
+        apt::install(workspace, "the black-box tests", &["nodejs", "npm"])?;
+    }
     python::environment(workspace, "venv", &workspace.root.join("tests/requirements.txt"))
 }
 

@@ -99,8 +99,8 @@ pub struct Claim {
     pub signed_at: Timestamp,
     /// Where the signature stands.
     pub placement: Placement,
-    /// Whether it comes with a session token, of temporary credentials.
-    pub has_session_token: bool,
+    /// The session token that came with it, of temporary credentials. Signed like the rest.
+    pub session_token: Option<String>,
     signed_headers: Vec<String>,
     signature: String,
     amz_date: String,
@@ -172,7 +172,7 @@ impl Claim {
             signature,
             signed_at,
             Placement::Header,
-            parts.headers.contains_key("x-amz-security-token"),
+            token_in_header(parts)?,
         )?;
         if !claim.signed_headers.iter().any(|name| name == date_header) {
             return Err(malformed(format!("'{date_header}' must be a 'SignedHeader' in the AWS Authorization.")));
@@ -193,6 +193,12 @@ impl Claim {
         let expires_s = expires_s
             .ok_or_else(|| malformed(format!("X-Amz-Expires must be a number of seconds from 1 to {LONGEST_S}.")))?;
         let signed_at = instant(&need(&query.date, "X-Amz-Date")?)?;
+        let session_token = match (query.token.clone(), token_in_header(parts)?) {
+            (Some(_), Some(_)) => {
+                return Err(malformed("The request has a session token in its query and in a header."));
+            }
+            (in_query, in_header) => in_query.or(in_header),
+        };
         Self::of(
             parts,
             &need(&query.credential, "X-Amz-Credential")?,
@@ -200,7 +206,7 @@ impl Claim {
             need(&query.signature, "X-Amz-Signature")?,
             signed_at,
             Placement::Query { expires_s },
-            query.has_token || parts.headers.contains_key("x-amz-security-token"),
+            session_token,
         )
     }
 
@@ -211,7 +217,7 @@ impl Claim {
         signature: String,
         signed_at: Timestamp,
         placement: Placement,
-        has_session_token: bool,
+        session_token: Option<String>,
     ) -> Result<Self, Malformed> {
         let words: Vec<&str> = credential.split('/').collect();
         let [access_key_id, date, region, service, terminator] = words.as_slice() else {
@@ -245,7 +251,7 @@ impl Claim {
             scope: Scope { date: (*date).to_owned(), region: (*region).to_owned(), service: (*service).to_owned() },
             signed_at,
             placement,
-            has_session_token,
+            session_token,
             signed_headers: signed_headers.split(';').map(str::to_owned).collect(),
             signature,
             amz_date,
@@ -346,7 +352,7 @@ struct Query {
     expires: Option<String>,
     signed_headers: Option<String>,
     signature: Option<String>,
-    has_token: bool,
+    token: Option<String>,
     repeated: bool,
 }
 
@@ -366,10 +372,7 @@ impl Query {
                 "X-Amz-Expires" => &mut out.expires,
                 "X-Amz-SignedHeaders" => &mut out.signed_headers,
                 "X-Amz-Signature" => &mut out.signature,
-                "X-Amz-Security-Token" => {
-                    out.has_token = true;
-                    continue;
-                }
+                "X-Amz-Security-Token" => &mut out.token,
                 _ => continue,
             };
             if place.replace(decode(value)).is_some() {
@@ -381,6 +384,19 @@ impl Query {
 
     fn is_signed(&self) -> bool {
         self.algorithm.is_some() || self.credential.is_some() || self.signature.is_some()
+    }
+}
+
+/// The session token in the headers.
+fn token_in_header(parts: &Parts) -> Result<Option<String>, Malformed> {
+    let mut tokens = parts.headers.get_all("x-amz-security-token").iter();
+    match (tokens.next(), tokens.next()) {
+        (None, _) => Ok(None),
+        (Some(_), Some(_)) => Err(malformed("The request has more than one X-Amz-Security-Token header.")),
+        (Some(token), None) => match token.to_str() {
+            Ok(token) => Ok(Some(token.to_owned())),
+            Err(_) => Err(malformed("The X-Amz-Security-Token header is not text.")),
+        },
     }
 }
 

@@ -1,8 +1,9 @@
 //! What the data plane holds of a version, a provisioned configuration, and a way to reach them.
 
 use super::view::Records;
-use super::{Catalog, Settings};
+use super::{Catalog, Error, Result, Settings};
 use crate::ids::{FunctionMark, Qualifier, Version};
+use crate::sandbox::calls::outbound_http::AllowList;
 use crate::sandbox::environment::{Context, TimeLimits};
 use crate::sandbox::extensions::{ExtensionCode, ExtensionsSpec};
 use crate::sandbox::loaded::CodeKey;
@@ -36,11 +37,18 @@ pub struct LiveVersion {
     pub log_group: Arc<str>,
     /// How it logs, where that is JSON.
     pub json_log: Option<JsonLog>,
+    /// Its endpoint and credentials of the daemon's AWS APIs, where it may reach them.
+    session: Vec<(String, String)>,
 }
 
 impl LiveVersion {
-    pub(super) fn new(catalog: &Catalog, record: VersionRecord) -> Result<Self, String> {
-        let settings = Settings::from_variables(&record.configuration.environment)?;
+    pub(super) fn new(catalog: &Catalog, function: &FunctionRecord, record: VersionRecord) -> Result<Self> {
+        let mut settings = Settings::from_variables(&record.configuration.environment).map_err(Error::Invalid)?;
+        if settings.outbound.lists_own() {
+            let outbound = AllowList::clone(&settings.outbound).with_own(&catalog.parts.own_port);
+            settings.outbound = Arc::new(outbound);
+        }
+        let session = catalog.session_variables(function, &record, &settings)?;
         let logging = record.configuration.echoed.get("LoggingConfig");
         let member = |name: &str| logging.and_then(|logging| logging.get(name)?.as_str());
         let log_group = member("LogGroup").map_or_else(|| logs::group_name(&record.function), Arc::from);
@@ -54,8 +62,10 @@ impl LiveVersion {
         let published = record.version != Version::Latest && record.code.runtime.is_some();
         let snapshot = (published && catalog.parts.host.runtimes().makes_images())
             .then(|| Snapshot::new(record.configuration.wants_snapshots()));
-        let spec = Spec { snapshot: snapshot.clone(), ..spec(catalog, &record, &settings, &logging, limits, false)? };
+        let spec = spec(catalog, &record, &settings, &session, &logging, limits, false).map_err(Error::Invalid)?;
+        let spec = Spec { snapshot: snapshot.clone(), ..spec };
         Ok(Self {
+            session,
             snapshot,
             pool: Pool::new(spec, Arc::clone(&catalog.parts.host)),
             record,
@@ -110,6 +120,7 @@ fn spec(
     catalog: &Catalog,
     record: &VersionRecord,
     settings: &Settings,
+    session: &[(String, String)],
     logs: &Logging<'_>,
     limits: TimeLimits,
     keep: bool,
@@ -150,8 +161,9 @@ fn spec(
             variables.push((name.to_owned(), value.to_owned()));
         }
     }
+    variables.extend_from_slice(session);
     for (name, value) in &configuration.environment {
-        // A function may set its time zone; the other names are refused where they are set.
+        // A function may set its time zone and its endpoint; the other names are refused where they are set.
         variables.retain(|(reserved, _)| reserved != name);
         variables.push((name.clone(), value.clone()));
     }
@@ -308,7 +320,8 @@ impl LiveProvisioned {
                 None => {
                     let spec = {
                         let logging = Logging { group: &version.log_group, json: version.json_log };
-                        let spec = spec(catalog, &version.record, &version.settings, &logging, version.limits, true);
+                        let LiveVersion { record, settings, session, limits, .. } = &**version;
+                        let spec = spec(catalog, record, settings, session, &logging, *limits, true);
                         Spec { snapshot: version.snapshot.clone(), ..spec.ok()? }
                     };
                     Pool::new(spec, Arc::clone(&catalog.parts.host))

@@ -23,6 +23,7 @@ mod provision;
 mod publish;
 mod reserved;
 pub mod runtimes;
+mod sessions;
 pub mod settings;
 mod snapshots;
 pub mod split;
@@ -41,8 +42,10 @@ pub use urls::UrlChange;
 pub use view::View;
 
 use crate::clock::SharedClock;
+use crate::credentials::{self, Sessions};
 use crate::ids::{FunctionName, FunctionRef, Home, Qualifier, Version};
 use crate::images::{ImageError, Images};
+use crate::sandbox::calls::outbound_http::OwnPort;
 use crate::sandbox::{DeployError, Host};
 use crate::storage::Storage;
 use crate::storage::functions::{Change, UrlRecord};
@@ -129,6 +132,9 @@ pub enum Error {
     /// The package or the guest in it.
     #[error(transparent)]
     Deploy(#[from] DeployError),
+    /// A function's credentials could not be made. The platform's fault.
+    #[error("the function's credentials: {0}")]
+    Credentials(Arc<credentials::Error>),
     /// The platform's fault.
     #[error(transparent)]
     Storage(#[from] crate::storage::Error),
@@ -189,6 +195,10 @@ pub struct Parts {
     pub images: Arc<Images>,
     /// Keys whose signatures of packages count.
     pub signing_keys: Vec<crate::sandbox::signature::SigningKey>,
+    /// Where functions reach the AWS APIs of this daemon.
+    pub own_port: OwnPort,
+    /// What makes the credentials that they get for it.
+    pub sessions: Arc<Sessions>,
 }
 
 /// All functions of this host.

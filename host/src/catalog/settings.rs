@@ -44,7 +44,7 @@ pub struct Settings {
     pub reuse: bool,
     /// `LAMINA_CPU_TIME_LIMIT_MS`: processor time of one invocation.
     pub cpu_time_limit: Option<Duration>,
-    /// `LAMINA_OUTBOUND_HOSTS`: where requests may go, comma-separated.
+    /// `LAMINA_OUTBOUND_HOSTS`: where requests may go, comma-separated. `lamina` is this daemon's AWS port.
     pub outbound: Arc<AllowList>,
     /// `LAMINA_IDLE_TIMEOUT_S`: how long an environment stays warm; `None` is the host's default.
     pub idle_timeout: Option<Duration>,

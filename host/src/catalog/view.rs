@@ -133,7 +133,7 @@ impl View {
             let kept = previous.and_then(|view| view.versions.get(number));
             let live = match kept {
                 Some(live) if live.record == *record => Arc::clone(live),
-                _ => Arc::new(LiveVersion::new(catalog, record.clone()).map_err(Error::Invalid)?),
+                _ => Arc::new(LiveVersion::new(catalog, &records.function, record.clone())?),
             };
             versions.insert(*number, live);
         }

@@ -1,5 +1,7 @@
-//! `lamina credentials`: access keys of the AWS APIs. Works on the file of keys, so it needs no daemon and no key; a running daemon takes up
-//! what changed within seconds.
+//! `lamina credentials`: access keys of the AWS APIs, and what functions with a role may do there ([`role`]). Works on the file of both, so
+//! it needs no daemon and no key; a running daemon takes up what changed within seconds.
+
+mod role;
 
 use super::output::table;
 use super::{Answering, Failure};
@@ -26,6 +28,8 @@ enum What {
     List(List),
     /// Delete an access key
     Delete(Delete),
+    /// Say what functions with a role may do
+    Role(role::Role),
 }
 
 /// Which daemon's keys.
@@ -64,7 +68,7 @@ struct Create {
     place: Place,
 }
 
-/// What the key may do; exactly one.
+/// What a key or a role may do; exactly one.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct May {
@@ -139,6 +143,7 @@ impl Credentials {
             What::Create(create) => create.run(),
             What::List(list) => list.run(),
             What::Delete(delete) => delete.run(),
+            What::Role(role) => role.run(),
         }
     }
 }

@@ -46,6 +46,9 @@ pub struct Deploy {
     /// Whether environments are used again, or each invocation gets a new sandbox [default: reuse]
     #[arg(long, value_enum)]
     sandbox: Option<Sandbox>,
+    /// The role whose policy says what the function itself may call: its ARN, or its name in the account 000000000000 [default: lamina]
+    #[arg(long, value_name = "ROLE")]
+    role: Option<String>,
     /// What the function is for
     #[arg(long)]
     description: Option<String>,
@@ -99,6 +102,11 @@ fn usual_handler(runtime: &str) -> &'static str {
         _ if runtime.starts_with("provided") => "bootstrap",
         _ => "index.handler",
     }
+}
+
+/// The ARN of a role that may be given by its name.
+fn role_arn(role: &str) -> String {
+    if role.starts_with("arn:") { role.to_owned() } else { format!("arn:aws:iam::000000000000:role/{role}") }
 }
 
 /// How often a function that is being compiled is looked at.
@@ -187,7 +195,7 @@ impl Deploy {
     async fn create(&self, api: &Api, code: &Code) -> Result<Value, Failure> {
         let mut body = self.configuration(&Value::Null);
         body.insert("FunctionName".into(), self.name.clone().into());
-        body.insert("Role".into(), "arn:aws:iam::000000000000:role/lamina".into());
+        body.entry("Role").or_insert_with(|| role_arn("lamina").into());
         match code {
             Code::Image(_) => drop(body.insert("PackageType".into(), "Image".into())),
             Code::Package(_) => {
@@ -238,6 +246,7 @@ impl Deploy {
             }
         };
         set("Runtime", self.runtime.clone().map(Value::from));
+        set("Role", self.role.as_deref().map(|role| role_arn(role).into()));
         set("Handler", self.handler.clone().map(Value::from));
         set("Description", self.description.clone().map(Value::from));
         set("MemorySize", self.memory.map(Value::from));

@@ -5,6 +5,7 @@ use super::resources::{
     FunctionDeclaration, LayerDeclaration, MappingDeclaration, QueueDeclaration, ScheduleDeclaration, is_schedule_name,
 };
 use crate::catalog::{Settings, runtimes, settings};
+use crate::credentials::RoleArn;
 use crate::ids::{Home, LayerName, QueueName, Version};
 use crate::images::{self, ImageReference};
 use crate::sandbox::signature::SigningKey;
@@ -348,6 +349,9 @@ fn one_function(path: &str, function: &FunctionDeclaration, images: &images::Con
     } else if function.is_interpreted() && !function.handler.contains('.') {
         let message = "must name a module and a function in it, such as lambda_function.lambda_handler".to_owned();
         report(&key("handler"), message, None);
+    }
+    if function.role.is_some() && RoleArn::parse(&function.role_arn(&Home::default())).is_none() {
+        report(&key("role"), "must be the name of a role or its ARN".to_owned(), None);
     }
     if function.description.chars().count() > 256 {
         report(&key("description"), "is longer than 256 characters".to_owned(), None);

@@ -35,6 +35,9 @@ pub struct FunctionDeclaration {
     /// Names the wasm file in a zip where it is not `bootstrap`; in source code the module and the function in it.
     #[serde(default = "default_handler")]
     pub handler: String,
+    /// Whose policy says what the function may do itself: a name or an ARN. Where absent, `lamina`, or as the API left it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
     /// At most 256 characters.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
@@ -132,6 +135,14 @@ impl FunctionDeclaration {
         variables
     }
 
+    /// The ARN of its role.
+    pub fn role_arn(&self, home: &Home) -> String {
+        match self.role.as_deref().unwrap_or("lamina") {
+            arn if arn.starts_with("arn:") => arn.to_owned(),
+            name => format!("arn:aws:iam::{}:role/{name}", home.account),
+        }
+    }
+
     /// The configuration as the catalog keeps it.
     pub fn configuration(&self, home: &Home) -> ConfigurationRecord {
         let is_image = self.image.is_some();
@@ -141,7 +152,7 @@ impl FunctionDeclaration {
             description: self.description.clone(),
             handler: of_package(&self.handler),
             runtime: of_package(self.runtime.as_deref().unwrap_or(runtimes::PROVIDED[0])),
-            role: format!("arn:aws:iam::{}:role/lamina", home.account),
+            role: self.role_arn(home),
             timeout_s: self.timeout_s,
             memory_size_mb: self.memory_size_mb,
             ephemeral_storage_mb: self.ephemeral_storage_mb,

@@ -88,6 +88,7 @@ fn values_are_checked_before_anything_starts() {
         ("[event_source_mappings]\ndrain_limit_s = 31\n".to_owned(), "line 2, column 1: event_source_mappings.drain"),
         (function.replace("f.wasm", "g.wasm"), "line 3, column 1: functions[0].package: there is no package file"),
         (format!("{function}timeout_s = 901\n"), "line 4, column 1: functions[0].timeout_s: must be from 1 to 900"),
+        (format!("{function}role = 'no name'\n"), "line 4, column 1: functions[0].role: must be the name of a role"),
         (format!("{function}outbound_hosts = ['bad host']\n"), "line 4, column 1: functions[0].outbound_hosts"),
         (
             format!("{function}environment = {{ LAMINA_SANDBOX = 'fresh' }}\n"),
@@ -170,6 +171,19 @@ fn settings_of_the_sandbox_become_its_variables() {
         ("LAMINA_SANDBOX", "fresh"),
     ];
     assert!(variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).eq(expected), "{variables:?}");
+}
+
+#[test]
+fn a_role_is_named_with_or_without_its_account() {
+    for (line, arn) in [
+        ("", "arn:aws:iam::000000000000:role/lamina"),
+        ("role = 'path/worker'\n", "arn:aws:iam::000000000000:role/path/worker"),
+        ("role = 'arn:aws:iam::111122223333:role/worker'\n", "arn:aws:iam::111122223333:role/worker"),
+    ] {
+        let text = format!("[[functions]]\nname = 'f'\npackage = 'f.wasm'\n{line}");
+        let config = load(&text, &Overrides::default(), &[]).unwrap();
+        assert_eq!(config.functions[0].configuration(&config.home()).role, arn);
+    }
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use super::evaluation::{self, Ask, Principal, Verdict};
 use super::keys::{Key, Keys};
+use super::policy::Policy;
+use super::sessions::{Holders, Issued, Session, Sessions};
 use crate::clock::SharedClock;
 use crate::ids::Home;
 use http::request::Parts;
@@ -17,7 +19,7 @@ pub enum Denied {
     /// The signature is not in order.
     #[error(transparent)]
     Malformed(#[from] Malformed),
-    /// There is no such key; or the request has a session token, and there are no sessions.
+    /// There is no such key; or the request has a session token that is not of here, or no longer.
     #[error("The security token included in the request is invalid.")]
     UnknownKey,
     /// Signed too early or too late.
@@ -61,10 +63,11 @@ impl Denied {
     }
 }
 
-/// Verifies requests against the keys.
+/// Verifies requests against the keys, and against the credentials of functions.
 #[derive(Clone)]
 pub struct Authenticator {
     keys: Arc<Keys>,
+    sessions: Option<(Arc<Sessions>, Arc<dyn Holders>)>,
     clock: SharedClock,
     home: Home,
 }
@@ -72,7 +75,31 @@ pub struct Authenticator {
 /// A request whose head is in order and whose key is known. Who holds the key's secret is known after [`Signed::verify`].
 pub struct Signed {
     claim: Claim,
-    key: Arc<Key>,
+    who: Who,
+}
+
+/// Whose a signature is.
+#[derive(Clone)]
+enum Who {
+    Key(Arc<Key>),
+    Function(Arc<Assumed>),
+}
+
+/// A function with its role.
+struct Assumed {
+    session: Session,
+    issued: Issued,
+    /// What the role may do, where that is said.
+    policy: Option<Arc<Policy>>,
+}
+
+impl Who {
+    fn secret(&self) -> &str {
+        match self {
+            Self::Key(key) => &key.secret,
+            Self::Function(function) => &function.issued.secret,
+        }
+    }
 }
 
 impl Signed {
@@ -86,15 +113,34 @@ impl Signed {
     /// # Errors
     /// [`Denied::Mismatch`].
     pub fn verify(self, parts: &Parts, body: &Sha256) -> Result<Caller, Denied> {
-        self.claim.verify(parts, &self.key.secret, body)?;
-        Ok(Caller { key: self.key })
+        self.claim.verify(parts, self.who.secret(), body)?;
+        Ok(Caller { who: self.who })
     }
 }
 
 impl Authenticator {
     /// Of `keys`, for what is signed for `home`'s region.
     pub fn new(keys: Arc<Keys>, clock: SharedClock, home: Home) -> Self {
-        Self { keys, clock, home }
+        Self { keys, sessions: None, clock, home }
+    }
+
+    /// Takes credentials of functions as well, as long as `holders` knows whose they are.
+    pub fn with_sessions(self, sessions: Arc<Sessions>, holders: Arc<dyn Holders>) -> Self {
+        Self { sessions: Some((sessions, holders)), ..self }
+    }
+
+    /// Whose the key or the token is that a request names.
+    fn find(&self, claim: &Claim) -> Option<Who> {
+        let Some(token) = &claim.session_token else { return self.keys.get(&claim.access_key_id).map(Who::Key) };
+        let (sessions, holders) = self.sessions.as_ref()?;
+        let (session, issued) = sessions.find(token, &claim.access_key_id)?;
+        if !holders.holds(&session) {
+            return None;
+        }
+        // Of another account's role nothing is known here.
+        let is_ours = session.role.account() == &*self.home.account;
+        let policy = if is_ours { self.keys.role(session.role.name()) } else { None };
+        Some(Who::Function(Arc::new(Assumed { session, issued, policy })))
     }
 
     /// Whether requests have to be signed.
@@ -109,10 +155,7 @@ impl Authenticator {
     /// Why the request is not served.
     pub fn read(&self, parts: &Parts, service: Option<&str>, is_private: bool) -> Result<Signed, Denied> {
         let claim = Claim::read(parts)?.ok_or(Denied::Missing)?;
-        let key = match self.keys.get(&claim.access_key_id) {
-            Some(key) if !claim.has_session_token => key,
-            _ => return Err(Denied::UnknownKey),
-        };
+        let who = self.find(&claim).ok_or(Denied::UnknownKey)?;
         claim.check_time(self.clock.now())?;
         if let Some(service) = service {
             match claim.check_scope(&self.home.region, service) {
@@ -124,7 +167,7 @@ impl Authenticator {
         if claim.leaves_body_unsigned() && !is_private {
             return Err(Denied::UnsignedBody);
         }
-        Ok(Signed { claim, key })
+        Ok(Signed { claim, who })
     }
 
     /// Who sent a request whose body is there: [`Authenticator::read`] and [`Signed::verify`] in one.
@@ -139,23 +182,40 @@ impl Authenticator {
 /// Who sent a request. Cheap to clone.
 #[derive(Clone)]
 pub struct Caller {
-    key: Arc<Key>,
+    who: Who,
 }
 
 impl Caller {
     /// The key's id.
     pub fn access_key_id(&self) -> &str {
-        &self.key.record.access_key_id
+        match &self.who {
+            Who::Key(key) => &key.record.access_key_id,
+            Who::Function(function) => &function.issued.access_key_id,
+        }
     }
 
-    /// The key's account.
+    /// What stands for the caller: the key's id, or `AROA…:<function>`.
+    pub fn user_id(&self) -> String {
+        match &self.who {
+            Who::Key(key) => key.record.access_key_id.clone(),
+            Who::Function(function) => function.session.user_id(),
+        }
+    }
+
+    /// The key's account, or the role's.
     pub fn account(&self) -> &str {
-        &self.key.record.account
+        match &self.who {
+            Who::Key(key) => &key.record.account,
+            Who::Function(function) => function.session.role.account(),
+        }
     }
 
-    /// `arn:aws:iam::<account>:user/<name>`.
+    /// `arn:aws:iam::<account>:user/<name>`, or `arn:aws:sts::<account>:assumed-role/<role>/<function>`.
     pub fn arn(&self) -> String {
-        format!("arn:aws:iam::{}:user/{}", self.key.record.account, self.key.record.name)
+        match &self.who {
+            Who::Key(key) => format!("arn:aws:iam::{}:user/{}", key.record.account, key.record.name),
+            Who::Function(function) => function.session.arn(),
+        }
     }
 
     /// Whether the caller may do what `ask` says, by its policy and the resource's.
@@ -164,7 +224,14 @@ impl Caller {
     /// [`Denied::NotAuthorized`].
     pub fn authorize(&self, ask: &Ask<'_>) -> Result<(), Denied> {
         let arn = self.arn();
-        let principal = Principal::Key { arn: &arn, account: self.account(), policy: &self.key.record.policy };
+        let nothing = Policy::nothing();
+        let (role, policy) = match &self.who {
+            Who::Key(key) => (None, &key.record.policy),
+            Who::Function(function) => {
+                (Some(function.session.role.as_str()), function.policy.as_deref().unwrap_or(&nothing))
+            }
+        };
+        let principal = Principal::Key { arn: &arn, role, account: self.account(), policy };
         let because = match evaluation::decide(principal, ask) {
             Verdict::Allowed => return Ok(()),
             Verdict::NotAllowed(kind) => {

@@ -1,8 +1,8 @@
-//! Whether a request may go on: policies of keys and of resources together
+//! Whether a request may go on: policies of keys, roles and resources together
 //! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>).
 //!
 //! Pure: who asks, for what, and the statements that the resource has, in; a [`Verdict`] out. A deny of either policy wins. Within the
-//! resource's account one policy that allows is enough; a key of another account needs both. A statement for an account (its number, or
+//! resource's account one policy that allows is enough; a key or role of another account needs both. A statement for an account (its number, or
 //! `:root`) leaves it to that account's own policies: within the account it allows nothing by itself. Services and strangers have no
 //! policies of their own.
 //!
@@ -15,11 +15,13 @@ use serde_json::Value;
 /// Who asks.
 #[derive(Debug, Clone, Copy)]
 pub enum Principal<'a> {
-    /// A key.
+    /// A key, or a function with its role.
     Key {
-        /// `arn:aws:iam::<account>:user/<name>`.
+        /// `arn:aws:iam::<account>:user/<name>`, or `arn:aws:sts::<account>:assumed-role/<role>/<function>`.
         arn: &'a str,
-        /// Its account.
+        /// The role's ARN.
+        role: Option<&'a str>,
+        /// The account of either.
         account: &'a str,
         /// What it may do.
         policy: &'a Policy,
@@ -81,7 +83,7 @@ pub enum Verdict {
 /// A kind of policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A key's.
+    /// A key's or a role's.
     Identity,
     /// A resource's.
     Resource,
@@ -195,10 +197,10 @@ fn names(element: &Value, principal: Principal<'_>) -> Said {
             };
             of("Service").find(|text| is_it(text)).map_or(Said::Nothing, |_| Said::Allowed)
         }
-        Principal::Key { arn, account, .. } => {
+        Principal::Key { arn, role, account, .. } => {
             let said = |text: &str| match text {
                 "*" => Said::Allowed,
-                text if text == arn => Said::Allowed,
+                text if text == arn || Some(text) == role => Said::Allowed,
                 text if text == account || root_account(text) == Some(account) => Said::Delegated,
                 _ => Said::Nothing,
             };
@@ -254,7 +256,8 @@ fn value_of<'a>(key: &str, principal: Principal<'a>, ask: &Ask<'a>) -> Option<&'
             _ => None,
         },
         "aws:principalarn" => match principal {
-            Principal::Key { arn, .. } => Some(arn),
+            // That of the role, whoever has it.
+            Principal::Key { arn, role, .. } => Some(role.unwrap_or(arn)),
             _ => None,
         },
         _ => None,

@@ -1,10 +1,11 @@
-//! The file of access keys: JSON, mode 0600, replaced whole.
+//! The file of access keys and roles: JSON, mode 0600, replaced whole.
 //!
 //! A file that others than its owner may read or change is not read. Secrets in it are sealed; policies are plain and may be edited by hand.
 //! Writers take turns by a lock file beside it, so a reader always finds a whole file, the old one or the new one.
 
 use super::Error;
 use super::policy::Policy;
+use super::roles::{MAX_ROLES, RoleRecord};
 use super::seal::{SealingKey, random};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -76,11 +77,28 @@ pub struct Created {
     pub secret: String,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+/// What a file has, with the secrets of its keys.
+#[derive(Debug)]
+pub struct Opened {
+    /// The keys, each with its secret.
+    pub keys: Vec<(Record, String)>,
+    /// The roles.
+    pub roles: Vec<RoleRecord>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Document {
+pub(super) struct Document {
     version: u32,
-    keys: Vec<Record>,
+    pub(super) keys: Vec<Record>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) roles: Vec<RoleRecord>,
+}
+
+impl Default for Document {
+    fn default() -> Self {
+        Self { version: 1, keys: Vec::new(), roles: Vec::new() }
+    }
 }
 
 impl Store {
@@ -89,13 +107,21 @@ impl Store {
     /// # Errors
     /// Where the file is open to others, or not what it has to be.
     pub fn list(&self) -> Result<Vec<Record>, Error> {
-        let Some(text) = read_private(&self.path, MAX_FILE_BYTES)? else { return Ok(Vec::new()) };
+        Ok(self.read()?.keys)
+    }
+
+    /// The whole file.
+    pub(super) fn read(&self) -> Result<Document, Error> {
+        let Some(text) = read_private(&self.path, MAX_FILE_BYTES)? else { return Ok(Document::default()) };
         let document: Document = serde_json::from_str(&text).map_err(|error| self.content(error.to_string()))?;
         if document.version != 1 {
             return Err(self.content(format!("has version {}; this Lamina knows version 1", document.version)));
         }
         if document.keys.len() > MAX_KEYS {
             return Err(self.content(format!("has more than {MAX_KEYS} keys")));
+        }
+        if document.roles.len() > MAX_ROLES {
+            return Err(self.content(format!("has more than {MAX_ROLES} roles")));
         }
         let mut ids = std::collections::HashSet::new();
         for record in &document.keys {
@@ -105,24 +131,31 @@ impl Store {
                 return Err(self.content(format!("has the key {} twice", record.access_key_id)));
             }
         }
-        Ok(document.keys)
+        let mut names = std::collections::HashSet::new();
+        for role in &document.roles {
+            role.check().map_err(|error| self.content(error))?;
+            if !names.insert(&role.name) {
+                return Err(self.content(format!("has the role {} twice", role.name)));
+            }
+        }
+        Ok(document)
     }
 
-    /// The keys with their secrets.
+    /// The keys with their secrets, and the roles.
     ///
     /// # Errors
     /// As [`Store::list`], and where a secret does not open.
-    pub fn open(&self) -> Result<Vec<(Record, String)>, Error> {
-        let records = self.list()?;
+    pub fn open(&self) -> Result<Opened, Error> {
+        let Document { keys: records, roles, .. } = self.read()?;
         if records.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Opened { keys: Vec::new(), roles });
         }
         let key = self.sealing_key()?.ok_or_else(|| self.unsealable())?;
         let open = |record: Record| match key.open(&record.sealed_secret, &record.bound_to()) {
             Ok(secret) => Ok((record, secret)),
             Err(error) => Err(self.content(format!("the secret of key {} {error}", record.access_key_id))),
         };
-        records.into_iter().map(open).collect()
+        Ok(Opened { keys: records.into_iter().map(open).collect::<Result<_, _>>()?, roles })
     }
 
     /// Adds a key and returns it with its secret.
@@ -132,7 +165,7 @@ impl Store {
     pub fn create(&self, name: &str, account: &str, policy: Policy, now: Timestamp) -> Result<Created, Error> {
         check_name(name).and_then(|()| check_account(account)).map_err(Error::Invalid)?;
         policy.check().map_err(Error::Invalid)?;
-        self.change(|records| {
+        self.change(|Document { keys: records, .. }| {
             if records.iter().any(|record| record.name == name && record.account == account) {
                 return Err(Error::Invalid(format!("there is a key named {name:?} already")));
             }
@@ -164,7 +197,7 @@ impl Store {
     /// # Errors
     /// Where several have the name, or the file cannot be changed.
     pub fn delete(&self, key: &str) -> Result<Option<Record>, Error> {
-        self.change(|records| {
+        self.change(|Document { keys: records, .. }| {
             let found: Vec<usize> = (0..)
                 .zip(records.iter())
                 .filter(|(_, record)| record.access_key_id == key || record.name == key)
@@ -178,10 +211,39 @@ impl Store {
         })
     }
 
+    /// What secrets are sealed with, made where there is none and no secret needs the one that was there.
+    ///
+    /// # Errors
+    /// Where it cannot be read or written, or is missing.
+    pub(super) fn sealing_key_or_new(&self) -> Result<SealingKey, Error> {
+        if let Some(key) = self.sealing_key()? {
+            return Ok(key);
+        }
+        self.alone(|| match self.sealing_key()? {
+            Some(key) => Ok(key),
+            None if self.read()?.keys.is_empty() => self.make_sealing_key(),
+            None => Err(self.unsealable()),
+        })
+    }
+
     /// Reads, changes and writes the file while no one else does.
-    fn change<T>(&self, change: impl FnOnce(&mut Vec<Record>) -> Result<T, Error>) -> Result<T, Error> {
-        let directory = parent(&self.path);
-        make_private_directory(directory)?;
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Document) -> Result<T, Error>) -> Result<T, Error> {
+        self.alone(|| {
+            let mut document = self.read()?;
+            let before = document.clone();
+            let answer = change(&mut document)?;
+            if document != before {
+                let mut text = serde_json::to_vec_pretty(&document).map_err(|error| self.content(error.to_string()))?;
+                text.push(b'\n');
+                write_private(&self.path, &text)?;
+            }
+            Ok(answer)
+        })
+    }
+
+    /// Does what one process at a time may do.
+    fn alone<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        make_private_directory(parent(&self.path))?;
         let mut lock_path = self.path.clone().into_os_string();
         lock_path.push(".lock");
         let lock_path = PathBuf::from(lock_path);
@@ -189,19 +251,11 @@ impl Store {
         // Held until it is closed.
         let lock = lock.map_err(|reason| io(&lock_path, reason))?;
         lock.lock().map_err(|reason| io(&lock_path, reason))?;
-        let mut keys = self.list()?;
-        let before = keys.len();
-        let answer = change(&mut keys)?;
-        if keys.len() != before {
-            let mut text = serde_json::to_vec_pretty(&Document { version: 1, keys })
-                .map_err(|error| self.content(error.to_string()))?;
-            text.push(b'\n');
-            write_private(&self.path, &text)?;
-        }
-        Ok(answer)
+        work()
     }
 
-    fn sealing_key(&self) -> Result<Option<SealingKey>, Error> {
+    /// What secrets are sealed with; `None` where there is no file.
+    pub(super) fn sealing_key(&self) -> Result<Option<SealingKey>, Error> {
         let path = match &self.sealing {
             Sealing::Key(key) => return Ok(Some(key.clone())),
             Sealing::File(path) => path,
@@ -237,18 +291,26 @@ impl Store {
 
 /// 20 characters, as AWS's ids have, but with a prefix that no key of AWS has.
 fn new_id() -> Result<String, Error> {
-    const DIGITS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let digits = random::<16>()?;
-    let digit = |byte: u8| DIGITS.get(usize::from(byte % 32)).map_or('A', |&digit| char::from(digit));
-    Ok(format!("LKIA{}", digits.into_iter().map(digit).collect::<String>()))
+    Ok(id("LKIA", &random::<16>()?))
 }
 
-fn check_name(name: &str) -> Result<(), String> {
-    let good = |c: char| c.is_ascii_alphanumeric() || NAME_MARKS.contains(c);
-    if !name.is_empty() && name.len() <= 64 && name.chars().all(good) {
+/// An id as AWS's are, with a digit for each byte.
+pub(super) fn id(prefix: &str, bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let digit = |byte: &u8| DIGITS.get(usize::from(byte % 32)).map_or('A', |&digit| char::from(digit));
+    prefix.chars().chain(bytes.iter().map(digit)).collect()
+}
+
+/// Whether names of users and roles may have this character.
+pub(super) fn is_of_names(c: char) -> bool {
+    c.is_ascii_alphanumeric() || NAME_MARKS.contains(c)
+}
+
+pub(super) fn check_name(name: &str) -> Result<(), String> {
+    if !name.is_empty() && name.len() <= 64 && name.chars().all(is_of_names) {
         return Ok(());
     }
-    Err(format!("{name:?} is no name for a key: 1 to 64 letters, digits and {NAME_MARKS}"))
+    Err(format!("{name:?} is no name for a key or a role: 1 to 64 letters, digits and {NAME_MARKS}"))
 }
 
 fn check_account(account: &str) -> Result<(), String> {

@@ -1,7 +1,8 @@
-//! The keys as last read, and whether they have to be used.
+//! Keys and roles as last read, and whether keys have to be used.
 
 use super::Error;
-use super::file::{Record, Store};
+use super::file::{Opened, Record, Store};
+use super::policy::Policy;
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt as _;
@@ -15,10 +16,17 @@ pub(super) struct Key {
     pub(super) secret: String,
 }
 
-/// The keys of a file. Reading is one atomic load.
+/// What a file has.
+#[derive(Default)]
+struct Held {
+    keys: HashMap<String, Arc<Key>>,
+    roles: HashMap<String, Arc<Policy>>,
+}
+
+/// The keys and roles of a file. Reading is one atomic load.
 pub struct Keys {
     store: Store,
-    by_id: ArcSwap<HashMap<String, Arc<Key>>>,
+    held: ArcSwap<Held>,
     /// Never taken back.
     required: AtomicBool,
 }
@@ -41,32 +49,33 @@ impl Keys {
     /// # Errors
     /// As [`Store::open`].
     pub fn open(store: Store, required: bool) -> Result<Self, Error> {
-        let keys = Self { store, by_id: ArcSwap::default(), required: AtomicBool::new(required) };
+        let keys = Self { store, held: ArcSwap::default(), required: AtomicBool::new(required) };
         keys.reload()?;
         Ok(keys)
     }
 
-    /// Reads the file again. Where it is wrong, the keys stay as they are.
+    /// Reads the file again and answers how many keys there are. Where it is wrong, keys and roles stay as they are.
     ///
     /// # Errors
     /// As [`Store::open`].
     pub fn reload(&self) -> Result<usize, Error> {
-        let opened = self.store.open()?;
-        let by_id: HashMap<String, Arc<Key>> = opened
-            .into_iter()
-            .map(|(record, secret)| (record.access_key_id.clone(), Arc::new(Key { record, secret })))
-            .collect();
-        let count = by_id.len();
+        let Opened { keys, roles } = self.store.open()?;
+        let key = |(record, secret): (Record, String)| (record.access_key_id.clone(), Arc::new(Key { record, secret }));
+        let held = Held {
+            keys: keys.into_iter().map(key).collect(),
+            roles: roles.into_iter().map(|role| (role.name, Arc::new(role.policy))).collect(),
+        };
+        let count = held.keys.len();
         if count > 0 {
             self.required.store(true, Ordering::Release);
         }
-        self.by_id.store(Arc::new(by_id));
+        self.held.store(Arc::new(held));
         Ok(count)
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.by_id.load().len()
+        self.held.load().keys.len()
     }
 
     /// The file.
@@ -80,6 +89,11 @@ impl Keys {
     }
 
     pub(super) fn get(&self, id: &str) -> Option<Arc<Key>> {
-        self.by_id.load().get(id).cloned()
+        self.held.load().keys.get(id).cloned()
+    }
+
+    /// What the file says that a role may do.
+    pub(super) fn role(&self, name: &str) -> Option<Arc<Policy>> {
+        self.held.load().roles.get(name).cloned()
     }
 }

@@ -1,22 +1,28 @@
-//! Access keys: who may call the AWS APIs, and what each key may do there.
+//! Access keys and roles: who may call the AWS APIs, and what each may do there.
 //!
 //! Keys are in one file ([`file`]), each with a name, an account, a policy ([`Policy`]) and a secret. SigV4 needs the secret itself (or what
 //! is derived from it and as good), so it cannot be kept as a hash: it is sealed with a key that lies elsewhere ([`seal`]). [`Keys`] is the
 //! file as last read; a file that is wrong changes nothing but the log. [`Authenticator`] turns a signed request into a [`Caller`];
 //! [`evaluation`] says whether it may do what it asks for, by its own policy and by the resource's.
 //!
+//! Functions that may call back get temporary credentials ([`sessions`]): derived from a key of the daemon and from what they name, which
+//! is the version and its role. What a role may do is in the same file ([`roles`]).
+//!
 //! Without keys, and where the configuration does not require them, requests are not looked at: [`Authenticator::is_required`]. Once a
 //! daemon has seen a key it stays closed to unsigned requests until it ends, so that deleting the last key shuts the door and does not open it.
 //!
-//! Bounds: [`file::MAX_KEYS`] keys, [`file::MAX_FILE_BYTES`] of file, [`policy::MAX_STATEMENTS`] statements a policy. Refusals: temporary
-//! credentials (there is no service that makes them), conditions in keys' policies. What requests are answered with is not this module's business.
+//! Bounds: [`file::MAX_KEYS`] keys, [`file::MAX_FILE_BYTES`] of file, [`policy::MAX_STATEMENTS`] statements a policy. [`roles::MAX_ROLES`]
+//! roles. Refusals: temporary credentials that are not of a function of this daemon (there is no service that makes others), conditions in
+//! policies of keys and roles. What requests are answered with is not this module's business.
 
 mod authenticator;
 pub mod evaluation;
 pub mod file;
 mod keys;
 pub mod policy;
+pub mod roles;
 pub mod seal;
+pub mod sessions;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +32,8 @@ pub use authenticator::{Authenticator, Caller, Denied, Signed};
 pub use evaluation::{Ask, Context, Principal};
 pub use keys::{Keys, Stamp};
 pub use policy::{Decision, Policy};
+pub use roles::RoleArn;
+pub use sessions::{Holders, Session, Sessions};
 
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};

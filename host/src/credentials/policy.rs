@@ -1,4 +1,4 @@
-//! What a key may do: an IAM policy document with `Effect`, `Action` and `Resource`
+//! What a key or a role may do: an IAM policy document with `Effect`, `Action` and `Resource`
 //! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html>).
 //!
 //! Patterns have `*` (any characters, none too) and `?` (one). Actions compare without regard to case, resources with. What no statement
@@ -93,6 +93,11 @@ impl Policy {
         let action = actions.iter().map(|&action| action.to_owned()).collect();
         let statement = Statement { sid: None, effect: Effect::Allow, action, resource: resources.to_vec() };
         Self { version: language(), id: None, statement: vec![statement] }
+    }
+
+    /// The policy of who has none: it allows nothing.
+    pub(super) fn nothing() -> Self {
+        Self { version: language(), id: None, statement: Vec::new() }
     }
 
     /// Reads a policy document.

@@ -4,6 +4,7 @@ use super::Error;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 
 /// Bytes of a sealing key.
@@ -50,6 +51,12 @@ impl SealingKey {
     /// As base64.
     pub fn to_text(&self) -> String {
         BASE64_STANDARD.encode(self.0)
+    }
+
+    /// A key for another purpose, which `label` names. It tells nothing of this one.
+    pub(super) fn derived(&self, label: &str) -> hmac::Key {
+        let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &self.0), label.as_bytes());
+        hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref())
     }
 
     fn aead(&self) -> Option<LessSafeKey> {

@@ -1,9 +1,11 @@
 use super::file::{Sealing, Store};
 use super::policy::matches;
+use super::roles::RoleRecord;
 use super::seal::SealingKey;
+use super::sessions::Issued;
 use super::*;
 use crate::clock::{Clock, SharedClock};
-use crate::ids::Home;
+use crate::ids::{FunctionName, Home, Version};
 use futures_util::future::BoxFuture;
 use http::HeaderValue;
 use http::request::Parts;
@@ -11,6 +13,7 @@ use jiff::Timestamp;
 use lamina_sigv4::{Signer, sha256};
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -107,7 +110,7 @@ fn keys_are_made_listed_and_deleted() {
     let created = store.create("ci", ACCOUNT, everything(), now()).unwrap();
     assert!(created.record.access_key_id.starts_with("LKIA") && created.record.access_key_id.len() == 20);
     assert_eq!(created.secret.len(), 40);
-    assert_eq!(store.open().unwrap(), [(created.record.clone(), created.secret.clone())]);
+    assert_eq!(store.open().unwrap().keys, [(created.record.clone(), created.secret.clone())]);
     let text = std::fs::read_to_string(&store.path).unwrap();
     assert!(!text.contains(&created.secret));
     assert!(matches!(store.create("ci", ACCOUNT, everything(), now()), Err(Error::Invalid(_))));
@@ -256,4 +259,93 @@ fn keys_of_another_account_may_do_nothing() {
         "User: arn:aws:iam::111111111111:user/guest is not authorized to perform: sqs:ListQueues on resource: * because \
          no resource-based policy allows the sqs:ListQueues action"
     );
+}
+
+/// Says that every version is there, until it is told otherwise.
+struct There(AtomicBool);
+
+impl Holders for There {
+    fn holds(&self, _: &Session) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+fn signed_with(issued: &Issued, token: Option<&str>) -> Parts {
+    let (mut parts, ()) = http::Request::post("http://localhost:4566/").body(()).unwrap().into_parts();
+    if let Some(token) = token {
+        parts.headers.insert("x-amz-security-token", HeaderValue::from_str(token).unwrap());
+    }
+    let (access_key_id, secret) = (issued.access_key_id.as_str(), issued.secret.as_str());
+    let signer = Signer { access_key_id, secret, region: "us-east-1", service: "sqs" };
+    signer.sign(&mut parts, &sha256(b"{}"), now()).unwrap();
+    parts
+}
+
+fn send(action: &str) -> Ask<'_> {
+    let context = Context::default();
+    Ask {
+        action,
+        resource: "arn:aws:sqs:us-east-1:000000000000:q",
+        also: &[],
+        owner: ACCOUNT,
+        statements: &[],
+        context,
+    }
+}
+
+#[test]
+fn functions_are_known_by_their_tokens_and_may_what_their_role_may() {
+    let dir = TempDir::new().unwrap();
+    let store = store(&dir);
+    let keys = Arc::new(Keys::open(store.clone(), true).unwrap());
+    let sessions = Arc::new(Sessions::open(store.clone()).unwrap());
+    let there = Arc::new(There(AtomicBool::new(true)));
+    let here = authenticator(&keys, now()).with_sessions(Arc::clone(&sessions), Arc::clone(&there) as Arc<dyn Holders>);
+    let of_role = |role: &str| Session {
+        role: RoleArn::parse(role).unwrap(),
+        function: FunctionName::new("f").unwrap(),
+        created_at_ms: 1,
+        version: Version::Latest,
+    };
+    let session = of_role("arn:aws:iam::000000000000:role/path/worker");
+    let issued = sessions.issue(&session).unwrap();
+    let verify = |parts: &Parts| here.verify(parts, "sqs", &sha256(b"{}"), false);
+    let parts = signed_with(&issued, Some(&issued.token));
+
+    // Nothing is said of the role yet.
+    let caller = verify(&parts).unwrap();
+    assert_eq!(caller.arn(), "arn:aws:sts::000000000000:assumed-role/worker/f");
+    assert_eq!((caller.account(), caller.user_id()), (ACCOUNT, session.user_id()));
+    assert_eq!(caller.access_key_id(), issued.access_key_id);
+    let denied = caller.authorize(&send("sqs:SendMessage")).unwrap_err().to_string();
+    let expected = "User: arn:aws:sts::000000000000:assumed-role/worker/f is not authorized to perform: sqs:SendMessage on \
+         resource: arn:aws:sqs:us-east-1:000000000000:q because no identity-based policy allows";
+    assert!(denied.starts_with(expected), "{denied}");
+
+    let policy = Policy::allowing(&["sqs:SendMessage"], &["*".to_owned()]);
+    store.set_role(RoleRecord { name: "worker".to_owned(), policy }).unwrap();
+    keys.reload().unwrap();
+    let caller = verify(&parts).unwrap();
+    assert_eq!(caller.authorize(&send("sqs:SendMessage")), Ok(()));
+    assert!(caller.authorize(&send("sqs:ReceiveMessage")).is_err());
+
+    // A role of that name in another account is another role.
+    let foreign = sessions.issue(&of_role("arn:aws:iam::111111111111:role/worker")).unwrap();
+    let foreign = verify(&signed_with(&foreign, Some(&foreign.token))).unwrap();
+    assert_eq!(foreign.account(), "111111111111");
+    assert!(foreign.authorize(&send("sqs:SendMessage")).is_err());
+
+    // The token belongs to the key and the key to the token, and both to the secret.
+    let other = sessions.issue(&Session { version: Version::Number(1), ..session.clone() }).unwrap();
+    let unknown = |parts: &Parts| assert_eq!(verify(parts).unwrap_err(), Denied::UnknownKey);
+    unknown(&signed_with(&issued, None));
+    unknown(&signed_with(&issued, Some(&other.token)));
+    unknown(&signed_with(&issued, Some("t")));
+    let forged = Issued { secret: other.secret.clone(), ..issued.clone() };
+    assert!(matches!(verify(&signed_with(&forged, Some(&issued.token))), Err(Denied::Mismatch(_))));
+    let without = authenticator(&keys, now());
+    assert_eq!(without.verify(&parts, "sqs", &sha256(b"{}"), false).unwrap_err(), Denied::UnknownKey);
+
+    there.0.store(false, Ordering::Relaxed);
+    unknown(&parts);
 }

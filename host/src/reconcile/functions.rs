@@ -89,7 +89,10 @@ impl Run<'_> {
                 Some(_) => wanted.runtime.clone(),
                 None => current.runtime.clone(),
             },
-            role: current.role.clone(),
+            role: match &declared.role {
+                Some(_) => wanted.role.clone(),
+                None => current.role.clone(),
+            },
             echoed: current.echoed.clone(),
             layers: if declared.layers.is_some() { wanted.layers.clone() } else { current.layers.clone() },
             ..wanted.clone()

@@ -2,8 +2,10 @@ use super::*;
 use crate::catalog;
 use crate::clock::SystemClock;
 use crate::config::{MappingDeclaration, Overrides};
+use crate::credentials::{self, Sessions};
 use crate::ids::{AliasName, FunctionName, Home, QueueName, Version};
 use crate::images::Images;
+use crate::sandbox::calls::outbound_http::OwnPort;
 use crate::sandbox::compile::Compiler;
 use crate::sandbox::{self, Host};
 use crate::storage::Storage;
@@ -91,6 +93,8 @@ impl World {
             log_limits: Default::default(),
             images: Images::new(Default::default()).unwrap(),
             signing_keys: Vec::new(),
+            own_port: OwnPort::new("127.0.0.1:4566".parse().unwrap(), false),
+            sessions: Arc::new(Sessions::open(credentials::Config::default().store(dir.path())).unwrap()),
         };
         let catalog = Catalog::open(parts, &catalog::Config::default()).await.unwrap();
         let mappings = Arc::new(Mapped::default());

@@ -93,7 +93,7 @@ impl urls::Authorizer for UrlAuthorizer {
         Ok(http_event::Caller {
             access_key: caller.access_key_id().to_owned(),
             account_id: caller.account().to_owned(),
-            caller_id: caller.access_key_id().to_owned(),
+            caller_id: caller.user_id(),
             user_arn: caller.arn(),
         })
     }

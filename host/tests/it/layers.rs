@@ -23,7 +23,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "triggers",
         ],
     ),
-    ("reconcile", &["catalog", "clock", "config", "ids", "images", "sandbox", "storage", "telemetry", "triggers"]),
+    (
+        "reconcile",
+        &["catalog", "clock", "config", "credentials", "ids", "images", "sandbox", "storage", "telemetry", "triggers"],
+    ),
     (
         "config",
         &[

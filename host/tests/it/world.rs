@@ -3,9 +3,11 @@
 use bytes::Bytes;
 use lamina::catalog::{self, Catalog, NewFunction};
 use lamina::clock::{SharedClock, SystemClock};
+use lamina::credentials::{self, Sessions};
 use lamina::ids::{FunctionName, FunctionRef, Home};
 use lamina::images::Images;
 use lamina::invocation::{Invocation, InvokeError, Invoker, Outcome, Payload, Source};
+use lamina::sandbox::calls::outbound_http::OwnPort;
 use lamina::sandbox::compile::Compiler;
 use lamina::sandbox::{Config, Host};
 use lamina::shutdown::Shutdown;
@@ -44,6 +46,8 @@ impl World {
             log_limits: Default::default(),
             images: Images::new(Default::default()).unwrap(),
             signing_keys: Vec::new(),
+            own_port: OwnPort::new("127.0.0.1:4566".parse().unwrap(), false),
+            sessions: Arc::new(Sessions::open(credentials::Config::default().store(dir.path())).unwrap()),
         };
         let catalog = Catalog::open(parts, &concurrency).await.unwrap();
         let invoker = Invoker::new(Arc::clone(&catalog), logs, clock, Shutdown::new());

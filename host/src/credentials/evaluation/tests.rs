@@ -28,7 +28,7 @@ fn with_context(principal: Principal<'_>, statements: &[Value], context: Context
 
 fn of_key(account: &str, policy: &Policy, statements: &[Value]) -> Verdict {
     let arn = format!("arn:aws:iam::{account}:user/u");
-    with_context(Principal::Key { arn: &arn, account, policy }, statements, Context::default())
+    with_context(Principal::Key { arn: &arn, role: None, account, policy }, statements, Context::default())
 }
 
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-basics-single-account.html>,
@@ -139,7 +139,7 @@ fn wildcards_of_arns_stay_within_their_part() {
 fn conditions_are_of_the_request() {
     let may = policy("Allow", "*", "*");
     let arn = "arn:aws:iam::111122223333:user/u";
-    let key = Principal::Key { arn, account: OTHER, policy: &may };
+    let key = Principal::Key { arn, role: None, account: OTHER, policy: &may };
     let asks = |principal, condition: Value, context| {
         with_context(principal, &[allow(json!("*"), condition)], context) == Verdict::Allowed
     };
@@ -185,4 +185,30 @@ fn what_is_not_understood_allows_nothing_and_denies() {
         let verdict = of_key(HOME, &may, std::slice::from_ref(&statement));
         assert_eq!(verdict, Verdict::Denied(Kind::Resource), "{statement}");
     }
+}
+
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-role-session>
+#[test]
+fn a_function_is_named_by_its_role_and_by_itself() {
+    let (role, arn) = ("arn:aws:iam::000000000000:role/path/r", "arn:aws:sts::000000000000:assumed-role/r/f");
+    let nothing = Policy::nothing();
+    let of = |account: &str, statements: &[Value]| {
+        let principal = Principal::Key { arn, role: Some(role), account, policy: &nothing };
+        with_context(principal, statements, Context::default())
+    };
+    let one = |principal: &str| vec![allow(json!({ "AWS": principal }), Value::Null)];
+    for named in [role, arn, "*"] {
+        assert_eq!(of(HOME, &one(named)), Verdict::Allowed, "{named}");
+    }
+    for named in ["arn:aws:iam::000000000000:role/r", "arn:aws:sts::000000000000:assumed-role/r/g", HOME] {
+        assert_eq!(of(HOME, &one(named)), Verdict::NotAllowed(Kind::Identity), "{named}");
+    }
+    // Of another account it needs a policy of its own as well.
+    assert_eq!(of(OTHER, &one(role)), Verdict::NotAllowed(Kind::Identity));
+    let deny = json!({ "Effect": "Deny", "Principal": { "AWS": role }, "Action": "lambda:*", "Resource": F });
+    let may = policy("Allow", "lambda:*", "*");
+    let principal = Principal::Key { arn, role: Some(role), account: HOME, policy: &may };
+    assert_eq!(with_context(principal, &[deny], Context::default()), Verdict::Denied(Kind::Resource));
+    let condition = json!({ "ArnEquals": { "aws:PrincipalArn": role } });
+    assert_eq!(of(HOME, &[allow(json!("*"), condition)]), Verdict::Allowed);
 }

@@ -60,6 +60,10 @@ impl From<catalog::Error> for WireError {
             Error::CodeUnverified(message) => Self::bad_request("CodeVerificationFailedException", message),
             Error::InvalidCodeSignature(message) => Self::bad_request("InvalidCodeSignatureException", message),
             Error::PolicyTooLong { .. } => Self::bad_request("PolicyLengthExceededException", error.to_string()),
+            Error::Credentials(error) => {
+                tracing::error!(%error, "credentials of a function could not be made");
+                platform("The service could not make the function's credentials.")
+            }
             Error::Image(error) => error.into(),
             Error::Deploy(error) => error.into(),
             Error::Storage(error) => error.into(),

@@ -5,11 +5,13 @@
 use super::*;
 use crate::catalog::{self, Parts};
 use crate::clock::{SharedClock, SystemClock};
+use crate::credentials::{self, Sessions};
 use crate::ids::{Home, Version};
 use crate::images::Images;
 use crate::invocation::{
     FunctionError, Invocation, InvokeError, Outcome, PAYLOAD_LIMIT_BYTES, Payload, Response, StartKind, ThrottleReason,
 };
+use crate::sandbox::calls::outbound_http::OwnPort;
 use crate::sandbox::compile::Compiler;
 use crate::sandbox::{Config, Host};
 use crate::storage::Storage;
@@ -140,6 +142,8 @@ impl World {
             log_limits: Default::default(),
             images: Images::new(Default::default()).unwrap(),
             signing_keys: Vec::new(),
+            own_port: OwnPort::new("127.0.0.1:4566".parse().unwrap(), false),
+            sessions: Arc::new(Sessions::open(credentials::Config::default().store(dir.path())).unwrap()),
         };
         let catalog = Catalog::open(parts, &catalog::Config::default()).await.unwrap();
         let answer: Answering = Box::new(|_| Ok(outcome(Ok(Response::Event(Bytes::from_static(b"1"))))));

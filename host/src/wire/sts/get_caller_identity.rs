@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 pub(super) fn handle(home: &Home, request: &Request) -> Result<Answer, WireError> {
     let (arn, user_id, account) = match request.parts.extensions.get::<Caller>() {
-        Some(caller) => (caller.arn(), caller.access_key_id().to_owned(), caller.account().to_owned()),
+        Some(caller) => (caller.arn(), caller.user_id(), caller.account().to_owned()),
         None => (format!("arn:aws:iam::{}:root", home.account), home.account.to_string(), home.account.to_string()),
     };
     let id = request.parts.extensions.get::<Uuid>().copied().unwrap_or_else(Uuid::new_v4).to_string();

@@ -1,8 +1,8 @@
 //! Security Token Service's query protocol: who calls. A file an operation
 //! (<https://docs.aws.amazon.com/STS/latest/APIReference/Welcome.html>).
 //!
-//! A call names its operation in `Action`, in a form in the body or in the query. There are no roles and no temporary credentials here, so
-//! every operation but `GetCallerIdentity` is refused by name. Answers are XML, or JSON for clients that accept JSON.
+//! A call names its operation in `Action`, in a form in the body or in the query. Temporary credentials are given to functions and to nobody
+//! who asks, so every operation but `GetCallerIdentity` is refused by name. Answers are XML, or JSON for clients that accept JSON.
 
 mod get_caller_identity;
 
@@ -87,7 +87,7 @@ pub(super) fn handle(home: &Home, request: &Request) -> Result<Answer, WireError
         | "GetSessionToken"
         | "GetWebIdentityToken" => Err(WireError::bad_request(
             "UnsupportedOperation",
-            format!("{shown} is not supported by Lamina: it has no roles and no temporary credentials."),
+            format!("{shown} is not supported by Lamina: it gives temporary credentials to functions only."),
         )),
         _ => Err(WireError::bad_request(
             "InvalidAction",

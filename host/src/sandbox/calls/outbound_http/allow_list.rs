@@ -11,8 +11,12 @@
 //! not covered by names nor by `*`, nor by a network that merely contains them (`0.0.0.0/0`): they need an entry for an address or
 //! network inside that range. `localhost` is such an entry for the name `localhost` and the host's own addresses.
 //! Private ranges are ordinary addresses. The empty list allows nothing.
+//!
+//! The word `lamina` is an entry too: the daemon's own AWS port ([`OwnPort`]), by its address or as `localhost`, and nothing else. A host
+//! of that name is written with its port or scheme.
 
 use super::address::{canonical, forms, is_loopback, restricted};
+use super::own_port::OwnPort;
 use http::uri::Scheme;
 use ipnet::IpNet;
 use std::fmt;
@@ -21,6 +25,9 @@ use std::str::FromStr;
 
 /// The most entries a list may have.
 pub const MAX_ENTRIES: usize = 256;
+
+/// The entry that stands for the daemon's own AWS port.
+const OWN: &str = "lamina";
 
 /// Why an allow-list is not one. The caller's fault; not to be retried.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +49,8 @@ pub enum AllowListError {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowList {
     entries: Box<[AllowEntry]>,
+    /// Where the list has it, once that is known.
+    own: Option<Box<OwnPort>>,
 }
 
 /// One entry of an [`AllowList`].
@@ -59,6 +68,7 @@ enum Target {
     /// With the dot in front.
     Below(String),
     Network(IpNet),
+    Own,
 }
 
 /// A host that a request names: what is between scheme and port.
@@ -92,7 +102,19 @@ impl AllowList {
         if entries.len() > MAX_ENTRIES {
             return Err(AllowListError::TooMany(entries.len()));
         }
-        Ok(Self { entries: entries.into() })
+        Ok(Self { entries: entries.into(), own: None })
+    }
+
+    /// Whether the daemon's own AWS port is an entry.
+    pub fn lists_own(&self) -> bool {
+        self.entries.iter().any(|entry| entry.target == Target::Own)
+    }
+
+    /// The same list, where the daemon's AWS port is at `port`. Before, that entry allows nothing.
+    #[must_use]
+    pub fn with_own(self, port: &OwnPort) -> Self {
+        let own = self.lists_own().then(|| Box::new(port.clone()));
+        Self { own, ..self }
     }
 
     /// Whether nothing is allowed.
@@ -107,16 +129,20 @@ impl AllowList {
 
     /// Whether this name may be resolved for such a request.
     pub(super) fn allows_name(&self, name: &str, scheme: &Scheme, port: u16) -> bool {
-        self.matching(scheme, port).any(|target| match target {
+        let listed = self.matching(scheme, port).any(|target| match target {
             Target::Anything => true,
             Target::Name(listed) => listed == name,
             Target::Below(domain) => name.len() > domain.len() && name.ends_with(domain.as_str()),
-            Target::Network(_) => false,
-        })
+            Target::Network(_) | Target::Own => false,
+        });
+        listed || self.own.as_ref().is_some_and(|own| own.is_named(name, scheme, port))
     }
 
     /// Whether a connection may be made to this address, for a request to `host` that is itself allowed.
     pub(super) fn allows_address(&self, host: &HostName, address: IpAddr, scheme: &Scheme, port: u16) -> bool {
+        if self.own.as_ref().is_some_and(|own| own.is(host, address, scheme, port)) {
+            return true;
+        }
         let localhost = matches!(host, HostName::Name(name) if name == "localhost")
             && is_loopback(address)
             && self.lists_localhost(scheme, port);
@@ -172,6 +198,7 @@ impl fmt::Display for AllowEntry {
         match &self.target {
             Target::Anything => f.write_str("*")?,
             Target::Name(name) => f.write_str(name)?,
+            Target::Own => f.write_str(OWN)?,
             Target::Below(domain) => write!(f, "*{domain}")?,
             Target::Network(network) => {
                 let whole = network.prefix_len() == network.max_prefix_len();
@@ -184,6 +211,9 @@ impl fmt::Display for AllowEntry {
 }
 
 fn parse_entry(entry: &str) -> Result<AllowEntry, &'static str> {
+    if entry.eq_ignore_ascii_case(OWN) {
+        return Ok(AllowEntry { scheme: None, target: Target::Own, port: None });
+    }
     let (scheme, rest) = match entry.split_once("://") {
         Some((scheme, rest)) => match scheme.to_ascii_lowercase().as_str() {
             "http" => (Some(Scheme::HTTP), rest),
@@ -297,6 +327,7 @@ mod tests {
         AllowList::parse(entries.iter().copied()).unwrap()
     }
 
+    /// Whether a request is allowed as far as its URL tells.
     fn name(list: &AllowList, url: &str) -> bool {
         let uri: http::Uri = url.parse().unwrap();
         let port = uri.port_u16().unwrap_or(if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 });
@@ -327,6 +358,9 @@ mod tests {
             "https://[fd00::/8]:8443",
             "localhost:3000",
             "a_b.example",
+            "lamina",
+            "lamina:80",
+            "http://lamina",
         ] {
             assert_eq!(entry.parse::<AllowEntry>().unwrap().to_string(), entry);
         }
@@ -337,6 +371,7 @@ mod tests {
             ("fd00::/8", "[fd00::/8]"),
             ("[::ffff:10.0.0.1]:80", "10.0.0.1:80"),
             ("10.0.0.1/32", "10.0.0.1"),
+            ("Lamina", "lamina"),
         ] {
             assert_eq!(entry.parse::<AllowEntry>().unwrap().to_string(), same);
         }
@@ -447,6 +482,59 @@ mod tests {
         assert!(resolved(&listed, "169.254.169.254", "169.254.169.254"));
         assert!(!resolved(&listed, "169.254.170.2", "169.254.170.2"));
         assert!(resolved(&list(&["127.0.0.0/8", "example.com"]), "example.com", "127.3.2.1"));
+    }
+
+    fn own(entries: &[&str], bound: &str, is_tls: bool) -> (AllowList, String) {
+        let port = OwnPort::new(bound.parse().unwrap(), is_tls);
+        (list(entries).with_own(&port), port.url())
+    }
+
+    #[test]
+    fn the_daemon_s_port_is_itself_and_nothing_beside_it() {
+        let (l, url) = own(&["lamina"], "0.0.0.0:4566", false);
+        assert_eq!(url, "http://127.0.0.1:4566");
+        for allowed in ["http://127.0.0.1:4566/", "http://localhost:4566/", "http://[::ffff:127.0.0.1]:4566/"] {
+            assert!(name(&l, allowed), "{allowed}");
+        }
+        for denied in [
+            "https://127.0.0.1:4566/",
+            "http://127.0.0.1:4567/",
+            "http://127.0.0.1/",
+            "http://127.0.0.2:4566/",
+            "http://0.0.0.0:4566/",
+            "http://[::1]:4566/",
+            "http://lamina:4566/",
+            "http://x.localhost:4566/",
+            "http://example.com:4566/",
+            "http://localhost:8080/",
+        ] {
+            assert!(!name(&l, denied), "{denied}");
+        }
+        let http = |host: &str, address: &str| {
+            let host = HostName::parse(host).unwrap();
+            l.allows_address(&host, address.parse().unwrap(), &Scheme::HTTP, 4566)
+        };
+        assert!(http("localhost", "127.0.0.1"));
+        assert!(!http("localhost", "::1"));
+        assert!(!http("example.com", "127.0.0.1"), "another name does not lead there");
+
+        for (bound, is_tls, expected) in [
+            ("127.0.0.1:80", false, "http://127.0.0.1:80"),
+            ("[::]:4566", false, "http://[::1]:4566"),
+            ("10.0.0.5:4566", false, "http://10.0.0.5:4566"),
+            ("127.0.0.1:4566", true, "https://localhost:4566"),
+            ("[::]:443", true, "https://localhost:443"),
+            ("127.0.0.2:4566", true, "https://127.0.0.2:4566"),
+        ] {
+            let (l, url) = own(&["lamina"], bound, is_tls);
+            assert_eq!(url, expected);
+            assert!(name(&l, &url), "{url}");
+        }
+
+        assert!(!name(&own(&["example.com"], "127.0.0.1:4566", false).0, "http://127.0.0.1:4566/"));
+        assert!(!name(&list(&["lamina"]), "http://127.0.0.1:4566/"), "where it is is not known yet");
+        let (l, _) = own(&["lamina:4566"], "127.0.0.1:4566", false);
+        assert!(name(&l, "http://lamina:4566/") && !name(&l, "http://127.0.0.1:4566/"), "a host of that name");
     }
 
     #[test]

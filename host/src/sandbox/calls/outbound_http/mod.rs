@@ -13,11 +13,13 @@
 mod address;
 mod allow_list;
 mod connect;
+mod own_port;
 #[cfg(test)]
 mod tests;
 
 pub use self::allow_list::{AllowEntry, AllowList, AllowListError, MAX_ENTRIES};
 pub use self::connect::{Connection, Resolver, SystemResolver};
+pub use self::own_port::OwnPort;
 
 use self::allow_list::HostName;
 use self::connect::{Destination, connect};
