@@ -17,6 +17,9 @@ import tarfile
 import tomllib
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent))
+import debian  # noqa: E402
+
 TARGET = "wasm32-wasip1"
 # The day of CPython 3.13.5: what says when something was built says this.
 SOURCE_DATE_EPOCH = "1749600000"
@@ -101,61 +104,47 @@ class Build:
                 return None
         raise KeyError(name)
 
-    def fetch(self):
-        """Fetches what is not there yet, with an apt state of its own, and checks all of it."""
+    def fetch(self, only=None):
+        """Fetches what is not there yet, or only the inputs of these names, with an apt state of its own, and checks it."""
         (self.work / "inputs").mkdir(exist_ok=True)
-        if any(self.source(name) is None for name in self.inputs["debian"]):
-            config = self.apt()
-            for name, entry in self.inputs["debian"].items():
+        wanted = {
+            group: {name: entry for name, entry in self.inputs[group].items() if only is None or name in only} for group in ("debian", "pypi")
+        }
+        if any(self.source(name) is None for name in wanted["debian"]):
+            config = debian.configuration(self.work)
+            for name, entry in wanted["debian"].items():
                 if self.source(name) is None:
-                    what = ["source", "--download-only", entry["source"]] if "source" in entry else ["download", entry["binary"]]
-                    # Parts of a source package that are not needed may be missing on a mirror; what is needed is checked below.
-                    subprocess.run(["apt-get", *what], cwd=self.work / "inputs", env={**os.environ, "APT_CONFIG": str(config)}, check=False)
-        for name, entry in self.inputs["pypi"].items():
+                    debian.download(config, entry, self.work / "inputs")
+        for name, entry in wanted["pypi"].items():
             if self.source(name) is None:
                 # pip would run a package's own set-up to learn its name; where the file is, the index says.
                 command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-build-isolation", "--no-binary", ":all:"]
                 subprocess.run([*command, "-d", str(self.work / "inputs"), f"{name}=={entry['version']}"], check=True)
-        for group in ("debian", "pypi"):
-            for name, entry in self.inputs[group].items():
+        for entries in wanted.values():
+            for name, entry in entries.items():
                 if self.source(name) is None:
                     sys.exit(f"{entry['file']} could not be fetched, or is not the file that inputs.toml names")
 
-    def apt(self):
-        """A configuration of apt for trixie from the machine's own mirror, and its lists."""
-        told = subprocess.run(
-            ["apt-get", "indextargets", "--format", "$(LABEL)\t$(REPO_URI)", "Created-By: Packages"],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        mirrors = [line.split("\t")[1] for line in told.splitlines() if line.startswith("Debian\t")]
-        if not mirrors:
-            sys.exit("apt is not configured for a mirror of Debian")
-        state = self.work / "apt"
-        (state / "lists" / "partial").mkdir(parents=True, exist_ok=True)
-        (state / "cache" / "archives" / "partial").mkdir(parents=True, exist_ok=True)
-        (state / "status").touch()
-        keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
-        (state / "sources.list").write_text("".join(f"{kind} [signed-by={keys}] {mirrors[0]} trixie main\n" for kind in ("deb", "deb-src")))
-        config = state / "apt.conf"
-        config.write_text(
-            f'Dir::Etc::sourcelist "{state}/sources.list";\nDir::Etc::sourceparts "-";\nDir::State::lists "{state}/lists";\n'
-            f'Dir::Cache "{state}/cache";\nDir::State::status "{state}/status";\nAPT::Sandbox::User "root";\n'
-        )
-        subprocess.run(["apt-get", "-q", "update"], env={**os.environ, "APT_CONFIG": str(config)}, check=True)
-        return config
+    def unpack_source(self, name):
+        """Unpacks a source afresh."""
+        shutil.rmtree(self.work / name, ignore_errors=True)
+        (self.work / name).mkdir()
+        self.run("tar", "xf", self.source(name), "--strip-components=1", "-C", self.work / name)
 
-    def unpack(self):
-        """Unpacks the sources afresh; applies the patches."""
-        for name in ("python", "patches", "zlib", "bzip2", "xz", "sqlite", "simplejson"):
-            shutil.rmtree(self.work / name, ignore_errors=True)
-            (self.work / name).mkdir()
-            self.run("tar", "xf", self.source(name), "--strip-components=1", "-C", self.work / name)
+    def unpack_python(self):
+        """Unpacks Python afresh and applies Debian's patches."""
+        for name in ("python", "patches"):
+            self.unpack_source(name)
         patches = self.work / "patches" / "patches"
         for name in (patches / "series").read_text().split():
             if name.startswith(tuple(self.inputs["patches"]["prefixes"])):
                 self.run("patch", "-p1", "--no-backup-if-mismatch", "-i", patches / name, cwd=self.work / "python")
+
+    def unpack(self):
+        """Unpacks the sources afresh; applies the patches."""
+        self.unpack_python()
+        for name in ("zlib", "bzip2", "xz", "sqlite", "simplejson"):
+            self.unpack_source(name)
         # The C library has no tzset; src/tz.c does, and the header does not know.
         change(self.work / "python/Modules/timemodule.c", '#include "Python.h"\n', '#include "Python.h"\nvoid tzset(void);\n')
         shutil.rmtree(self.work / "wasi-libc", ignore_errors=True)

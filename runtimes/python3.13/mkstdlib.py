@@ -11,10 +11,13 @@ import zipfile
 
 INSIDE = "/var/runtime/lib/python313.zip/"
 LEFT_OUT = frozenset(
-    "test tests idlelib idle_test tkinter turtledemo turtle.py ensurepip __pycache__ venv site-packages curses dbm msilib _pyrepl"
+    "test tests idlelib idle_test tkinter turtledemo turtle.py ensurepip __pycache__ venv site-packages curses msilib _pyrepl"
     " _osx_support.py _aix_support.py _ios_support.py _android_support.py nturl2path.py ntpath_test pydoc_data lib2to3 webbrowser.py"
     " antigravity.py this.py __phello__".split()
 )
+
+# Of what is left out, what other modules import: pydoc its pager.
+KEPT = frozenset(("_pyrepl/__init__.py", "_pyrepl/pager.py"))
 
 
 def sources(directories):
@@ -23,7 +26,7 @@ def sources(directories):
     for directory in directories:
         for path in directory.rglob("*.py"):
             relative = path.relative_to(directory)
-            if not LEFT_OUT.intersection(relative.parts):
+            if relative.as_posix() in KEPT or not LEFT_OUT.intersection(relative.parts):
                 found[relative.as_posix()] = path
     return sorted(found.items())
 

@@ -27,7 +27,8 @@ def boto(service, endpoint):
             # Names under the loopback address are not known everywhere.
             inject_host_prefix=False,
             connect_timeout=5,
-            read_timeout=60,
+            # Longer than daemons under test wait for a deployment.
+            read_timeout=90,
         ),
     )
 

@@ -36,7 +36,7 @@ def public(lam, name, qualifier=None):
     )
 
 
-def active(lam, name):
+def active(lam, name, seconds=30):
     """Waits until the function can be invoked and its last update is done."""
 
     def settled():
@@ -44,7 +44,7 @@ def active(lam, name):
         assert now.get("State") != "Failed", now
         return now.get("State") == "Active" and now.get("LastUpdateStatus") in (None, "Successful")
 
-    wait.until(f"{name} is active", settled, 30)
+    wait.until(f"{name} is active", settled, seconds)
 
 
 def zipped(package):

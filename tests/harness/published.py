@@ -29,7 +29,7 @@ PIP = [
 ]
 NPM = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
 INSTALL_SECONDS = 300
-# What tells whether a dependency is wanted: the runtime's answers, not those of the Python that runs the tests.
+# What tells whether a dependency is wanted: as on the Linux machine that a package is made on, by Lambda's Python.
 MARKERS = {
     "python_version": "3.13",
     "python_full_version": "3.13.5",

@@ -5,7 +5,7 @@
 //! directory; a script uses of it what it trusts.
 
 use crate::workspace::{Workspace, which};
-use crate::{apt, python, steps};
+use crate::{apt, python, steps, test};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,9 @@ pub struct Options {
     /// Leave dist/ alone and fail where a build has other sums
     #[arg(long)]
     compare: bool,
+    /// Build nothing: run the language's own tests in the sandbox and write what came of them to CONFORMANCE.md
+    #[arg(long, conflicts_with = "compare")]
+    conformance: bool,
 }
 
 /// What the scripts need beside rustup and Python, by runtime: a program or an absolute path, and the Debian package that has it.
@@ -61,9 +64,30 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         bail!("there is no runtime {unknown}; there are {}", known.join(", "));
     }
     let chosen = if options.names.is_empty() { &known } else { &options.names };
+    if options.conformance {
+        return conformance(workspace, chosen);
+    }
     for name in chosen {
         let script = Script::set_up(workspace, name)?;
         if options.compare { compare(workspace, &script)? } else { script.build(workspace, &dist(workspace, name))? }
+    }
+    Ok(())
+}
+
+/// Runs the scripts in `conformance/` of those runtimes that have one, against a daemon built for it.
+fn conformance(workspace: &Workspace, names: &[String]) -> Result<()> {
+    let python = test::python(workspace)?;
+    let daemon = test::daemon(workspace, false)?;
+    for name in names {
+        let script = workspace.root.join("runtimes").join(name).join("conformance/run.py");
+        if !script.is_file() {
+            steps::note(&format!("runtime {name} has no tests of its language's"));
+            continue;
+        }
+        let mut command = Command::new(&python);
+        command.arg(&script).arg("--work").arg(work(workspace, name).join("conformance"));
+        command.env("LAMINA_BIN", &daemon).env("PYTHONDONTWRITEBYTECODE", "1");
+        steps::show(&format!("conformance of {name}"), &mut command)?;
     }
     Ok(())
 }
@@ -132,7 +156,7 @@ impl Script {
 
     /// Builds to `out`.
     fn build(&self, workspace: &Workspace, out: &Path) -> Result<()> {
-        let work = self.work(workspace);
+        let work = work(workspace, &self.name);
         fs::create_dir_all(&work).with_context(|| format!("cannot make {}", work.display()))?;
         let mut command = if let Some(python) = &self.python {
             let mut command = Command::new(python);
@@ -150,16 +174,16 @@ impl Script {
         }
         steps::quietly(&workspace.own().join("logs"), &format!("runtime {}", self.name), &mut command)
     }
+}
 
-    /// Where it builds.
-    fn work(&self, workspace: &Workspace) -> PathBuf {
-        workspace.own().join("runtimes").join(&self.name)
-    }
+/// Where a runtime's scripts keep what lies in between.
+fn work(workspace: &Workspace, name: &str) -> PathBuf {
+    workspace.own().join("runtimes").join(name)
 }
 
 /// Builds beside `dist/`; an error has both sums.
 fn compare(workspace: &Workspace, script: &Script) -> Result<()> {
-    let out = script.work(workspace).join("dist");
+    let out = work(workspace, &script.name).join("dist");
     script.build(workspace, &out)?;
     let sums = |directory: &Path| {
         let path = directory.join("SHA256SUMS");

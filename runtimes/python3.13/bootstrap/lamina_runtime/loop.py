@@ -134,5 +134,8 @@ class SandboxPolicy(events.BaseDefaultEventLoopPolicy):
 
 
 def install():
-    """Sets the policy."""
+    """Sets the policy, and the loop where programs name that of the platform, as in `asyncio.Runner(loop_factory=asyncio.EventLoop)`."""
+    for module in (asyncio, asyncio.unix_events):
+        module.EventLoop = module.SelectorEventLoop = SandboxEventLoop
+        module.DefaultEventLoopPolicy = SandboxPolicy
     asyncio.set_event_loop_policy(SandboxPolicy())
