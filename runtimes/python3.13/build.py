@@ -9,10 +9,13 @@ import argparse
 import hashlib
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
+import urllib.parse
+import urllib.request
 
 import tomllib
 
@@ -117,13 +120,26 @@ class Build:
                     debian.download(config, entry, self.work / "inputs")
         for name, entry in wanted["pypi"].items():
             if self.source(name) is None:
-                # pip would run a package's own set-up to learn its name; where the file is, the index says.
-                command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-build-isolation", "--no-binary", ":all:"]
-                subprocess.run([*command, "-d", str(self.work / "inputs"), f"{name}=={entry['version']}"], check=True)
+                self.download(name, entry["file"])
         for entries in wanted.values():
             for name, entry in entries.items():
                 if self.source(name) is None:
                     sys.exit(f"{entry['file']} could not be fetched, or is not the file that inputs.toml names")
+
+    def download(self, name, file):
+        """Fetches a file of the Python package index. `pip download` would first run the package's own set-up, unchecked as it is then."""
+        listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True).stdout
+        told = [line.partition("=")[2].strip("'\"") for line in listed.splitlines() if line.partition("=")[0].endswith(".index-url")]
+        index = (told or ["https://pypi.org/simple"])[-1].rstrip("/") + f"/{name}/"
+        asked = urllib.request.Request(index, headers={"Accept": "application/vnd.pypi.simple.v1+json, text/html;q=0.1"})
+        with urllib.request.urlopen(asked) as answer:
+            page, base = answer.read().decode(), answer.url
+        # As JSON or as HTML: the address is what stands in quotes and has the file's name, and in HTML its sum behind it.
+        found = re.search(rf'"([^"\s]*/{re.escape(file)})["#]', page)
+        if found is None:
+            sys.exit(f"{index} has no {file}")
+        with urllib.request.urlopen(urllib.parse.urljoin(base, found[1])) as answer:
+            (self.work / "inputs" / file).write_bytes(answer.read())
 
     def unpack_source(self, name):
         """Unpacks a source afresh."""
