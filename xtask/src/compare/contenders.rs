@@ -85,8 +85,8 @@ pub struct Sample {
 pub enum Package {
     /// A guest in `<target>/guests`.
     Guest(&'static str),
-    /// Source code in `benches/interpreted`, and the runtime that it names.
-    Source(&'static str, &'static str),
+    /// Source code in `benches/interpreted`, the runtime that it names, and its handler.
+    Source(&'static str, &'static str, &'static str),
 }
 
 const fn sample(name: &'static str, package: Package, sandbox: &'static str) -> Sample {
@@ -99,8 +99,8 @@ pub const SAMPLES: [Sample; 6] = [
     sample("event-fresh", Package::Guest("hello.wasm"), "fresh"),
     sample("http", Package::Guest("hello-http.wasm"), "reuse"),
     sample("http-fresh", Package::Guest("hello-http.wasm"), "fresh"),
-    sample("javascript", Package::Source("javascript", "nodejs22.x"), "reuse"),
-    sample("python", Package::Source("python", "python3.13"), "reuse"),
+    sample("javascript", Package::Source("javascript", "nodejs22.x", "index.handler"), "reuse"),
+    sample("python", Package::Source("python", "python3.13", "lambda_function.lambda_handler"), "reuse"),
 ];
 
 /// The rows: their order is the table's, and that of measuring within a round. `functions` are the larger deployments.

@@ -64,12 +64,12 @@ impl Programs {
         let mut declared = String::new();
         for sample in SAMPLES {
             let (name, sandbox) = (sample.name, sample.sandbox);
-            let (package, runtime) = match sample.package {
-                Package::Guest(file) => (self.guests.join(file), "provided.al2023"),
-                Package::Source(directory, runtime) => (self.sources.join(directory), runtime),
+            let (package, runtime, handler) = match sample.package {
+                Package::Guest(file) => (self.guests.join(file), "provided.al2023", "bootstrap"),
+                Package::Source(directory, runtime, handler) => (self.sources.join(directory), runtime, handler),
             };
             declared += &format!(
-                "[[functions]]\nname = \"{name}\"\npackage = \"{}\"\nruntime = \"{runtime}\"\nsandbox = \"{sandbox}\"\n\n\
+                "[[functions]]\nname = \"{name}\"\npackage = \"{}\"\nruntime = \"{runtime}\"\nhandler = \"{handler}\"\nsandbox = \"{sandbox}\"\n\n\
                  [[routes]]\npath = \"/{name}\"\nfunction = \"{name}\"\n\n",
                 package.display()
             );
