@@ -3,9 +3,10 @@
 import base64
 import http.server
 import json
-import threading
 
 import pytest
+
+from harness.upstream import serving
 
 
 @pytest.fixture
@@ -25,13 +26,8 @@ def upstream():
         def log_message(self, *arguments):
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield server.server_address[1], asked
-    server.shutdown()
-    thread.join(10)
-    server.server_close()
+    with serving(Handler) as port:
+        yield port, asked
 
 
 def fetch(daemon, name, authority):

@@ -3,13 +3,13 @@
 import gzip
 import http.server
 import json
-import threading
 import time
 
 import pytest
 
 from harness import clients, published
 from harness.functions import public
+from harness.upstream import serving
 
 # The first test waits until the runtime is built, and may install the packages.
 pytestmark = pytest.mark.timeout(1200)
@@ -61,13 +61,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def port():
     """That of a server on loopback."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield server.server_address[1]
-    server.shutdown()
-    thread.join(10)
-    server.server_close()
+    with serving(Handler) as port:
+        yield port
 
 
 def test_what_functions_are_given(python_packages, node_packages):

@@ -5,7 +5,6 @@ import json
 import pathlib
 import re
 import textwrap
-import threading
 
 import pytest
 
@@ -13,6 +12,7 @@ from harness import packages, runtimes, wait
 from harness.clients import refused
 from harness.daemon import Daemon
 from harness.functions import create
+from harness.upstream import serving
 
 RHAI = pathlib.Path(__file__).parents[2] / "runtimes" / "rhai"
 SETTINGS = {"Runtime": "rhai", "Handler": "app.handler"}
@@ -273,13 +273,8 @@ def upstream():
         def log_message(self, *arguments):
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield server.server_address[1]
-    server.shutdown()
-    thread.join(10)
-    server.server_close()
+    with serving(Handler) as port:
+        yield port
 
 
 def test_requests_go_where_the_host_lets_them(rhai_daemon, rhai, upstream):
