@@ -85,11 +85,8 @@ pub fn black_box_alone(workspace: &Workspace) -> Result<()> {
     black_box(workspace, &options, &Programs { python, promtool, registry, daemon })
 }
 
-/// The interpreter of the black-box tests, with what they need installed: npm too, by which they have packages for functions.
+/// The interpreter of the black-box tests, with what they need installed.
 pub fn python(workspace: &Workspace) -> Result<PathBuf> {
-    if which("npm").is_none() {
-        apt::install(workspace, "the black-box tests", &["nodejs", "npm"])?;
-    }
     python::environment(workspace, "venv", &workspace.root.join("tests/requirements.txt"))
 }
 
@@ -220,6 +217,10 @@ fn tool(workspace: &Workspace, package: &str, program: &str) -> Result<PathBuf> 
 }
 
 fn black_box(workspace: &Workspace, options: &Options, programs: &Programs) -> Result<()> {
+    // Functions get packages of npm's.
+    if which("npm").is_none() {
+        apt::install(workspace, "the black-box tests", &["nodejs", "npm"])?;
+    }
     let record = parity::record(workspace);
     if options.filter.is_none() && record.exists() {
         // What an earlier run saw may hold no longer.

@@ -25,7 +25,7 @@ enum What {
     /// Make an access key and print its secret, which is shown this once
     Create(Create),
     /// List access keys
-    List(List),
+    List(Place),
     /// Delete an access key
     Delete(Delete),
     /// Say what functions with a role may do
@@ -123,12 +123,6 @@ impl May {
 }
 
 #[derive(Debug, Args)]
-struct List {
-    #[command(flatten)]
-    place: Place,
-}
-
-#[derive(Debug, Args)]
 struct Delete {
     /// The key's id or name
     key: String,
@@ -141,7 +135,7 @@ impl Credentials {
     pub(super) fn run(self) -> Result<(), Failure> {
         match self.what {
             What::Create(create) => create.run(),
-            What::List(list) => list.run(),
+            What::List(place) => list(&place),
             What::Delete(delete) => delete.run(),
             What::Role(role) => role.run(),
         }
@@ -166,24 +160,22 @@ impl Create {
     }
 }
 
-impl List {
-    fn run(self) -> Result<(), Failure> {
-        let (_, store) = self.place.open()?;
-        let records = store.list().map_err(failed)?;
-        let keys: Vec<Value> = records.iter().map(described).collect();
-        self.place.output.open().show(&json!({ "AccessKeys": keys }), || {
-            let row = |record: &Record| {
-                vec![
-                    record.name.clone(),
-                    record.access_key_id.clone(),
-                    record.account.clone(),
-                    record.created_at.to_string(),
-                ]
-            };
-            let rows = records.iter().map(row).collect();
-            table(&["name", "access key id", "account", "created"], rows, "There are no access keys.")
-        })
-    }
+fn list(place: &Place) -> Result<(), Failure> {
+    let (_, store) = place.open()?;
+    let records = store.list().map_err(failed)?;
+    let keys: Vec<Value> = records.iter().map(described).collect();
+    place.output.open().show(&json!({ "AccessKeys": keys }), || {
+        let row = |record: &Record| {
+            vec![
+                record.name.clone(),
+                record.access_key_id.clone(),
+                record.account.clone(),
+                record.created_at.to_string(),
+            ]
+        };
+        let rows = records.iter().map(row).collect();
+        table(&["name", "access key id", "account", "created"], rows, "There are no access keys.")
+    })
 }
 
 impl Delete {

@@ -171,6 +171,11 @@ impl serde::Serialize for Headers<'_> {
     }
 }
 
+/// What a response's `set-cookie` headers say, which a document has apart from the others.
+fn set_cookies(headers: &HeaderMap) -> Vec<Cow<'_, str>> {
+    headers.get_all(http::header::SET_COOKIE).iter().map(|value| text(value.as_bytes())).collect()
+}
+
 /// A header's value as text.
 fn text(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(bytes)

@@ -19,7 +19,7 @@ enum What {
     /// Say what a role may do, in the place of what was said before
     Set(Set),
     /// List the roles that may do anything
-    List(List),
+    List(Place),
     /// Take away all that a role may do
     Delete(Delete),
 }
@@ -30,12 +30,6 @@ struct Set {
     name: String,
     #[command(flatten)]
     may: May,
-    #[command(flatten)]
-    place: Place,
-}
-
-#[derive(Debug, Args)]
-struct List {
     #[command(flatten)]
     place: Place,
 }
@@ -52,7 +46,7 @@ impl Role {
     pub(super) fn run(self) -> Result<(), Failure> {
         match self.what {
             What::Set(set) => set.run(),
-            What::List(list) => list.run(),
+            What::List(place) => list(&place),
             What::Delete(delete) => delete.run(),
         }
     }
@@ -69,20 +63,18 @@ impl Set {
     }
 }
 
-impl List {
-    fn run(self) -> Result<(), Failure> {
-        let (_, store) = self.place.open()?;
-        let roles = store.roles().map_err(failed)?;
-        let described: Vec<Value> = roles.iter().map(described).collect();
-        self.place.output.open().show(&json!({ "Roles": described }), || {
-            let actions = |role: &RoleRecord| {
-                let actions = role.policy.statement.iter().flat_map(|statement| &statement.action);
-                actions.map(String::as_str).collect::<Vec<_>>().join(" ")
-            };
-            let rows = roles.iter().map(|role| vec![role.name.clone(), actions(role)]).collect();
-            table(&["name", "actions"], rows, "There are no roles.")
-        })
-    }
+fn list(place: &Place) -> Result<(), Failure> {
+    let (_, store) = place.open()?;
+    let roles = store.roles().map_err(failed)?;
+    let described: Vec<Value> = roles.iter().map(described).collect();
+    place.output.open().show(&json!({ "Roles": described }), || {
+        let actions = |role: &RoleRecord| {
+            let actions = role.policy.statement.iter().flat_map(|statement| &statement.action);
+            actions.map(String::as_str).collect::<Vec<_>>().join(" ")
+        };
+        let rows = roles.iter().map(|role| vec![role.name.clone(), actions(role)]).collect();
+        table(&["name", "actions"], rows, "There are no roles.")
+    })
 }
 
 impl Delete {

@@ -4,7 +4,7 @@
 //! bytes; the body follows
 //! (<https://docs.aws.amazon.com/lambda/latest/dg/config-rs-write-functions.html>). Bound: [`MAX_PRELUDE_BYTES`].
 
-use super::{Headers, HttpEventError, Scalar, read_headers};
+use super::{Headers, HttpEventError, Scalar, read_headers, set_cookies};
 use crate::invocation::{Body, BodyError};
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, HeaderValue, SET_COOKIE};
@@ -35,12 +35,7 @@ struct Prelude {
 
 /// The head of a response as a stream begins with it.
 pub fn response_prelude(parts: &http::response::Parts) -> Result<Bytes, HttpEventError> {
-    let cookies: Vec<_> = parts
-        .headers
-        .get_all(SET_COOKIE)
-        .iter()
-        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-        .collect();
+    let cookies = set_cookies(&parts.headers);
     let mut prelude = serde_json::json!({
         "statusCode": parts.status.as_u16(),
         "headers": Headers { map: &parts.headers, skip: &SET_COOKIE },

@@ -1,6 +1,6 @@
 //! A function's answer to a response, and a response to an answer.
 
-use super::{Headers, HttpEventError, Scalar, body_bytes, body_text, first_byte, read_headers};
+use super::{Headers, HttpEventError, Scalar, body_bytes, body_text, first_byte, read_headers, set_cookies};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue, SET_COOKIE};
 use http::{Response, StatusCode};
@@ -116,7 +116,7 @@ pub fn response_event(response: &http::response::Parts, body: &[u8]) -> Result<B
     let answer = Answer {
         status_code: response.status.as_u16(),
         headers: Headers { map: &response.headers, skip: &SET_COOKIE },
-        cookies: response.headers.get_all(SET_COOKIE).iter().map(|value| super::text(value.as_bytes())).collect(),
+        cookies: set_cookies(&response.headers),
         body,
         is_base64_encoded,
     };

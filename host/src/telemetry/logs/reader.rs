@@ -76,17 +76,9 @@ pub(super) fn query(connection: &Connection, query: &LogQuery) -> Result<LogPage
         done: true,
     };
     let mut names = StreamNames::of(connection);
-    // The row before the range may be a block that reaches into it.
-    let mut statement = connection.prepare_cached(if newest_first {
-        "SELECT id, stream_id, timestamp_ms, message, ingestion_ms FROM log_events
-         WHERE group_id = ?1 AND id < ?3
-           AND id >= ifnull((SELECT max(id) FROM log_events WHERE group_id = ?1 AND id <= ?2), ?2) ORDER BY id DESC"
-    } else {
-        "SELECT id, stream_id, timestamp_ms, message, ingestion_ms FROM log_events
-         WHERE group_id = ?1 AND id < ?3
-           AND id >= ifnull((SELECT max(id) FROM log_events WHERE group_id = ?1 AND id <= ?2), ?2) ORDER BY id"
-    })?;
-    let mut rows = statement.query(params![group_id, after.0, before.0])?;
+    let order = if newest_first { " DESC" } else { "" };
+    let mut statement = connection.prepare_cached(&format!("{ROWS_OF_RANGE}{order}"))?;
+    let mut rows = statement.query(params![group_id, after.0.saturating_add(1), before.0.saturating_sub(1)])?;
     let (mut scanned, mut size_bytes) = (0_usize, 0_usize);
     'rows: while let Some(row) = rows.next()? {
         let stream = names.name(row.get(1)?)?.filter(|stream| query.streams.contain(stream));
@@ -121,6 +113,11 @@ pub(super) fn query(connection: &Connection, query: &LogQuery) -> Result<LogPage
     }
     Ok(page)
 }
+
+/// A group's rows that have events with ids from ?2 to ?3: the row before the range may be a block that reaches into it.
+pub(super) const ROWS_OF_RANGE: &str = "SELECT id, stream_id, timestamp_ms, message, ingestion_ms FROM log_events
+    WHERE group_id = ?1 AND id <= ?3
+      AND id >= ifnull((SELECT max(id) FROM log_events WHERE group_id = ?1 AND id <= ?2), ?2) ORDER BY id";
 
 /// An event as a row has it.
 pub(super) struct Stored<'a> {

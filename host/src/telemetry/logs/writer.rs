@@ -544,8 +544,8 @@ impl Events<'_> {
             Some(open)
                 if open.stream_id == place.stream_id
                     && open.block.has_room()
-                    && open.first.0.checked_add(open.block.count().into()) == Some(id.0)
-                    && open.first.ms() == id.ms() =>
+                    // Ids follow each other within a millisecond only.
+                    && open.first.0.checked_add(open.block.count().into()) == Some(id.0) =>
             {
                 open.block.push(timestamp_ms, text);
             }

@@ -1,6 +1,6 @@
 //! Filters and feed in the database.
 
-use super::super::reader::{Stored, StreamNames, after_prefix, events_of, group_id};
+use super::super::reader::{ROWS_OF_RANGE, Stored, StreamNames, after_prefix, events_of, group_id};
 use super::super::{Error, EventId, LogEvent};
 use super::{
     FedEvents, FeedPage, FilterDefinition, MAX_EXPRESSIONS, MAX_FILTERS, PendingSubscription, SubscriptionFilter,
@@ -228,11 +228,7 @@ fn read_run(
     (first, last): (EventId, EventId),
     events: &mut Vec<LogEvent>,
 ) -> Result<(), Error> {
-    // The row before the run may be a block that reaches into it.
-    let mut statement = connection.prepare_cached(
-        "SELECT id, stream_id, timestamp_ms, message FROM log_events WHERE group_id = ?1 AND id <= ?3
-           AND id >= ifnull((SELECT max(id) FROM log_events WHERE group_id = ?1 AND id <= ?2), ?2) ORDER BY id",
-    )?;
+    let mut statement = connection.prepare_cached(ROWS_OF_RANGE)?;
     let mut rows = statement.query(params![group_id, first.0, last.0])?;
     while let Some(row) = rows.next()? {
         let Some(stream) = names.name(row.get(1)?)? else { continue };
