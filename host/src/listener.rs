@@ -84,7 +84,7 @@ impl Default for Limits {
 }
 
 /// The two ends of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
     /// The client.
     pub remote: SocketAddr,
@@ -92,6 +92,15 @@ pub struct Peer {
     pub local: SocketAddr,
     /// Whether what passes between them is TLS.
     pub is_private: bool,
+    /// The client's address, an IPv4 one as such: written once for all its requests.
+    pub remote_ip: Arc<str>,
+}
+
+impl Peer {
+    /// The ends of a connection between `remote` and `local`.
+    pub fn new(remote: SocketAddr, local: SocketAddr, is_private: bool) -> Self {
+        Self { remote, local, is_private, remote_ip: remote.ip().to_canonical().to_string().into() }
+    }
 }
 
 /// Why a connection ended.
@@ -303,7 +312,7 @@ impl<H> Connection<H> {
         let Ok(local) = stream.local_addr() else { return Closed::Broken };
         // Answers are written in whole heads and chunks: waiting to fill a segment would only delay them.
         let _ = stream.set_nodelay(true);
-        let peer = Peer { remote, local, is_private: acceptor.is_some() };
+        let peer = Peer::new(remote, local, acceptor.is_some());
         let Some(acceptor) = acceptor else { return self.serve(tls::Stream::Plain(stream), peer, accepted).await };
         let shaken = tokio::select! {
             biased;
@@ -347,7 +356,7 @@ impl<H> Connection<H> {
         let tracked = Arc::clone(&activity);
         let service = service_fn(move |request: Request<Incoming>| {
             let in_flight = tracked.begin();
-            handler(request, peer).map(move |response| {
+            handler(request, peer.clone()).map(move |response| {
                 if response.extensions().get::<BodyUnread>().is_some() {
                     in_flight.expect_unread();
                 }

@@ -9,6 +9,7 @@
 //! Pure functions but for [`collect`], which waits for a body; time comes in as a number. Bounds: bodies are buffered up
 //! to the limit the caller gives. What is not a payload-2.0 document is a typed error that names the fault.
 
+mod json;
 mod prelude;
 mod request;
 mod response;
@@ -21,10 +22,11 @@ pub use response::{event_response, response_event, url_response};
 
 use super::{Body, BodyError};
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use http_body_util::BodyExt;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// `requestContext.apiId`: all routes of a daemon are one API.
 pub const API_ID: &str = "lamina";
@@ -36,11 +38,11 @@ pub const STAGE: &str = "$default";
 #[derive(Debug, Clone, Default)]
 pub struct RouteContext {
     /// The route as configured: `GET /users/{id}`.
-    pub route_key: String,
+    pub route_key: Arc<str>,
     /// Values of the path's parameters, percent-decoded.
     pub path_parameters: BTreeMap<String, String>,
     /// The client's address.
-    pub source_ip: String,
+    pub source_ip: Arc<str>,
     /// When the request arrived, in milliseconds since the Unix epoch.
     pub received_ms: i64,
     /// The function URL, where the request came to one.
@@ -157,18 +159,27 @@ fn body_bytes(body: Option<String>, is_base64: bool) -> Result<Bytes, base64::De
 /// Headers as a document has them: lower-case names, several values joined with commas, without those that `skip` names.
 struct Headers<'a> {
     map: &'a HeaderMap,
-    skip: &'a http::HeaderName,
+    skip: &'a HeaderName,
 }
 
 impl serde::Serialize for Headers<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.map.keys().filter(|name| *name != self.skip).map(|name| {
-            let mut values = self.map.get_all(name).iter().map(|value| text(value.as_bytes()));
-            let first = values.next().unwrap_or_default();
-            let joined = values.fold(first, |joined, value| Cow::Owned(joined.into_owned() + "," + &value));
-            (name.as_str(), joined)
-        }))
+        serializer.collect_map(joined(self.map, self.skip))
     }
+}
+
+/// Names and values of headers, several values of a name joined with commas, without those of the name to skip.
+fn joined<'a>(map: &'a HeaderMap, skip: &'a HeaderName) -> impl Iterator<Item = (&'a str, Cow<'a, str>)> {
+    // The values of a name come one after the other.
+    let mut all = map.iter().filter(move |(name, _)| *name != skip).peekable();
+    std::iter::from_fn(move || {
+        let (name, first) = all.next()?;
+        let mut joined = text(first.as_bytes());
+        while let Some((_, value)) = all.next_if(|(next, _)| *next == name) {
+            joined = Cow::Owned(joined.into_owned() + "," + &text(value.as_bytes()));
+        }
+        Some((name.as_str(), joined))
+    })
 }
 
 /// What a response's `set-cookie` headers say, which a document has apart from the others.
@@ -178,7 +189,7 @@ fn set_cookies(headers: &HeaderMap) -> Vec<Cow<'_, str>> {
 
 /// A header's value as text.
 fn text(bytes: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(bytes)
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// A header's value in a document: a string, or a number or boolean that stands for one.

@@ -111,8 +111,8 @@ impl Invoker {
         match input {
             Input::Event(event) => self.handle_event(target, admitted, event, &call, answers_http).await,
             Input::Request(request) => {
-                let (outcome, _) = self.serve(target, admitted, *request, call).await?;
-                if answers_http { Ok(outcome) } else { Ok(buffered(outcome).await) }
+                let (outcome, _) = Box::pin(self.serve(target, admitted, *request, call)).await?;
+                if answers_http { Ok(outcome) } else { Ok(Box::pin(buffered(outcome)).await) }
             }
         }
     }
@@ -200,8 +200,7 @@ impl Invoker {
                     CollectError::Broken(error) => InvokeError::InvalidPayload(error.to_string()),
                 })?;
                 let account = &self.catalog.home().account;
-                let event = http_event::request_event(&parts, &body, &route, request_id, account)
-                    .map_err(|error| InvokeError::InvalidPayload(error.to_string()))?;
+                let event = http_event::request_event(&parts, &body, &route, request_id, account);
                 // base64 and escapes make an event larger than its body.
                 if event.len() > PAYLOAD_LIMIT_BYTES {
                     return Err(InvokeError::PayloadTooLarge { size_bytes: event.len() });
@@ -225,7 +224,8 @@ impl Invoker {
         if let Some(lease) = pool.take_warm() {
             return Ok(Admitted { lease, permit, start: StartKind::Warm, init_duration: None });
         }
-        match pool.start().await {
+        // Boxed, as other ways that are seldom taken: each invocation would carry room for it.
+        match Box::pin(pool.start()).await {
             Ok(mut lease) => {
                 let init_duration = lease.worker().map(|worker| worker.init_duration);
                 Ok(Admitted { lease, permit, start: StartKind::Cold, init_duration })
@@ -308,7 +308,7 @@ impl Invoker {
         tell_extensions(worker, &target, call, started_ms);
         let mut gathered = None;
         let answered = match kind {
-            GuestKind::Command => worker.environment.run(event, limits).await,
+            GuestKind::Command => Box::pin(worker.environment.run(event, limits)).await,
             _ => {
                 worker.environment.stream_to(StreamSink::gather(PAYLOAD_LIMIT_BYTES as u64));
                 let returned = worker.environment.handle(&event, &worker.context, limits).await;

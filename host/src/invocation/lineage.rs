@@ -7,7 +7,8 @@
 //! header are read, [`ENTRIES_LIMIT`] functions are carried; past them the least visited are forgotten.
 
 use crate::ids::FunctionMark;
-use std::fmt::Write;
+use std::fmt::Write as _;
+use uuid::Uuid;
 
 /// A function runs so often in one chain; the next time it is stopped.
 pub const RUNS_LIMIT: u32 = 16;
@@ -33,16 +34,22 @@ impl Lineage {
         if header.len() > LENGTH_LIMIT_BYTES {
             return lineage;
         }
-        let Some(text) = members(header).find_map(|member| member.strip_prefix(MEMBER)) else { return lineage };
+        if let Some(text) = members(header).find_map(|member| member.strip_prefix(MEMBER)) {
+            lineage.read(text);
+        }
+        lineage
+    }
+
+    /// Adds what a header's member says.
+    fn read(&mut self, text: &str) {
         for entry in text.split('|') {
             let parsed = entry.split_once(':').and_then(|(mark, runs)| {
                 Some((u32::from_str_radix(mark, 16).ok().filter(|_| mark.len() == 8)?, runs.parse::<u32>().ok()?))
             });
             if let Some((mark, runs)) = parsed {
-                lineage.raise(FunctionMark(mark), runs);
+                self.raise(FunctionMark(mark), runs);
             }
         }
-        lineage
     }
 
     /// How often the chain came through this function.
@@ -73,7 +80,11 @@ pub fn merged<'a>(headers: impl Iterator<Item = &'a str>) -> Option<String> {
     for (mark, runs) in headers.flat_map(|header| Lineage::of(header).0) {
         all.raise(FunctionMark(mark), runs);
     }
-    (!all.0.is_empty()).then(|| written("", &all))
+    (!all.0.is_empty()).then(|| {
+        let mut header = String::new();
+        write(&mut header, &all);
+        header
+    })
 }
 
 /// The header that an invocation sets out with: `header`, or a trace that begins here where it names none.
@@ -99,52 +110,75 @@ fn is_handed_on(header: &str) -> bool {
 /// chain begins here.
 pub(super) fn advance(header: Option<&str>, function: FunctionMark, start: impl FnOnce() -> String) -> (String, u32) {
     // A header with control characters would be refused wherever the function hands it on.
-    let header = header.filter(|header| header.bytes().all(|byte| (0x20..0x7f).contains(&byte)));
-    let mut lineage = header.map(Lineage::of).unwrap_or_default();
+    let header = header.filter(|header| is_handed_on(header)).unwrap_or_default();
+    let mut lineage = Lineage::default();
+    let mut rest = String::with_capacity(header.len().saturating_add(TYPICAL_BYTES));
+    let (mut has_root, mut has_lineage) = (false, false);
+    for member in members(header).filter(|member| !member.is_empty()) {
+        if let Some(text) = member.strip_prefix(MEMBER) {
+            if !std::mem::replace(&mut has_lineage, true) {
+                lineage.read(text);
+            }
+            continue;
+        }
+        has_root |= member.starts_with(ROOT);
+        if !rest.is_empty() {
+            rest.push(';');
+        }
+        rest.push_str(member);
+    }
     let before = lineage.runs(function);
     lineage.count(function);
-    let rest = header.filter(|header| header.len() <= LENGTH_LIMIT_BYTES).map(without_lineage).unwrap_or_default();
-    let header = if members(&rest).any(|member| member.starts_with(ROOT)) {
-        written(&rest, &lineage)
-    } else {
+    if !has_root {
         let start = start();
-        let rest = if rest.is_empty() { start } else { format!("{start};{rest}") };
-        written(&rest, &lineage)
-    };
-    (header, before)
+        rest = if rest.is_empty() { start } else { format!("{start};{rest}") };
+    }
+    write(&mut rest, &lineage);
+    (rest, before)
 }
 
-/// A new trace that begins at a time, in milliseconds since the Unix epoch.
-pub(super) fn new_root(now_ms: i64) -> String {
-    let random = uuid::Uuid::new_v4().simple().to_string();
-    format!(
-        "Root=1-{:08x}-{}",
-        now_ms.div_euclid(1000).clamp(0, i64::from(u32::MAX)),
-        random.get(..24).unwrap_or_default()
-    )
+/// What a lineage of one function adds to a header.
+const TYPICAL_BYTES: usize = 32;
+
+/// A new trace that begins at a time, in milliseconds since the Unix epoch: `Root=1-<seconds in hex>-<96 random bits in hex>`
+/// (<https://docs.aws.amazon.com/xray/latest/devguide/xray-api-sendingdata.html#xray-api-traceids>).
+pub fn new_root(now_ms: i64) -> String {
+    let seconds = u32::try_from(now_ms.div_euclid(1000).max(0)).unwrap_or(u32::MAX);
+    let mut root = String::with_capacity(ROOT.len() + 36 + TYPICAL_BYTES);
+    root.push_str(ROOT);
+    root.push_str("1-");
+    push_hex(&mut root, seconds);
+    root.push('-');
+    let mut buffer = Uuid::encode_buffer();
+    root.push_str(Uuid::new_v4().simple().encode_lower(&mut buffer).get(..24).unwrap_or_default());
+    root
+}
+
+/// Adds a number as eight hexadecimal digits.
+fn push_hex(text: &mut String, number: u32) {
+    for shift in (0..u32::BITS).step_by(4).rev() {
+        text.extend(char::from_digit((number >> shift) & 0xf, 16));
+    }
 }
 
 fn members(header: &str) -> impl Iterator<Item = &str> {
     header.split(';').map(str::trim)
 }
 
-fn without_lineage(header: &str) -> String {
-    let kept: Vec<&str> = members(header).filter(|member| !member.is_empty() && !member.starts_with(MEMBER)).collect();
-    kept.join(";")
-}
-
-fn written(rest: &str, lineage: &Lineage) -> String {
-    let mut header = rest.to_owned();
+/// Adds a lineage to a header.
+fn write(header: &mut String, lineage: &Lineage) {
     if !header.is_empty() {
         header.push(';');
     }
     header.push_str(MEMBER);
     for (index, (mark, runs)) in lineage.0.iter().enumerate() {
-        let between = if index == 0 { "" } else { "|" };
+        if index > 0 {
+            header.push('|');
+        }
+        push_hex(header, *mark);
         // Writing to a String does not fail.
-        let _ = write!(header, "{between}{mark:08x}:{runs}");
+        let _ = write!(header, ":{runs}");
     }
-    header
 }
 
 #[cfg(test)]

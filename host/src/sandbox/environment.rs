@@ -86,7 +86,8 @@ impl Environment {
     pub async fn handle(&mut self, event: &[u8], context: &Context, limits: TimeLimits) -> Result<Vec<u8>, Failure> {
         match &mut self.inner {
             Inner::Component(component) => component.handle(event, context, limits).await,
-            Inner::Runtime(runtime) => runtime.invoke(event, context, limits).await,
+            // Boxed: it is large, and components' invocations would carry room for it.
+            Inner::Runtime(runtime) => Box::pin(runtime.invoke(event, context, limits)).await,
         }
     }
 

@@ -139,7 +139,7 @@ impl Worker {
 }
 
 struct Idle {
-    worker: Worker,
+    worker: Box<Worker>,
     since: Instant,
 }
 
@@ -211,7 +211,7 @@ impl Pool {
         }
     }
 
-    async fn start_worker(&self, started: Instant) -> Result<Worker, StartFailure> {
+    async fn start_worker(&self, started: Instant) -> Result<Box<Worker>, StartFailure> {
         let spec = &self.spec;
         let slot = self.host.slot(spec.code.family).ok_or(StartError::Full)?;
         let code = self.host.code(spec).await.map_err(|error| StartError::Host(error.to_string()))?;
@@ -265,7 +265,7 @@ impl Pool {
         }
         let mut context = spec.context.clone();
         stream.as_ref().clone_into(&mut context.log_stream);
-        Ok(Worker {
+        Ok(Box::new(Worker {
             environment,
             context,
             log_stream: stream,
@@ -273,7 +273,7 @@ impl Pool {
             is_restored,
             init_start,
             extensions,
-        })
+        }))
     }
 
     /// What the guest is to see at `/opt`.
@@ -340,7 +340,7 @@ impl Pool {
         self.starting.load(Ordering::Relaxed)
     }
 
-    fn put_back(&self, worker: Worker) {
+    fn put_back(&self, worker: Box<Worker>) {
         let mut idle = self.idle.lock();
         // Asked under the lock, so that `close` cannot miss it.
         if !self.closed.load(Ordering::Acquire) {
@@ -419,18 +419,19 @@ impl std::fmt::Debug for Pool {
 #[derive(Debug)]
 pub struct Lease {
     pool: Arc<Pool>,
-    worker: Option<Worker>,
+    /// Boxed: it is handed from here to there with every invocation.
+    worker: Option<Box<Worker>>,
 }
 
 impl Lease {
-    fn new(pool: &Arc<Pool>, worker: Worker) -> Self {
+    fn new(pool: &Arc<Pool>, worker: Box<Worker>) -> Self {
         pool.busy.fetch_add(1, Ordering::Relaxed);
         Self { pool: Arc::clone(pool), worker: Some(worker) }
     }
 
     /// The environment. `None` only after [`Lease::give_back`].
     pub fn worker(&mut self) -> Option<&mut Worker> {
-        self.worker.as_mut()
+        self.worker.as_deref_mut()
     }
 
     /// Returns the environment to its pool, if its kind and function let it serve again; answers whether they did.

@@ -45,6 +45,14 @@ async fn a_command_answers_what_it_reads() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_invocation_is_small_before_it_begins() {
+    let world = World::new().await;
+    let size_bytes = size_of_val(&world.invoke("any", "{}"));
+    // It is moved, and allocated, for every request.
+    assert!(size_bytes < 4_096, "{size_bytes} bytes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_component_keeps_its_state_unless_it_is_fresh() {
     let world = World::new().await;
     world.create("reuse", COUNTER).await.unwrap();

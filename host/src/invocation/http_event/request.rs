@@ -1,7 +1,8 @@
 //! Request to event, and event to request.
 
+use super::json::Json;
 use super::{
-    API_ID, Caller, Headers, HttpEventError, RouteContext, STAGE, Scalar, body_bytes, body_text, first_byte, text,
+    API_ID, Caller, HttpEventError, RouteContext, STAGE, Scalar, body_bytes, body_text, first_byte, joined, text,
 };
 use crate::invocation::Body;
 use bytes::Bytes;
@@ -9,85 +10,10 @@ use http::header::{COOKIE, HOST, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request, Uri, Version};
 use http_body_util::{BodyExt, Full};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
+use serde::Deserialize;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use uuid::Uuid;
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Event<'a> {
-    version: &'static str,
-    route_key: &'a str,
-    raw_path: &'a str,
-    raw_query_string: &'a str,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    cookies: Vec<String>,
-    headers: Headers<'a>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    query_string_parameters: BTreeMap<String, String>,
-    request_context: Context<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    body: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    path_parameters: &'a BTreeMap<String, String>,
-    is_base64_encoded: bool,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Context<'a> {
-    account_id: &'a str,
-    api_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    authorizer: Option<Authorizer<'a>>,
-    domain_name: &'a str,
-    domain_prefix: &'a str,
-    http: Http<'a>,
-    #[serde(serialize_with = "written")]
-    request_id: Uuid,
-    route_key: &'a str,
-    stage: &'static str,
-    time: String,
-    time_epoch: i64,
-}
-
-/// Who signed the request, as function URLs tell it.
-#[derive(Serialize)]
-struct Authorizer<'a> {
-    iam: Iam<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Iam<'a> {
-    access_key: &'a str,
-    account_id: &'a str,
-    caller_id: &'a str,
-    cognito_identity: (),
-    principal_org_id: (),
-    user_arn: &'a str,
-    user_id: &'a str,
-}
-
-impl<'a> From<&'a Caller> for Authorizer<'a> {
-    fn from(caller: &'a Caller) -> Self {
-        let Caller { access_key, account_id, caller_id, user_arn } = caller;
-        let (cognito_identity, principal_org_id) = ((), ());
-        let user_id = caller_id;
-        Self { iam: Iam { access_key, account_id, caller_id, cognito_identity, principal_org_id, user_arn, user_id } }
-    }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Http<'a> {
-    method: &'a str,
-    path: &'a str,
-    protocol: &'static str,
-    source_ip: &'a str,
-    user_agent: Cow<'a, str>,
-}
 
 /// The payload-2.0 event of a request whose body is `body`, as JSON.
 ///
@@ -101,7 +27,7 @@ pub fn request_event(
     route: &RouteContext,
     request_id: Uuid,
     account_id: &str,
-) -> Result<Bytes, HttpEventError> {
+) -> Bytes {
     let host = request.uri.host().or_else(|| {
         let host = request.headers.get(HOST)?.to_str().ok()?;
         Some(host_without_port(host))
@@ -120,44 +46,87 @@ pub fn request_event(
             (Some(text), is_base64)
         }
     };
-    let event = Event {
-        version: "2.0",
-        route_key: &route.route_key,
-        raw_path: path,
-        raw_query_string: request.uri.query().unwrap_or_default(),
-        cookies: cookies(&request.headers),
-        headers: Headers { map: &request.headers, skip: &COOKIE },
-        query_string_parameters: query_parameters(request.uri.query().unwrap_or_default()),
-        request_context: Context {
-            account_id,
-            api_id,
-            authorizer: caller.map(Authorizer::from),
-            domain_name,
-            domain_prefix: domain_name.split('.').next().unwrap_or_default(),
-            http: Http {
-                method: request.method.as_str(),
-                path,
-                protocol: protocol(request.version),
-                source_ip: &route.source_ip,
-                user_agent: request.headers.get(USER_AGENT).map(|value| text(value.as_bytes())).unwrap_or_default(),
-            },
-            request_id,
-            route_key: &route.route_key,
-            stage: STAGE,
-            time: common_log_time(route.received_ms),
-            time_epoch: route.received_ms,
-        },
-        body,
-        path_parameters: &route.path_parameters,
-        is_base64_encoded,
-    };
-    let mut json = Vec::with_capacity(TYPICAL_BYTES);
-    serde_json::to_writer(&mut json, &event)?;
-    Ok(Bytes::from(json))
+    let query = request.uri.query().unwrap_or_default();
+    let user_agent = request.headers.get(USER_AGENT).map(|value| text(value.as_bytes())).unwrap_or_default();
+
+    let mut json = Json::with_capacity(TYPICAL_BYTES.saturating_add(body.as_ref().map_or(0, |body| body.len())));
+    json.raw(r#"{"version":"2.0","routeKey":"#);
+    json.text(&route.route_key);
+    json.raw(r#","rawPath":"#);
+    json.text(path);
+    json.raw(r#","rawQueryString":"#);
+    json.text(query);
+    let cookies = cookies(&request.headers);
+    if !cookies.is_empty() {
+        json.raw(r#","cookies":"#);
+        json.array(cookies.iter());
+    }
+    json.raw(r#","headers":"#);
+    json.object(joined(&request.headers, &COOKIE));
+    let parameters = query_parameters(query);
+    if !parameters.is_empty() {
+        json.raw(r#","queryStringParameters":"#);
+        json.object(parameters.iter());
+    }
+    json.raw(r#","requestContext":{"accountId":"#);
+    json.text(account_id);
+    json.raw(r#","apiId":"#);
+    json.text(api_id);
+    if let Some(caller) = caller {
+        authorizer(&mut json, caller);
+    }
+    json.raw(r#","domainName":"#);
+    json.text(domain_name);
+    json.raw(r#","domainPrefix":"#);
+    json.text(domain_name.split('.').next().unwrap_or_default());
+    json.raw(r#","http":{"method":"#);
+    json.text(request.method.as_str());
+    json.raw(r#","path":"#);
+    json.text(path);
+    json.raw(r#","protocol":"#);
+    json.text(protocol(request.version));
+    json.raw(r#","sourceIp":"#);
+    json.text(&route.source_ip);
+    json.raw(r#","userAgent":"#);
+    json.text(&user_agent);
+    json.raw(r#"},"requestId":"#);
+    json.text(request_id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+    json.raw(r#","routeKey":"#);
+    json.text(&route.route_key);
+    json.raw(r#","stage":"#);
+    json.text(STAGE);
+    json.raw(r#","time":"#);
+    common_log_time(route.received_ms, |time| json.text(time));
+    json.raw(r#","timeEpoch":"#);
+    json.number(route.received_ms);
+    json.raw("}");
+    if let Some(body) = &body {
+        json.raw(r#","body":"#);
+        json.text(body);
+    }
+    if !route.path_parameters.is_empty() {
+        json.raw(r#","pathParameters":"#);
+        json.object(route.path_parameters.iter());
+    }
+    json.raw(r#","isBase64Encoded":"#);
+    json.raw(if is_base64_encoded { "true}" } else { "false}" });
+    Bytes::from(json.into_bytes())
 }
 
-fn written<S: serde::Serializer>(id: &Uuid, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(id)
+/// Who signed the request, as function URLs tell it.
+fn authorizer(json: &mut Json, caller: &Caller) {
+    let Caller { access_key, account_id, caller_id, user_arn } = caller;
+    json.raw(r#","authorizer":{"iam":{"accessKey":"#);
+    json.text(access_key);
+    json.raw(r#","accountId":"#);
+    json.text(account_id);
+    json.raw(r#","callerId":"#);
+    json.text(caller_id);
+    json.raw(r#","cognitoIdentity":null,"principalOrgId":null,"userArn":"#);
+    json.text(user_arn);
+    json.raw(r#","userId":"#);
+    json.text(caller_id);
+    json.raw("}}");
 }
 
 /// What the event of a request without a body comes to, or more: it is written without being moved as it grows.
@@ -173,10 +142,20 @@ fn protocol(version: Version) -> &'static str {
     }
 }
 
-/// `12/Mar/2020:19:03:58 +0000`; the epoch's where `ms` is no time.
-fn common_log_time(ms: i64) -> String {
-    let time = jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    time.strftime("%d/%b/%Y:%H:%M:%S +0000").to_string()
+/// Hands out `12/Mar/2020:19:03:58 +0000`; the epoch's where `ms` is no time. Each thread keeps the second it wrote last.
+fn common_log_time(ms: i64, take: impl FnOnce(&str)) {
+    thread_local! {
+        static LAST: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
+    }
+    let second = ms.div_euclid(1_000);
+    LAST.with_borrow_mut(|(of, text)| {
+        if *of != second {
+            let time = jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+            *text = time.strftime("%d/%b/%Y:%H:%M:%S +0000").to_string();
+            *of = second;
+        }
+        take(text);
+    });
 }
 
 /// `host` of `host:port`; the brackets of an IPv6 address stay.
@@ -355,16 +334,16 @@ mod tests {
     }
 
     fn event_of(request: http::request::Builder, body: &[u8], route: &RouteContext) -> Value {
-        let event = request_event(&parts(request), body, route, Uuid::nil(), "000000000000").unwrap();
+        let event = request_event(&parts(request), body, route, Uuid::nil(), "000000000000");
         serde_json::from_slice(&event).unwrap()
     }
 
     #[test]
     fn a_request_becomes_the_event_of_the_aws_page() {
         let route = RouteContext {
-            route_key: "POST /my/{parameter1}".to_owned(),
+            route_key: "POST /my/{parameter1}".into(),
             path_parameters: [("parameter1".to_owned(), "path".to_owned())].into(),
-            source_ip: "192.0.2.7".to_owned(),
+            source_ip: "192.0.2.7".into(),
             received_ms: 1_583_348_638_390,
             url: None,
         };

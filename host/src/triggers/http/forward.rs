@@ -1,11 +1,13 @@
 //! Which requests pass, and which headers, in either direction. Pure functions.
 
 use super::Config;
+use crate::invocation::lineage::new_root;
 use crate::listener::Peer;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
+use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, StatusCode, Uri, Version};
-use uuid::Uuid;
+use std::sync::Arc;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -16,8 +18,9 @@ const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port")
 pub(crate) const X_AMZN_TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
 /// Headers that concern one connection only (RFC 9110, section 7.6.1), with those in use before it.
-const HOP_BY_HOP: [HeaderName; 9] = [
+const HOP_BY_HOP: [HeaderName; 10] = [
     header::CONNECTION,
+    HeaderName::from_static("http2-settings"),
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
     header::PROXY_AUTHENTICATE,
@@ -31,8 +34,8 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 /// Why a request is not for any function, as a status and a text for the client.
 pub(super) type Refusal = (StatusCode, &'static str);
 
-/// Checks what every request has to hold before it is routed, and answers its host.
-pub(super) fn admit(parts: &Parts, config: &Config) -> Result<String, Refusal> {
+/// Checks what every request has to hold before it is routed, and answers its host, where it names one.
+pub(super) fn admit(parts: &Parts, config: &Config) -> Result<Option<Authority>, Refusal> {
     if parts.method == Method::CONNECT || parts.method == Method::TRACE {
         return Err((StatusCode::NOT_IMPLEMENTED, "Not Implemented"));
     }
@@ -52,78 +55,93 @@ pub(super) fn admit(parts: &Parts, config: &Config) -> Result<String, Refusal> {
     let mut hosts = parts.headers.get_all(header::HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
         (_, Some(_)) => return Err(bad_request),
-        (Some(host), None) => Some(host.to_str().map_err(|_| bad_request)?),
-        (None, None) if parts.version == Version::HTTP_11 => return Err(bad_request),
-        (None, None) => None,
+        (host, None) => host,
     };
-    let host = parts.uri.authority().map(http::uri::Authority::as_str).or(host).unwrap_or_default();
+    let host = match (parts.uri.authority(), host) {
+        (Some(authority), Some(host)) if host.to_str().is_ok() => Some(authority.clone()),
+        (_, Some(host)) if host.is_empty() => None,
+        (None, Some(host)) => Some(Authority::try_from(host.as_bytes()).map_err(|_| bad_request)?),
+        (Some(_), Some(_)) => return Err(bad_request),
+        (_, None) if parts.version == Version::HTTP_11 => return Err(bad_request),
+        (authority, None) => authority.cloned(),
+    };
     // User information has no place in a request's target, and would move the host.
-    if host.contains('@') || (!host.is_empty() && host.parse::<http::uri::Authority>().is_err()) {
+    if host.as_ref().is_some_and(|host| host.as_str().contains('@')) {
         return Err(bad_request);
     }
     let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > config.max_body_bytes) {
         return Err((StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large"));
     }
-    Ok(host.to_owned())
+    Ok(host)
 }
 
 /// Makes of a request's head what the function gets: an absolute URI, no hop-by-hop headers, the forwarding headers and a
 /// trace id. Answers the client's address and the trace id.
 pub(super) fn to_function(
     parts: &mut Parts,
-    host: &str,
-    peer: Peer,
+    host: Option<Authority>,
+    peer: &Peer,
     config: &Config,
     now_ms: i64,
-) -> (String, HeaderValue) {
+) -> (Arc<str>, HeaderValue) {
     remove_hop_by_hop(&mut parts.headers);
-    parts.headers.remove("http2-settings");
     // The body is on its way: whoever reads it has made the client send it.
     parts.headers.remove(header::EXPECT);
 
-    let scheme = if peer.is_private { "https" } else { "http" };
-    let authority = if host.is_empty() { peer.local.to_string() } else { host.to_owned() };
-    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    if let Ok(uri) = Uri::builder().scheme(scheme).authority(authority.as_str()).path_and_query(path).build() {
-        parts.uri = uri;
-    }
-    let host_value = HeaderValue::try_from(authority).ok();
-    if let (Some(value), false) = (&host_value, parts.headers.contains_key(header::HOST)) {
-        parts.headers.insert(header::HOST, value.clone());
-    }
-
-    let remote = peer.remote.ip().to_canonical().to_string();
-    let known: Vec<_> = parts
-        .headers
-        .get_all(X_FORWARDED_FOR)
-        .iter()
-        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-        .collect();
-    let known = known.join(", ");
-    let last_known = known.rsplit(',').next().map(str::trim).unwrap_or_default();
-    let source_ip = match last_known.parse::<std::net::IpAddr>() {
-        Ok(address) if config.trust_forwarded_headers => address.to_string(),
-        _ => remote.clone(),
+    let authority = host.or_else(|| peer.local.to_string().parse().ok());
+    let received = parts.headers.get(header::HOST);
+    let host = match (&authority, received) {
+        (Some(authority), Some(host)) if authority.as_str().as_bytes() == host.as_bytes() => Some(host.clone()),
+        (Some(authority), _) => HeaderValue::from_str(authority.as_str()).ok(),
+        (None, _) => None,
     };
-    let chain = if known.is_empty() { remote } else { format!("{known}, {remote}") };
+    if let (Some(host), None) = (&host, received) {
+        parts.headers.insert(header::HOST, host.clone());
+    }
+    let scheme = if peer.is_private { Scheme::HTTPS } else { Scheme::HTTP };
+    let proto = if peer.is_private { "https" } else { "http" };
+    let mut uri = std::mem::take(&mut parts.uri).into_parts();
+    uri.scheme = Some(scheme);
+    uri.authority = authority;
+    uri.path_and_query.get_or_insert(PathAndQuery::from_static("/"));
+    parts.uri = Uri::from_parts(uri).unwrap_or_default();
+
+    let (source_ip, chain) = forwarded_for(&parts.headers, peer, config.trust_forwarded_headers);
     let mut forwarded = |name: HeaderName, value: Option<HeaderValue>| {
         let keep = config.trust_forwarded_headers && name != X_FORWARDED_FOR && parts.headers.contains_key(&name);
         if let (Some(value), false) = (value, keep) {
             parts.headers.insert(name, value);
         }
     };
-    forwarded(X_FORWARDED_FOR, HeaderValue::try_from(chain).ok());
-    forwarded(X_FORWARDED_PROTO, Some(HeaderValue::from_static(scheme)));
-    forwarded(X_FORWARDED_HOST, host_value);
+    forwarded(X_FORWARDED_FOR, chain);
+    forwarded(X_FORWARDED_PROTO, Some(HeaderValue::from_static(proto)));
+    forwarded(X_FORWARDED_HOST, host);
     forwarded(X_FORWARDED_PORT, Some(HeaderValue::from(peer.local.port())));
 
     let trace_id = match parts.headers.get(X_AMZN_TRACE_ID) {
         Some(value) if value.len() <= MAX_TRACE_ID_BYTES && value.to_str().is_ok() => value.clone(),
-        _ => new_trace_id(now_ms),
+        _ => HeaderValue::try_from(new_root(now_ms)).unwrap_or(HeaderValue::from_static("Root=1-0-0")),
     };
     parts.headers.insert(X_AMZN_TRACE_ID, trace_id.clone());
     (source_ip, trace_id)
+}
+
+/// The client's address, and who it came through, as the function is told.
+fn forwarded_for(headers: &HeaderMap, peer: &Peer, trusted: bool) -> (Arc<str>, Option<HeaderValue>) {
+    if !headers.contains_key(X_FORWARDED_FOR) {
+        return (Arc::clone(&peer.remote_ip), HeaderValue::from_str(&peer.remote_ip).ok());
+    }
+    let known: Vec<_> =
+        headers.get_all(X_FORWARDED_FOR).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+    let known = known.join(", ");
+    let last_known = known.rsplit(',').next().map(str::trim).unwrap_or_default();
+    let source_ip = match last_known.parse::<std::net::IpAddr>() {
+        Ok(address) if trusted => address.to_string().into(),
+        _ => Arc::clone(&peer.remote_ip),
+    };
+    let between = if known.is_empty() { "" } else { ", " };
+    (source_ip, HeaderValue::try_from(format!("{known}{between}{}", peer.remote_ip)).ok())
 }
 
 /// Puts `path` (as received) in the place of the request's; the query stays.
@@ -140,15 +158,6 @@ pub(super) fn set_path(parts: &mut Parts, path: &str) {
 
 /// A longer trace header is replaced: it would be carried through every log line.
 const MAX_TRACE_ID_BYTES: usize = 512;
-
-/// `Root=1-<seconds in hex>-<96 random bits in hex>`
-/// (<https://docs.aws.amazon.com/xray/latest/devguide/xray-api-sendingdata.html#xray-api-traceids>).
-fn new_trace_id(now_ms: i64) -> HeaderValue {
-    let seconds = u32::try_from(now_ms.div_euclid(1_000)).unwrap_or_default();
-    let random = Uuid::new_v4().simple().to_string();
-    let random = random.get(..24).unwrap_or_default();
-    HeaderValue::try_from(format!("Root=1-{seconds:08x}-{random}")).unwrap_or(HeaderValue::from_static("Root=1-0-0"))
-}
 
 /// Removes the headers that end at this hop, and those that `connection` names.
 pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
@@ -209,7 +218,7 @@ mod tests {
     }
 
     fn peer() -> Peer {
-        Peer { remote: "192.0.2.1:5000".parse().unwrap(), local: "127.0.0.1:8080".parse().unwrap(), is_private: false }
+        Peer::new("192.0.2.1:5000".parse().unwrap(), "127.0.0.1:8080".parse().unwrap(), false)
     }
 
     #[test]
@@ -254,8 +263,9 @@ mod tests {
                 .header("x-forwarded-proto", "https")
                 .header("x-kept", "1"),
         );
-        let (source_ip, trace_id) = to_function(&mut head, "h.test", peer(), &Config::default(), 1_700_000_000_000);
-        assert_eq!(source_ip, "192.0.2.1");
+        let (source_ip, trace_id) =
+            to_function(&mut head, Some("h.test".parse().unwrap()), &peer(), &Config::default(), 1_700_000_000_000);
+        assert_eq!(&*source_ip, "192.0.2.1");
         assert_eq!(head.uri, "http://h.test/a?b=c");
         assert!(trace_id.to_str().unwrap().starts_with("Root=1-6553f100-"), "{trace_id:?}");
         assert_eq!(trace_id.len(), "Root=1-6553f100-".len() + 24);
@@ -285,8 +295,8 @@ mod tests {
                 .header("x-forwarded-proto", "https")
                 .header("x-amzn-trace-id", "Root=1-a-b"),
         );
-        let (source_ip, trace_id) = to_function(&mut head, "h", peer(), &config, 0);
-        assert_eq!((source_ip.as_str(), trace_id.to_str().unwrap()), ("203.0.113.9", "Root=1-a-b"));
+        let (source_ip, trace_id) = to_function(&mut head, Some("h".parse().unwrap()), &peer(), &config, 0);
+        assert_eq!((&*source_ip, trace_id.to_str().unwrap()), ("203.0.113.9", "Root=1-a-b"));
         assert_eq!(head.headers["x-forwarded-proto"], "https");
         assert_eq!(head.headers["host"], "h");
     }

@@ -93,7 +93,7 @@ pub struct InvalidPath;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Route {
     /// `GET /users/{id}` or `$default`: the event's `routeKey` and a metrics label.
-    pub key: String,
+    pub key: Arc<str>,
     /// What it invokes.
     pub target: FunctionRef,
     /// Names of its parameters, left to right.
@@ -105,7 +105,7 @@ impl Route {
     fn describe(&self) -> String {
         match &self.host {
             Some(host) => format!("{} on {host}", self.key),
-            None => self.key.clone(),
+            None => self.key.to_string(),
         }
     }
 }
@@ -224,8 +224,8 @@ impl Table {
         let host = config.host.as_deref().map(parse_host).transpose()?;
         let route = Arc::new(Route {
             key: match pattern {
-                Pattern::Default => DEFAULT.to_owned(),
-                Pattern::Path(_) => format!("{} {}", config.method, config.path),
+                Pattern::Default => DEFAULT.into(),
+                Pattern::Path(_) => format!("{} {}", config.method, config.path).into(),
             },
             target: FunctionRef { name: config.function.clone(), qualifier: config.qualifier.clone() },
             parameters: pattern.parameters()?,
@@ -516,7 +516,7 @@ mod tests {
         let path = words.next().unwrap();
         let found = router.find(&method, words.next().unwrap_or_default(), path).unwrap()?;
         let parameters: Vec<_> = found.parameters.iter().map(|(name, value)| format!(" {name}={value}")).collect();
-        Some(found.route.key.clone() + &parameters.concat())
+        Some(found.route.key.to_string() + &parameters.concat())
     }
 
     #[test]
@@ -619,7 +619,7 @@ mod tests {
             ("/x", "[::1]:80", "", "GET /x"),
             ("/q", "api.example.com", "", "$default"),
         ] {
-            assert_eq!(host_of(path, host), (expected_host.to_owned(), expected_key.to_owned()), "{host}{path}");
+            assert_eq!(host_of(path, host), (expected_host.to_owned(), expected_key.into()), "{host}{path}");
         }
     }
 

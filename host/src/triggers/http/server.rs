@@ -18,6 +18,7 @@ use crate::storage::functions::{InvokeMode, UrlAuthType};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::header::{CONNECTION, HeaderName, HeaderValue, ORIGIN};
+use http::uri::Authority;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Full};
@@ -144,14 +145,14 @@ impl Server {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
         }
-        if let Ok(id) = HeaderValue::try_from(request_id.to_string()) {
+        if let Ok(id) = HeaderValue::from_str(request_id.hyphenated().encode_lower(&mut Uuid::encode_buffer())) {
             response.headers_mut().insert(X_AMZN_REQUESTID, id.clone());
             response.headers_mut().insert(APIGW_REQUESTID, id);
         }
         let mut response = without_forbidden_body(response, &method);
         response.body_mut().permit = permit.ok();
         self.trigger.metrics.answered(Answered {
-            route_key: route_key.as_deref().map(|route| route.key.as_str()),
+            route_key: route_key.as_deref().map(|route| &*route.key),
             status: response.status(),
             duration: started.elapsed(),
         });
@@ -171,16 +172,17 @@ impl Server {
             Ok(host) => host,
             Err(refused) => return (None, refusal(refused)),
         };
+        let host_name = host.as_ref().map_or("", Authority::as_str);
         if let Some(urls) = &self.trigger.urls {
-            match urls.find(&host, parts.uri.path()) {
+            match urls.find(host_name, parts.uri.path()) {
                 Ok(None) => {}
                 Ok(Some(found)) => {
-                    return (None, self.answer_url(urls, found, parts, body, &host, peer, request_id).await);
+                    return (None, self.answer_url(urls, found, parts, body, host, peer, request_id).await);
                 }
                 Err(()) => return (None, refused(url_reply::forbidden())),
             }
         }
-        let found = match self.trigger.router.find(&parts.method, &host, parts.uri.path()) {
+        let found = match self.trigger.router.find(&parts.method, host_name, parts.uri.path()) {
             Ok(Some(found)) => found,
             Ok(None) => return (None, refusal((StatusCode::NOT_FOUND, "Not Found"))),
             Err(_) => return (None, refusal((StatusCode::BAD_REQUEST, "Bad Request"))),
@@ -188,7 +190,7 @@ impl Server {
 
         let method = parts.method.clone();
         let received_ms = self.trigger.clock.now_ms();
-        let (source_ip, trace_id) = forward::to_function(&mut parts, &host, peer, config, received_ms);
+        let (source_ip, trace_id) = forward::to_function(&mut parts, host, &peer, config, received_ms);
         let body = GuardedBody::new(
             body,
             config.max_body_bytes,
@@ -201,7 +203,7 @@ impl Server {
             payload: Payload::Http(Box::new(HttpPayload {
                 request: Request::from_parts(parts, body.map_err(Into::into).boxed_unsync()),
                 route: RouteContext {
-                    route_key: found.route.key.clone(),
+                    route_key: Arc::clone(&found.route.key),
                     path_parameters: found.parameters,
                     source_ip,
                     received_ms,
@@ -232,7 +234,7 @@ impl Server {
         found: Found,
         parts: http::request::Parts,
         body: Incoming,
-        host: &str,
+        host: Option<Authority>,
         peer: Peer,
         request_id: Uuid,
     ) -> Response<ReplyBody> {
@@ -262,7 +264,7 @@ impl Server {
         found: Found,
         mut parts: http::request::Parts,
         body: Incoming,
-        host: &str,
+        host: Option<Authority>,
         peer: Peer,
         request_id: Uuid,
     ) -> Result<Response<ReplyBody>, Response<ReplyBody>> {
@@ -303,13 +305,13 @@ impl Server {
         }
         let method = parts.method.clone();
         let received_ms = self.trigger.clock.now_ms();
-        let (source_ip, trace_id) = forward::to_function(&mut parts, host, peer, config, received_ms);
+        let (source_ip, trace_id) = forward::to_function(&mut parts, host, &peer, config, received_ms);
         let invocation = Invocation {
             target: FunctionRef { name: url.function.clone(), qualifier: url.alias.clone().map(Qualifier::Alias) },
             payload: Payload::Http(Box::new(HttpPayload {
                 request: Request::from_parts(parts, body),
                 route: RouteContext {
-                    route_key: "$default".to_owned(),
+                    route_key: "$default".into(),
                     path_parameters: BTreeMap::new(),
                     source_ip,
                     received_ms,

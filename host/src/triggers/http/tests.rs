@@ -299,10 +299,10 @@ async fn a_request_reaches_its_function_whole() {
     assert_eq!(parts.headers["x-custom"], "1");
     assert_eq!(parts.headers["x-forwarded-for"], "127.0.0.1");
     assert!(!parts.headers.contains_key("connection") && !parts.headers.contains_key("upgrade"));
-    assert_eq!(route.route_key, "ANY /hello/{id}/{rest+}");
+    assert_eq!(&*route.route_key, "ANY /hello/{id}/{rest+}");
     assert_eq!(route.path_parameters["id"], "a b");
     assert_eq!(route.path_parameters["rest"], "c/d");
-    assert_eq!(route.source_ip, "127.0.0.1");
+    assert_eq!(&*route.source_ip, "127.0.0.1");
     assert!(route.received_ms > 1_600_000_000_000);
     assert_eq!(invocation.target.qualifier.unwrap().to_string(), "live");
     assert_eq!((invocation.source, invocation.trace_id.as_deref()), (Source::Http, Some("Root=1-2-3")));
