@@ -39,9 +39,8 @@ pub(super) fn prepare(
             headers.insert(name, value);
         }
     };
-    set(REQUEST_ID, &call.request_id.to_string());
+    set(REQUEST_ID, call.request_id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
     set(HeaderName::from_static("x-lamina-invoked-function-arn"), &target.arn);
-    set(HeaderName::from_static("x-lamina-deadline-ms"), &deadline_ms(target, started_ms).to_string());
     if let Some(qualifier) = &target.qualifier {
         set(HeaderName::from_static("x-lamina-qualifier"), qualifier);
     }
@@ -52,6 +51,7 @@ pub(super) fn prepare(
         let encoded = base64::engine::general_purpose::STANDARD.encode(context);
         set(HeaderName::from_static("x-lamina-client-context"), &encoded);
     }
+    headers.insert(HeaderName::from_static("x-lamina-deadline-ms"), deadline_ms(target, started_ms).into());
     if !has_authority && !headers.contains_key(HOST) {
         // HTTP/1.0 clients send none; wasi:http asks for an authority.
         headers.insert(HOST, HeaderValue::from_static("localhost"));

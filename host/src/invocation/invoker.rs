@@ -1,8 +1,9 @@
 //! [`Invoker`]: resolve, admit, run, record.
 //!
-//! An event is handled within the caller's future. A request to an HTTP guest runs in a task of its own, since its response
-//! leaves before the guest ends; that task ends with the future until the response's head is there, and then goes on alone.
+//! An event is handled within the caller's future. So is a request to an HTTP guest until its response's head is there; since a head
+//! leaves before its guest ends, what is left then runs on in a task of its own.
 
+use super::attached::{Abandoned, Attached};
 use super::failure::{self, Limits};
 use super::http_event::{self, CollectError};
 use super::record::{self, FailedInit, Record};
@@ -358,7 +359,7 @@ impl Invoker {
         })
     }
 
-    /// Runs an HTTP guest in a task of its own and answers at the head of its response.
+    /// Runs an HTTP guest and answers at the head of its response; what is left of it then runs on in a task of its own.
     async fn serve(
         &self,
         target: Arc<Target>,
@@ -378,19 +379,15 @@ impl Invoker {
         let request = http_context::prepare(request, &target, &call.as_context(), started_ms);
         let broken = Broken::default();
         let failed = broken.clone();
-        let abandoned = CancellationToken::new();
-        let cancelled = abandoned.clone();
+        let abandoned = Abandoned::default();
+        let caller = abandoned.clone();
         let (logs, clock, catalog) = (Arc::clone(&self.logs), Arc::clone(&self.clock), Arc::clone(&self.catalog));
         let shutdown = self.shutdown.clone();
-        let task = async move {
+        let run = async move {
             let Some(worker) = lease.worker() else { return };
             tell_extensions(worker, &target, &call, started_ms);
-            let serving = worker.environment.serve(request.map(guest_body), respond, limits);
-            let served = tokio::select! {
-                // Until the head is there, the invocation ends with its caller.
-                () = cancelled.cancelled() => Err(Failure::Host("the caller went away".into())),
-                served = serving => served,
-            };
+            // Until the head is there, the invocation ends with its caller.
+            let served = caller.unless(worker.environment.serve(request.map(guest_body), respond, limits)).await;
             let error = served.as_ref().err().map(|failure| worded(failure, &call, &target));
             let times =
                 Times { start, started_ms, ended_ms: clock.now_ms(), duration: started.elapsed(), init_duration };
@@ -404,9 +401,8 @@ impl Invoker {
             // Where nobody streams the response, nobody listens once its head is out.
             let _ = report_end.send(StreamEnded { error, log_tail });
         };
-        let abandon = abandoned.drop_guard();
-        self.shutdown.spawn(Phase::Intake, "http-invocation", task);
-        let answered: Result<HttpResponse, Failure> = match head.await {
+        let mut guest = Attached::new(run, abandoned, &self.shutdown);
+        let answered: Result<HttpResponse, Failure> = match guest.until(head).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(Failure::NoResponse(format!("{error:#}"))),
             // The guest ended first: the task knows how.
@@ -422,14 +418,16 @@ impl Invoker {
         };
         let failure = match answered {
             Ok(response) => {
-                abandon.disarm();
-                let response = response.map(|body| streamed::body(body, broken));
+                let (head, body) = response.into_parts();
+                let body = streamed::body(guest.gather(body).await, broken);
+                guest.let_go();
+                let response = http::Response::from_parts(head, body);
                 return Ok((outcome(Ok(Response::Http(Box::new(response))), None), end));
             }
             Err(failure) => failure,
         };
-        let ended = end.wait().await;
-        abandon.disarm();
+        let ended = guest.until(end.wait()).await;
+        guest.let_go();
         let error = match ended.error {
             Some(error) if !matches!(failure, Failure::NoResponse(_)) => error,
             None if !matches!(failure, Failure::NoResponse(_)) => {

@@ -4,6 +4,7 @@
 //! concurrency limits, runs it in an environment and answers an [`Outcome`]. A function that fails is an
 //! outcome; an [`InvokeError`] means that it did not run to an end of its own.
 
+mod attached;
 mod failure;
 mod http_context;
 pub mod http_event;

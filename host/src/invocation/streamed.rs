@@ -3,6 +3,7 @@
 //! A guest's body, or an event function's stream, simply ends when its sandbox does. So before the sandbox of a failed invocation is dropped, the failure is
 //! noted here, and the end of the body becomes an error: the client's connection is cut instead of ended.
 
+use super::attached::Begun;
 use super::{Body, BodyError};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -12,7 +13,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use tokio::sync::mpsc;
-use wasmtime_wasi_http::WasiBody;
 
 /// Notes that the guest failed. Clones are the same note.
 #[derive(Debug, Clone, Default)]
@@ -48,7 +48,7 @@ impl Drop for NoteOnDrop {
 }
 
 /// The body of a guest that may still fail.
-pub(super) fn body(guest: WasiBody, broken: Broken) -> Body {
+pub(super) fn body(guest: Begun, broken: Broken) -> Body {
     Streamed { guest, broken, flushed: false }.boxed_unsync()
 }
 
@@ -98,6 +98,7 @@ impl<B: HttpBody<Data = Bytes, Error: Into<BodyError>> + Unpin> HttpBody for Str
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.guest.size_hint()
+        // What is here of a body that broke off is not its length.
+        if self.broken.0.load(Ordering::Acquire) { SizeHint::default() } else { self.guest.size_hint() }
     }
 }

@@ -23,6 +23,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use wasmtime_wasi::filesystem::Dir;
 
 /// The `[sandbox]` section of the configuration.
@@ -174,6 +175,8 @@ pub struct Host {
     tasks: Arc<LayerDirs>,
     layers: Arc<LayerDirs>,
     images: Arc<ImageStore>,
+    /// Turns at loading compiled guests and images, as many as there are processors.
+    loads: Arc<Semaphore>,
     shared: Shared,
     /// Pools that hold idle environments, for retirement and eviction.
     pools: Mutex<Vec<Weak<Pool>>>,
@@ -241,7 +244,9 @@ impl Host {
         let runtimes = Runtimes::open(runtimes, data_dir.join("runtimes"), engine, compiler.clone())?;
         let ticker = Ticker::start(&[&plain.engine, &concurrent.engine, runtimes.engine()])?;
         let limit_bytes = config.code_cache_mb.saturating_mul(1 << 20);
-        let artifacts = Artifacts::open(plain, concurrent, &cache_dir, Compilation::new(compiler), limit_bytes)?;
+        let loads = Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)));
+        let compilation = Compilation::new(compiler);
+        let artifacts = Artifacts::open(plain, concurrent, &cache_dir, compilation, limit_bytes, Arc::clone(&loads))?;
         let mappings = Mappings::new(size.mappings);
         let slots = |total, each| Slots::new(total, &mappings, each);
         Ok(Arc::new(Self {
@@ -253,6 +258,7 @@ impl Host {
             tasks: Arc::new(LayerDirs::open(data_dir.join("tasks"))?),
             layers: Arc::new(LayerDirs::open(data_dir.join("layers"))?),
             images: Arc::new(ImageStore::open(data_dir.join("memory-images"))?),
+            loads,
             shared,
             pools: Mutex::default(),
             extensions: OnceLock::new(),
@@ -372,6 +378,11 @@ impl Host {
     /// Images of functions' memory.
     pub(super) fn images(&self) -> &Arc<ImageStore> {
         &self.images
+    }
+
+    /// Turns at loading them.
+    pub(super) fn loads(&self) -> &Semaphore {
+        &self.loads
     }
 
     /// Removes images that are not in `kept`; answers how many files. Environments that went on from one keep what they have.

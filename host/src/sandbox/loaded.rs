@@ -18,7 +18,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use wasmtime::Engine;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 use wasmtime_wasi::p2::bindings::CommandIndices;
@@ -134,6 +134,8 @@ pub(super) struct Artifacts {
     work_dir: PathBuf,
     compilation: Compilation,
     limit_bytes: u64,
+    /// Turns at loading what is compiled.
+    loads: Arc<Semaphore>,
     memory: Mutex<LruCache<CodeKey, Arc<OnceCell<Arc<Loaded>>>>>,
     pub(super) counters: Arc<CacheCounters>,
 }
@@ -146,6 +148,7 @@ impl Artifacts {
         cache_dir: &Path,
         compilation: Compilation,
         limit_bytes: u64,
+        loads: Arc<Semaphore>,
     ) -> io::Result<Self> {
         let work_dir = cache_dir.join("work");
         match std::fs::remove_dir_all(&work_dir) {
@@ -167,6 +170,7 @@ impl Artifacts {
             work_dir,
             compilation,
             limit_bytes,
+            loads,
             memory: Mutex::new(LruCache::unbounded()),
             counters: Arc::default(),
         })
@@ -242,8 +246,8 @@ impl Artifacts {
         self.counters.misses.fetch_add(1, Ordering::Relaxed);
         let path = self.native_path(key.family, &key.component_sha256);
         let host = |error: &dyn std::fmt::Display| CompileError::Host(error.to_string());
-        if let Ok(component) = self.map(key.family, path.clone()).await {
-            return self.link(&component, key).map_err(|error| host(&format_args!("{error:#}")));
+        if let Some(loaded) = self.load_native(key, path.clone()).await {
+            return loaded.map_err(|error| host(&format_args!("{error:#}")));
         }
         self.counters.recompilations.fetch_add(1, Ordering::Relaxed);
         let wasm = tokio::fs::read(component_path).await.map_err(|error| host(&error))?;
@@ -253,6 +257,13 @@ impl Artifacts {
         }
         let component = self.map(key.family, path).await.map_err(|error| host(&format_args!("{error:#}")))?;
         self.link(&component, key).map_err(|error| host(&format_args!("{error:#}")))
+    }
+
+    /// Loads native code in its turn, so that a crowd of first calls leaves the processors to others too; `None` where there is none that fits.
+    async fn load_native(&self, key: &CodeKey, path: PathBuf) -> Option<wasmtime::Result<Arc<Loaded>>> {
+        let _turn = self.loads.acquire().await.ok()?;
+        let component = self.map(key.family, path).await.ok()?;
+        Some(self.link(&component, key))
     }
 
     /// Deletes native code of components that are not in `kept`. A file that cannot be deleted is left for the next time.

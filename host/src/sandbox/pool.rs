@@ -291,7 +291,7 @@ impl Pool {
     /// What environments of `code` are to go on from, where there is an image.
     async fn image(&self, code: &Code<'_>) -> Option<Image> {
         let (Some(snapshot), Code::Interpreted { level_1, .. }) = (&self.spec.snapshot, code) else { return None };
-        snapshot.image(self.host.images(), level_1).await
+        snapshot.image(self.host.images(), self.host.loads(), level_1).await
     }
 
     async fn instantiate(

@@ -90,7 +90,7 @@ pub fn runtime_done(report: &Report) -> Value {
 pub fn report(report: &Report) -> Value {
     let mut metrics = json!({
         "durationMs": ms(report.duration),
-        "billedDurationMs": u64::try_from(report.billed_ms()).unwrap_or(u64::MAX),
+        "billedDurationMs": report.billed_ms(),
         "memorySizeMB": report.memory_size_mb,
         "maxMemoryUsedMB": report.max_memory_used_mb,
     });

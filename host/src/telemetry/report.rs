@@ -151,9 +151,14 @@ pub struct Trace {
 
 impl Report {
     /// What is billed: duration and init phase, in milliseconds, rounded up.
-    pub fn billed_ms(&self) -> u128 {
-        self.duration.saturating_add(self.init_duration.unwrap_or_default()).as_nanos().div_ceil(1_000_000)
+    pub fn billed_ms(&self) -> u64 {
+        nanos(self.duration.saturating_add(self.init_duration.unwrap_or_default())).div_ceil(1_000_000)
     }
+}
+
+/// Whole nanoseconds, up to five centuries: what is wider is slow to divide and to write, and each invocation does.
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// A duration as Lambda prints it: milliseconds with two places.
@@ -161,7 +166,7 @@ struct Ms(Duration);
 
 impl fmt::Display for Ms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hundredths = self.0.as_nanos().saturating_add(5_000) / 10_000;
+        let hundredths = nanos(self.0).saturating_add(5_000) / 10_000;
         write!(f, "{}.{:02} ms", hundredths / 100, hundredths % 100)
     }
 }
@@ -181,7 +186,7 @@ impl fmt::Display for Report {
             write!(f, "Init Duration: {}\t", Ms(init))?;
         }
         if let Some(restore) = self.restore_duration {
-            let billed_ms = restore.as_nanos().div_ceil(1_000_000);
+            let billed_ms = nanos(restore).div_ceil(1_000_000);
             write!(f, "Restore Duration: {}\tBilled Restore Duration: {billed_ms} ms\t", Ms(restore))?;
         }
         // The trailing tab is Lambda's; a status is the last field and has none.

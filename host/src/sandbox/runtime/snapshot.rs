@@ -15,6 +15,7 @@ use crate::telemetry::capture::CapturedLine;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 
 /// How far the image of a version is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +92,12 @@ impl Snapshot {
     }
 
     /// The image, where it is ready.
-    pub(in crate::sandbox) async fn image(&self, images: &Arc<ImageStore>, level_1: &Arc<Level1>) -> Option<Image> {
+    pub(in crate::sandbox) async fn image(
+        &self,
+        images: &Arc<ImageStore>,
+        loads: &Semaphore,
+        level_1: &Arc<Level1>,
+    ) -> Option<Image> {
         let key = {
             let state = self.state.lock();
             state.key.clone().filter(|_| state.progress == Progress::Ready)?
@@ -99,6 +105,7 @@ impl Snapshot {
         if let Some(image) = images.get_open(&key) {
             return Some(image);
         }
+        let _turn = loads.acquire().await.ok()?;
         match find(images, &key, level_1).await {
             Ok(Found::Image(image)) => Some(image),
             Ok(_) => {
