@@ -25,7 +25,7 @@ use self::allow_list::HostName;
 use self::connect::{Destination, connect};
 use bytes::Bytes;
 use http::uri::Scheme;
-use http::{Method, Request, Response, Uri, Version};
+use http::{HeaderName, Method, Request, Response, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -45,7 +45,7 @@ use tokio::time::{Instant, Sleep, timeout};
 use wasmtime_wasi_http::io::TokioIo;
 use wasmtime_wasi_http::p2::bindings::http::types as p2;
 use wasmtime_wasi_http::p3::bindings::http::types as p3;
-use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+use wasmtime_wasi_http::{DEFAULT_FORBIDDEN_HEADERS, Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 /// How long a lookup, a connection and a TLS handshake may take together, unless the guest says otherwise.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -200,6 +200,11 @@ impl OutboundHttp {
 pub(super) type Sent = (Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
 
 impl WasiHttpHooks for OutboundHttp {
+    // The same headers as without this, but every header of every request is looked up, which is not to allocate.
+    fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {
+        DEFAULT_FORBIDDEN_HEADERS.contains(name)
+    }
+
     fn send_request(
         &mut self,
         request: Request<WasiBody>,
