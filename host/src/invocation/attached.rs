@@ -172,7 +172,7 @@ impl HttpBody for Begun {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
     use super::*;
     use futures_util::{StreamExt, stream};
     use http_body_util::{BodyExt, Full, StreamBody};
@@ -223,10 +223,7 @@ mod tests {
         let (tell, told) = oneshot::channel::<()>();
         let run = async move {
             let _held = tell;
-            #[expect(clippy::panic, reason = "what is tested")]
-            {
-                panic!("on purpose");
-            }
+            panic!("on purpose");
         };
         assert!(Attached::new(run, Abandoned::default(), &shutdown).until(told).await.is_err());
     }

@@ -84,7 +84,6 @@ impl Invoke for Invoker {
 }
 
 /// An invocation that has what it needs to run, or failed before its guest was called.
-#[expect(clippy::large_enum_variant, reason = "it lives for one match; a box would cost each invocation an allocation")]
 enum Begun {
     Ready { target: Arc<Target>, admitted: Admitted, input: Input, call: Call, answers_http: bool },
     Failed(Outcome),
