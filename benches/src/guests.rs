@@ -23,17 +23,43 @@ pub fn counter(seed: u32) -> String {
     COUNTER.replace("SEED", &seed.to_string())
 }
 
-/// A function in each language that a runtime interprets: the runtime's name among AWS's, the handler, and a package with an echo.
-pub fn interpreted() -> anyhow::Result<Vec<(&'static str, &'static str, Vec<u8>)>> {
-    let python = ("app.py", "def handler(event, context):\n    return event\n");
-    let javascript = ("index.mjs", "export const handler = async (event) => event;\n");
-    let package = |(name, text): (&str, &str)| {
+/// A language that a runtime interprets.
+#[derive(Debug, Clone, Copy)]
+pub struct Interpreted {
+    /// The runtime's name among AWS's.
+    pub runtime: &'static str,
+    /// The handler of [`Interpreted::package`].
+    pub handler: &'static str,
+    file: &'static str,
+    text: &'static str,
+}
+
+/// The languages.
+pub const INTERPRETED: [Interpreted; 2] = [
+    Interpreted {
+        runtime: "python3.13",
+        handler: "app.handler",
+        file: "app.py",
+        text: "def handler(event, context):\n    return event\n",
+    },
+    Interpreted {
+        runtime: "nodejs22.x",
+        handler: "index.handler",
+        file: "index.mjs",
+        text: "export const handler = async (event) => event;\n",
+    },
+];
+
+impl Interpreted {
+    /// A package with an echo, another one for each number.
+    pub fn package(&self, number: u32) -> anyhow::Result<Vec<u8>> {
         let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
-        archive.start_file(name, zip::write::SimpleFileOptions::default())?;
-        archive.write_all(text.as_bytes())?;
-        anyhow::Ok(archive.finish()?.into_inner())
-    };
-    Ok(vec![("python3.13", "app.handler", package(python)?), ("nodejs22.x", "index.handler", package(javascript)?)])
+        archive.start_file(self.file, zip::write::SimpleFileOptions::default())?;
+        archive.write_all(self.text.as_bytes())?;
+        archive.start_file("number.txt", zip::write::SimpleFileOptions::default())?;
+        write!(archive, "{number}")?;
+        Ok(archive.finish()?.into_inner())
+    }
 }
 
 /// The directory that this program was built into, found from its own path: `<target>/<profile>[/deps]/<program>`.

@@ -1,5 +1,6 @@
 //! A daemon's parts in one process, without sockets: a real catalog, sandbox, log store and invoker.
 
+use crate::guests::Interpreted;
 use anyhow::Context as _;
 use bytes::Bytes;
 use lamina::catalog::{self, Catalog, NewFunction};
@@ -121,14 +122,14 @@ pub async fn create(
     create_as(catalog, name, package, configuration).await
 }
 
-/// Creates a function that a language runtime interprets, named after the runtime.
+/// Creates a function that a language runtime interprets, the `number`th, named after the runtime.
 pub async fn create_interpreted(
     catalog: &Arc<Catalog>,
-    runtime: &str,
-    handler: &str,
-    package: impl Into<Bytes>,
+    language: &Interpreted,
+    number: u32,
 ) -> anyhow::Result<FunctionName> {
-    create_as(catalog, &runtime.replace('.', "-"), package, configuration(runtime, handler)).await
+    let name = format!("{}-{number}", language.runtime.replace('.', "-"));
+    create_as(catalog, &name, language.package(number)?, configuration(language.runtime, language.handler)).await
 }
 
 fn configuration(runtime: &str, handler: &str) -> ConfigurationRecord {

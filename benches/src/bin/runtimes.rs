@@ -1,15 +1,16 @@
-//! What functions that a language runtime interprets cost: a first invocation from level 1 and from an image, a warm one, and memory of idle
-//! environments.
+//! What functions that a language runtime interprets cost: a first invocation from level 1 and from an image, a warm one, memory of idle
+//! environments, and a crowd: different functions, all called for the first time at the same moment.
 //!
-//! `runtimes [environments]`; 1,000 where not given. Of each runtime that comes with Lamina.
+//! `runtimes [environments [functions]]`; 1,000 and 500 where not given. Of each runtime that comes with Lamina.
 #![allow(clippy::print_stdout, reason = "its output is its purpose")]
 
 use anyhow::{Context, Result, ensure};
 use lamina::catalog::{LiveVersion, Precondition};
-use lamina::ids::Qualifier;
+use lamina::ids::{FunctionRef, Qualifier};
 use lamina::sandbox::environment::TimeLimits;
 use lamina::sandbox::pool::Lease;
-use lamina_benches::{guests, memory, world};
+use lamina_benches::guests::{INTERPRETED, Interpreted};
+use lamina_benches::{memory, world};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,19 +22,20 @@ const WARM: usize = 3_000;
 const SETTLE: Duration = Duration::from_secs(3);
 
 fn main() -> Result<()> {
-    let environments = std::env::args().nth(1).map_or(Ok(1_000), |count| count.parse())?;
-    tokio::runtime::Runtime::new()?.block_on(all(environments))
+    let number = |at, otherwise| std::env::args().nth(at).map_or(Ok(otherwise), |count| count.parse::<u32>());
+    tokio::runtime::Runtime::new()?.block_on(all(number(1, 1_000)?, number(2, 500)?))
 }
 
-async fn all(environments: u32) -> Result<()> {
-    let world = world::World::new(environments.saturating_add(8)).await?;
-    for (runtime, handler, package) in guests::interpreted()? {
-        if world.host.runtimes().serving(runtime).is_none() {
-            println!("{runtime} is not there");
+async fn all(environments: u32, functions: u32) -> Result<()> {
+    for language in INTERPRETED {
+        // A world each: what one left in memory is not the next one's.
+        let world = world::World::new(environments.max(functions).saturating_add(8)).await?;
+        if world.host.runtimes().serving(language.runtime).is_none() {
+            println!("{} is not there", language.runtime);
             continue;
         }
-        println!("{runtime}");
-        let name = world::create_interpreted(&world.catalog, runtime, handler, package).await?;
+        println!("{}", language.runtime);
+        let name = world::create_interpreted(&world.catalog, &language, 0).await?;
         let latest = world.catalog.version(&name, None)?;
         times("level 1", &latest).await?;
         let published = world.catalog.publish_version(&name, None, None, &Precondition::default()).await?;
@@ -47,7 +49,38 @@ async fn all(environments: u32) -> Result<()> {
         }
         times("image", &version).await?;
         idle(&version, environments).await?;
+        crowd(&world, &language, functions).await?;
     }
+    Ok(())
+}
+
+/// Different functions with images, each invoked once, all at the same moment.
+async fn crowd(world: &world::World, language: &Interpreted, functions: u32) -> Result<()> {
+    let mut calls = Vec::new();
+    for number in 1..=functions {
+        let name = world::create_interpreted(&world.catalog, language, number).await?;
+        let published = world.catalog.publish_version(&name, None, None, &Precondition::default()).await?;
+        let qualifier = Some(Qualifier::Version(published.version));
+        let pool = Arc::clone(&world.catalog.version(&name, qualifier.as_ref())?.pool);
+        pool.make_image(Duration::from_secs(130)).await.map_err(|error| anyhow::anyhow!("{error}"))?;
+        calls.push(world::invocation(FunctionRef { name, qualifier }, EVENT.into()));
+    }
+    let began = Instant::now();
+    let calls: Vec<_> = calls
+        .into_iter()
+        .map(|invocation| {
+            let invoker = Arc::clone(&world.invoker);
+            tokio::spawn(async move {
+                world::answer(invoker.invoke(invocation).await?)?;
+                anyhow::Ok(began.elapsed())
+            })
+        })
+        .collect();
+    let mut times = Vec::new();
+    for call in calls {
+        times.push(call.await??);
+    }
+    print(&format!("{functions} functions at once"), times);
     Ok(())
 }
 
