@@ -224,6 +224,7 @@ def test_snap_start_is_of_interpreted_functions_only(daemon, name):
     ],
 )
 def test_what_an_image_cannot_hold_is_said_and_started_without(daemon, python, text, reason):
+    refused = daemon.metrics().sum("lamina_memory_images_total", outcome="refused")
     name = python(text + "\ndef handler(event, context):\n    return 1\n", SnapStart=SNAP_START)
     wait.until("the reason", lambda: says(daemon, name, "Environments of version 1 start without an image"), 30)
     assert says(daemon, name, reason)
@@ -231,6 +232,7 @@ def test_what_an_image_cannot_hold_is_said_and_started_without(daemon, python, t
     assert (shape["State"], shape["SnapStart"]["OptimizationStatus"]) == ("Active", "Off")
     assert daemon.invoke(name, {}, Qualifier="1").ok() == 1
     assert "Init Duration: " in report(daemon, name)
+    assert daemon.metrics().sum("lamina_memory_images_total", outcome="refused") > refused
 
 
 def test_a_function_that_cannot_be_loaded_fails_its_version(daemon, python):
@@ -270,6 +272,7 @@ def test_images_go_with_their_versions_and_outlive_the_daemon(own_daemon, tmp_pa
         optimized(daemon, function)
     kept = images(daemon)
     assert len(kept) == 2 and all(file.endswith(".image") for file in kept)
+    assert daemon.metrics().sum("lamina_memory_images_total", outcome="made") == 2
     daemon.lam.delete_function(FunctionName="g")
     (daemon.data / "memory-images" / "new-half").write_text("half")
     daemon.kill()
@@ -278,6 +281,8 @@ def test_images_go_with_their_versions_and_outlive_the_daemon(own_daemon, tmp_pa
     wait.until("the other image to go", lambda: len(images(daemon)) == 1, 60)
     assert set(images(daemon)) < set(kept)
     assert daemon.invoke("f", "o", Qualifier="1").ok() == "1"
+    assert daemon.metrics().sum("lamina_memory_images_total") == 0
+    assert daemon.metrics().sum("lamina_restored_environments_total") == 1
 
 
 def test_a_damaged_image_is_made_again(own_daemon, tmp_path):

@@ -108,8 +108,12 @@ def test_context_environment_and_time(rhai_daemon, rhai):
 
 def test_imports_come_from_the_package_and_from_layers(rhai_daemon, rhai, name):
     layer = rhai_daemon.lam.publish_layer_version(
-        LayerName=name, Content={"ZipFile": packages.archive({"rhai/shared.rhai": "fn mark() { `from a layer` }"})}
+        LayerName=name,
+        Content={"ZipFile": packages.archive({"rhai/shared.rhai": "fn mark() { `from a layer` }"})},
+        CompatibleRuntimes=["rhai", "python3.13"],
     )
+    layers = rhai_daemon.lam.list_layers(CompatibleRuntime="rhai")["Layers"]
+    assert [layer["LayerName"] for layer in layers] == [name]
     function = rhai(
         {
             "src/app.rhai": """

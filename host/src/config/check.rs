@@ -2,7 +2,7 @@
 
 use super::Config;
 use super::resources::{
-    FunctionDeclaration, LayerDeclaration, MappingDeclaration, QueueDeclaration, ScheduleDeclaration, is_schedule_name,
+    FunctionDeclaration, MappingDeclaration, QueueDeclaration, ScheduleDeclaration, is_schedule_name,
 };
 use crate::catalog::{Settings, runtimes, settings};
 use crate::credentials::RoleArn;
@@ -28,7 +28,7 @@ pub(super) fn check(config: &Config, checks_keys: bool, report: Report<'_>) {
     }
     home(config, report);
     sections(config, report);
-    layers(&config.layers, report);
+    layers(config, report);
     functions(config, report);
     routes(&config.routes, report);
     schedules(&config.schedules, report);
@@ -289,9 +289,9 @@ fn layers_of(path: &str, function: &FunctionDeclaration, config: &Config, report
     }
 }
 
-fn layers(layers: &[LayerDeclaration], report: Report<'_>) {
+fn layers(config: &Config, report: Report<'_>) {
     let mut names = HashSet::new();
-    for (index, layer) in layers.iter().enumerate() {
+    for (index, layer) in config.layers.iter().enumerate() {
         let key = |name: &str| format!("layers[{index}].{name}");
         if !names.insert(&layer.name) {
             report(&key("name"), format!("the layer {} is declared twice", layer.name), None);
@@ -308,7 +308,9 @@ fn layers(layers: &[LayerDeclaration], report: Report<'_>) {
         if layer.compatible_runtimes.len() > 15 {
             report(&key("compatible_runtimes"), "has more than 15 runtimes".to_owned(), None);
         }
-        for runtime in layer.compatible_runtimes.iter().filter(|runtime| !runtimes::is_aws(runtime)) {
+        // What a directory of runtimes adds is known when the daemon opens it.
+        let is_known = |runtime: &str| runtimes::is_aws(runtime) || config.runtimes.dir.is_some();
+        for runtime in layer.compatible_runtimes.iter().filter(|runtime| !is_known(runtime)) {
             report(&key("compatible_runtimes"), format!("{runtime:?} is no runtime of Lambda's"), None);
         }
     }

@@ -10,6 +10,7 @@ use crate::clock::SharedClock;
 use crate::ids::FunctionName;
 use crate::sandbox::runtime::snapshot::{Made, Progress};
 use crate::telemetry::logs::{LineText, LogBatch, LogLine, LogStore};
+use crate::telemetry::metrics::labels::ImageOutcome;
 use crate::telemetry::report::{InitPhase, PlatformLine, Status};
 use futures_util::stream::{self, StreamExt};
 use serde_json::json;
@@ -80,6 +81,9 @@ impl Snapshotter {
             Ok(Some(made)) => {
                 tracing::info!(%function, version = %number, duration_ms = made.duration.as_millis(), progress = ?made.progress,
                     "an image was made, or cannot be");
+                if let Some(outcome) = outcome(&made.progress) {
+                    self.catalog.parts.metrics.sandbox.image(outcome);
+                }
                 self.write(&version, made);
                 false
             }
@@ -121,6 +125,15 @@ impl Snapshotter {
             lines,
             trace: None,
         });
+    }
+}
+
+fn outcome(progress: &Progress) -> Option<ImageOutcome> {
+    match progress {
+        Progress::Pending => None,
+        Progress::Ready => Some(ImageOutcome::Made),
+        Progress::Refused(_) => Some(ImageOutcome::Refused),
+        Progress::Failed(_) => Some(ImageOutcome::Failed),
     }
 }
 

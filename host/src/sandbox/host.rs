@@ -380,6 +380,11 @@ impl Host {
         &self.images
     }
 
+    /// How many environments went on from one.
+    pub fn restored_environments(&self) -> u64 {
+        self.images.restored()
+    }
+
     /// Turns at loading them.
     pub(super) fn loads(&self) -> &Semaphore {
         &self.loads

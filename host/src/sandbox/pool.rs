@@ -315,6 +315,9 @@ impl Pool {
                 };
                 let (load, parts) = (spec.load(runtime, log_stream, initialization_type), spec.parts(opt, task));
                 let environment = RuntimeEnvironment::instantiate(level_1, image, &load, parts, shared).await?;
+                if image.is_some() {
+                    self.host.images().count_restored();
+                }
                 Ok(Environment::of_runtime(environment, slot))
             }
         }

@@ -233,6 +233,7 @@ pub(super) fn sample_on_scrape(metrics: &Metrics, catalog: Arc<Catalog>, host: A
             (&metrics.sandbox.cache_hits, count(&cache.hits).saturating_add(mapped)),
             (&metrics.sandbox.cache_misses, compiled),
             (&metrics.sandbox.cache_evictions, count(&cache.evictions)),
+            (&metrics.sandbox.restored, host.restored_environments()),
         ] {
             counter.inc_by(now.saturating_sub(counter.get()));
         }

@@ -17,6 +17,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Images that are open at once, as many files, where the process may have so many.
 const OPEN_LIMIT: u64 = 2048;
@@ -71,6 +72,8 @@ pub enum Found {
 pub struct ImageStore {
     dir: PathBuf,
     open: Mutex<LruCache<ImageKey, Image>>,
+    /// Environments that went on from one.
+    restored: AtomicU64,
 }
 
 impl ImageStore {
@@ -85,7 +88,18 @@ impl ImageStore {
         }
         let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let limit = usize::try_from((descriptors / DESCRIPTOR_SHARE).min(OPEN_LIMIT)).ok().and_then(NonZeroUsize::new);
-        Ok(Self { dir, open: Mutex::new(LruCache::new(limit.unwrap_or(NonZeroUsize::MIN))) })
+        let open = Mutex::new(LruCache::new(limit.unwrap_or(NonZeroUsize::MIN)));
+        Ok(Self { dir, open, restored: AtomicU64::new(0) })
+    }
+
+    /// Counts an environment that went on from an image.
+    pub fn count_restored(&self) {
+        self.restored.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many environments went on from an image.
+    pub fn restored(&self) -> u64 {
+        self.restored.load(Ordering::Relaxed)
     }
 
     fn path(&self, key: &ImageKey, kind: &str) -> PathBuf {

@@ -51,6 +51,18 @@ label! {
 }
 
 label! {
+    /// What came of making the image of a version's memory.
+    ImageOutcome {
+        /// It is there.
+        Made = "made",
+        /// The version starts without one: its memory cannot be kept, and its log says why.
+        Refused = "refused",
+        /// The function failed while it was loaded.
+        Failed = "failed",
+    }
+}
+
+label! {
     /// `source`: who asked for an invocation.
     Source {
         /// The `Invoke` API.

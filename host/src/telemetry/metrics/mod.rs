@@ -13,7 +13,8 @@ pub mod labels;
 pub mod series;
 
 use labels::{
-    AsyncState, ExtensionPhase, Label, MessageOutcome, MessageState, SlotState, StatusClass, SubscriptionOutcome,
+    AsyncState, ExtensionPhase, ImageOutcome, Label, MessageOutcome, MessageState, SlotState, StatusClass,
+    SubscriptionOutcome,
 };
 use parking_lot::{Mutex, RwLock};
 use prometheus::core::Collector;
@@ -100,6 +101,9 @@ pub struct SandboxMetrics {
     pub cache_entries: IntGauge,
     /// Size of the native code mapped now.
     pub cache_size_bytes: IntGauge,
+    images: Vec<IntCounter>,
+    /// Environments that went on from an image.
+    pub restored: IntCounter,
 }
 
 /// Extensions of functions, all together.
@@ -324,6 +328,21 @@ impl Metrics {
                     .counter("code_cache_evictions_total", "Times native code was put out of memory to make room.")?,
                 cache_entries: to.gauge("code_cache_entries", "Packages whose native code is in memory.")?,
                 cache_size_bytes: to.gauge("code_cache_size_bytes", "Size of the native code in memory.")?,
+                images: {
+                    let images = to.counter_vec(
+                        "memory_images_total",
+                        "Images of published versions' memory, by what came of making them.",
+                        &["outcome"],
+                    )?;
+                    ImageOutcome::ALL
+                        .iter()
+                        .map(|outcome| images.get_metric_with_label_values(&[outcome.as_str()]))
+                        .collect::<Result<_, _>>()?
+                },
+                restored: to.counter(
+                    "restored_environments_total",
+                    "Environments that went on from an image of their memory.",
+                )?,
             },
             extensions: {
                 let failures = to.counter_vec(
@@ -594,6 +613,15 @@ impl StorageMetrics {
     pub fn committed(&self, writes: usize, took: Duration) {
         self.commit_duration.observe(took.as_secs_f64());
         self.commit_writes.observe(writes as f64);
+    }
+}
+
+impl SandboxMetrics {
+    /// Counts an image, or one that cannot be.
+    pub fn image(&self, outcome: ImageOutcome) {
+        if let Some(counter) = self.images.get(outcome.index()) {
+            counter.inc();
+        }
     }
 }
 

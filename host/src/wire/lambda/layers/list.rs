@@ -22,11 +22,11 @@ struct Filter {
 }
 
 impl Filter {
-    fn of(request: &Request) -> Result<Self, WireError> {
+    fn of(api: &LambdaApi, request: &Request) -> Result<Self, WireError> {
         let filter =
             Self { runtime: request.query("CompatibleRuntime"), architecture: request.query("CompatibleArchitecture") };
         if let Some(runtime) = &filter.runtime {
-            runtimes::check_runtime(runtime, "compatibleRuntime")?;
+            runtimes::check_runtime(runtime, "compatibleRuntime", &api.catalog.installed_runtimes())?;
         }
         if let Some(architecture) = &filter.architecture {
             runtimes::check_architecture(architecture, "compatibleArchitecture")?;
@@ -42,7 +42,7 @@ impl Filter {
 
 /// Each layer with its latest version of those that match.
 pub(super) fn layers(api: &LambdaApi, request: &Request) -> Result<Answer, WireError> {
-    let (home, filter) = (api.catalog.home(), Filter::of(request)?);
+    let (home, filter) = (api.catalog.home(), Filter::of(api, request)?);
     let page = Page::<LayerName>::of(request, MAX_ITEMS)?;
     let mut latest: BTreeMap<LayerName, Arc<LayerVersionRecord>> = BTreeMap::new();
     // In order of their numbers, so that the last one stays.
@@ -62,7 +62,7 @@ pub(super) fn layers(api: &LambdaApi, request: &Request) -> Result<Answer, WireE
 
 /// The versions of a layer, the latest first; none of a layer that is not there.
 pub(super) fn versions(api: &LambdaApi, request: &Request, layer: &str) -> Result<Answer, WireError> {
-    let (home, filter) = (api.catalog.home(), Filter::of(request)?);
+    let (home, filter) = (api.catalog.home(), Filter::of(api, request)?);
     let layer = name::layer(home, layer)?;
     let page = Page::<Reverse<u64>>::of(request, MAX_ITEMS)?;
     let all = api.catalog.layer_versions();

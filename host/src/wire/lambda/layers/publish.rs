@@ -22,6 +22,7 @@ struct Input {
 
 pub(super) async fn handle(api: &LambdaApi, request: &Request, layer: &str) -> Result<Answer, WireError> {
     let name = name::layer(api.catalog.home(), layer)?;
+    let installed: Vec<String> = api.catalog.installed_runtimes().into_iter().map(str::to_owned).collect();
     let new = package::parse(request, move |body| {
         let input: Input = codec::parse(body)?;
         let content = input.content.ok_or_else(|| missing("content"))?;
@@ -31,7 +32,7 @@ pub(super) async fn handle(api: &LambdaApi, request: &Request, layer: &str) -> R
             length(license, "licenseInfo", 512)?;
         }
         let compatible_runtimes = input.compatible_runtimes.unwrap_or_default();
-        runtimes::check_runtimes(&compatible_runtimes)?;
+        runtimes::check_runtimes(&compatible_runtimes, &installed)?;
         let compatible_architectures = input.compatible_architectures.unwrap_or_default();
         runtimes::check_architectures(&compatible_architectures)?;
         let Package::Upload(archive) = content.decode("PublishLayerVersion")? else {

@@ -65,7 +65,11 @@ const RUNTIMES: [&str; 52] = [
 
 const ARCHITECTURES: [&str; 2] = ["x86_64", "arm64"];
 
-pub(super) fn check_runtime(runtime: &str, member: &str) -> Result<(), WireError> {
+/// A runtime is one of AWS's, or one that is installed in this daemon.
+pub(super) fn check_runtime<N: AsRef<str>>(runtime: &str, member: &str, installed: &[N]) -> Result<(), WireError> {
+    if installed.iter().any(|name| name.as_ref() == runtime) {
+        return Ok(());
+    }
     one_of(runtime, member, &RUNTIMES)
 }
 
@@ -73,9 +77,9 @@ pub(super) fn check_architecture(architecture: &str, member: &str) -> Result<(),
     one_of(architecture, member, &ARCHITECTURES)
 }
 
-pub(super) fn check_runtimes(runtimes: &[String]) -> Result<(), WireError> {
+pub(super) fn check_runtimes<N: AsRef<str>>(runtimes: &[String], installed: &[N]) -> Result<(), WireError> {
     check_count(runtimes, "compatibleRuntimes", RUNTIMES_LIMIT)?;
-    runtimes.iter().try_for_each(|runtime| check_runtime(runtime, "compatibleRuntimes"))
+    runtimes.iter().try_for_each(|runtime| check_runtime(runtime, "compatibleRuntimes", installed))
 }
 
 pub(super) fn check_architectures(architectures: &[String]) -> Result<(), WireError> {
