@@ -2,8 +2,11 @@
 //!
 //! Times on a shared machine are noise; instructions are repeatable. `benches/src/bin/instructions.rs` runs under callgrind twice, with N and with
 //! 2 N invocations: the difference is N invocations and nothing else. Only the thread that invokes is counted, since the threads behind it
-//! work in batches. The budget, `benches/instructions.json`, is a number for each kind of processor; more than [`TOLERANCE_PERCENT`] above it
-//! is an error. `--write` makes what was counted the budget.
+//! work in batches. The budget, `benches/instructions.json`, has numbers for each kind of processor and each [`Profile`]; more than
+//! [`TOLERANCE_PERCENT`] above one is an error. `--write` makes what was counted the budget.
+//!
+//! Every `cargo xtask test` counts as its tests were built, which costs no build of its own and sees a call or an allocation more just as well.
+//! `--release` counts what is shipped.
 
 use crate::workspace::{Workspace, which};
 use crate::{apt, guests, steps};
@@ -26,26 +29,47 @@ pub struct Options {
     /// Make what was counted the budget
     #[arg(long)]
     write: bool,
+    /// Count an optimised build
+    #[arg(long)]
+    release: bool,
+}
+
+/// How what is counted was built.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Profile {
+    Debug,
+    Release,
+}
+
+impl Profile {
+    /// Its directory under the target's, and its name in the budget.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Release => "release",
+        }
+    }
 }
 
 /// Builds the guests, counts, and compares or writes.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     guests::build(workspace, &guests::Options::default())?;
-    let Some(counted) = count(workspace)? else { bail!("instructions cannot be counted here") };
+    let profile = if options.release { Profile::Release } else { Profile::Debug };
+    let Some(counted) = count(workspace, profile)? else { bail!("instructions cannot be counted here") };
     if !options.write {
-        return compare(workspace, &counted);
+        return compare(workspace, profile, &counted);
     }
     let mut budget = budget(workspace)?;
     for (path, instructions) in counted {
-        budget[std::env::consts::ARCH][path] = instructions.into();
+        budget[std::env::consts::ARCH][profile.name()][path] = instructions.into();
     }
     fs::write(workspace.root.join(BUDGET), format!("{budget:#}\n")).context("cannot write the budget")
 }
 
-/// Counts and compares; the guests have been built. Where there is no valgrind, nothing is checked, and that is said.
+/// Counts and compares; guests and tests have been built. Where there is no valgrind, nothing is checked, and that is said.
 pub fn check(workspace: &Workspace) -> Result<()> {
-    match count(workspace)? {
-        Some(counted) => compare(workspace, &counted),
+    match count(workspace, Profile::Debug)? {
+        Some(counted) => compare(workspace, Profile::Debug, &counted),
         None => Ok(()),
     }
 }
@@ -58,7 +82,7 @@ fn budget(workspace: &Workspace) -> Result<Value> {
 }
 
 /// Instructions an invocation by path; nothing where they cannot be counted.
-fn count(workspace: &Workspace) -> Result<Option<Vec<(&'static str, u64)>>> {
+fn count(workspace: &Workspace, profile: Profile) -> Result<Option<Vec<(&'static str, u64)>>> {
     if which("valgrind").is_none()
         && let Err(why) = apt::install(workspace, "counting instructions", &["valgrind"])
     {
@@ -66,9 +90,15 @@ fn count(workspace: &Workspace) -> Result<Option<Vec<(&'static str, u64)>>> {
         return Ok(None);
     }
     let mut build = workspace.cargo();
-    steps::show("instructions", build.args(["build", "--release", "-p", "lamina-benches", "--bin", "instructions"]))?;
+    build.args(["build", "--workspace", "--bin", "instructions"]);
+    match profile {
+        // As the native tests were built, one of them included, since features are those of all that is built: nothing is compiled twice.
+        Profile::Debug => build.args(["--test", "it"]),
+        Profile::Release => build.arg("--release"),
+    };
+    steps::show("instructions", &mut build)?;
     steps::heading("instructions an invocation");
-    let program = workspace.target.join("release/instructions");
+    let program = workspace.target.join(profile.name()).join("instructions");
     let scratch = workspace.own().join("instructions");
     if scratch.exists() {
         fs::remove_dir_all(&scratch).with_context(|| format!("cannot remove {}", scratch.display()))?;
@@ -112,11 +142,11 @@ fn totals(text: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-fn compare(workspace: &Workspace, counted: &[(&str, u64)]) -> Result<()> {
+fn compare(workspace: &Workspace, profile: Profile, counted: &[(&str, u64)]) -> Result<()> {
     let budget = budget(workspace)?;
     let mut above = Vec::new();
     for (path, instructions) in counted {
-        let Some(allowed) = budget[std::env::consts::ARCH][path].as_u64() else {
+        let Some(allowed) = budget[std::env::consts::ARCH][profile.name()][path].as_u64() else {
             steps::note(&format!("{path}: {instructions} instructions, no budget for {}", std::env::consts::ARCH));
             continue;
         };

@@ -1,8 +1,8 @@
 //! `cargo xtask test`: every check, in the order in which each fails soonest.
 //!
-//! Formatting and lints, licences, native tests, fuzz targets for a while, then the black-box tests against the daemon just built, whether
-//! `docs/aws-parity.md` has what they saw, and, in the full run, how many instructions an invocation takes and whether the language runtimes'
-//! sources make what is committed. What is missing is installed first: promtool and
+//! Formatting and lints, licences, native tests, how many instructions an invocation takes, fuzz targets for a while, then the black-box tests
+//! against the daemon just built, whether `docs/aws-parity.md` has what they saw, and, in the full run, whether the language runtimes' sources
+//! make what is committed. What is missing is installed first: promtool and
 //! docker-registry (unpacked, never started as a service), cargo-nextest, valgrind, npm, the Python environment, guest compilers.
 
 use crate::workspace::{Workspace, which};
@@ -61,6 +61,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     guests::build(workspace, &options.guests)?;
     native(workspace, options, nextest)?;
     if options.filter.is_none() {
+        instructions::check(workspace)?;
         fuzz::run(workspace, &fuzz::Options::all(if options.full { FUZZ_S.0 } else { FUZZ_S.1 }))?;
     }
     let daemon = daemon(workspace, options.release)?;
@@ -69,7 +70,6 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         parity::check(workspace, &python)?;
     }
     if options.full && options.filter.is_none() {
-        instructions::check(workspace)?;
         runtimes::check(workspace)?;
     }
     Ok(())

@@ -11,6 +11,10 @@ use uuid::Uuid;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-request-id");
 const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+const INVOKED_FUNCTION_ARN: HeaderName = HeaderName::from_static("x-lamina-invoked-function-arn");
+const DEADLINE_MS: HeaderName = HeaderName::from_static("x-lamina-deadline-ms");
+const QUALIFIER: HeaderName = HeaderName::from_static("x-lamina-qualifier");
+const CLIENT_CONTEXT: HeaderName = HeaderName::from_static("x-lamina-client-context");
 const LAMINA: &str = "x-lamina-";
 
 /// What an invocation tells besides its request.
@@ -40,18 +44,18 @@ pub(super) fn prepare(
         }
     };
     set(REQUEST_ID, call.request_id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
-    set(HeaderName::from_static("x-lamina-invoked-function-arn"), &target.arn);
+    set(INVOKED_FUNCTION_ARN, &target.arn);
     if let Some(qualifier) = &target.qualifier {
-        set(HeaderName::from_static("x-lamina-qualifier"), qualifier);
+        set(QUALIFIER, qualifier);
     }
     if let Some(trace_id) = call.trace_id {
         set(TRACE_ID, trace_id);
     }
     if let Some(context) = call.client_context {
         let encoded = base64::engine::general_purpose::STANDARD.encode(context);
-        set(HeaderName::from_static("x-lamina-client-context"), &encoded);
+        set(CLIENT_CONTEXT, &encoded);
     }
-    headers.insert(HeaderName::from_static("x-lamina-deadline-ms"), deadline_ms(target, started_ms).into());
+    headers.insert(DEADLINE_MS, deadline_ms(target, started_ms).into());
     if !has_authority && !headers.contains_key(HOST) {
         // HTTP/1.0 clients send none; wasi:http asks for an authority.
         headers.insert(HOST, HeaderValue::from_static("localhost"));

@@ -156,9 +156,12 @@ pub fn new_root(now_ms: i64) -> String {
 
 /// Adds a number as eight hexadecimal digits.
 fn push_hex(text: &mut String, number: u32) {
-    for shift in (0..u32::BITS).step_by(4).rev() {
-        text.extend(char::from_digit((number >> shift) & 0xf, 16));
+    let mut digits = [0; 8];
+    for (digit, shift) in digits.iter_mut().zip((0..u32::BITS).step_by(4).rev()) {
+        let value = ((number >> shift) & 0xf) as u8;
+        *digit = value + if value < 10 { b'0' } else { b'a' - 10 };
     }
+    text.push_str(std::str::from_utf8(&digits).unwrap_or_default());
 }
 
 fn members(header: &str) -> impl Iterator<Item = &str> {

@@ -251,7 +251,8 @@ impl ComponentEnvironment {
                 within(limits, call).await?
             }
             Proxy::P3(_) => {
-                let call = async {
+                // Boxed: guests of 0.2 would carry room for it.
+                let call = Box::pin(async {
                     let served = self.store.run_concurrent(async |accessor| {
                         let prepared = accessor.with(|mut access| {
                             Prepared::new(access.as_context_mut(), proxy, request, State::http, respond)
@@ -262,7 +263,7 @@ impl ComponentEnvironment {
                         Ok(())
                     });
                     served.await.flatten()
-                };
+                });
                 within(limits, call).await?
             }
         };

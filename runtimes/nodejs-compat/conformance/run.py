@@ -6,39 +6,31 @@ script's (`LAMINA_BIN`), in a new sandbox. What was found is kept in DIR, so tha
 `cargo xtask runtimes --conformance nodejs-compat` does all of it.
 """
 
-import argparse
-import base64
 import concurrent.futures
 import hashlib
-import http.client
 import json
 import pathlib
 import shutil
 import subprocess
 import sys
-import threading
 
 import tomllib
 
 HERE = pathlib.Path(__file__).resolve().parent
 RUNTIME = HERE.parent
-REPOSITORY = RUNTIME.parent.parent
-sys.path[:0] = [str(RUNTIME.parent), str(REPOSITORY / "tests")]
+sys.path[:0] = [str(RUNTIME.parent), str(RUNTIME.parents[1] / "tests"), str(HERE)]
 
 import report  # noqa: E402
 import suite  # noqa: E402
-from harness import clients, functions, packages  # noqa: E402
-from harness.config import render  # noqa: E402
-from harness.daemon import Daemon  # noqa: E402
+from harness import packages  # noqa: E402
 
+import conformance_run  # noqa: E402
 import debian  # noqa: E402
 
-TIMEOUT_S = 20
-BUILD_S = 900
+FUNCTION = {"Runtime": "nodejs22.x", "Handler": "runner.handler", "Timeout": 20, "MemorySize": 512}
 AT_ONCE = 2
 # What was found is kept after so many.
 AT_A_TIME = 200
-FUNCTION = "conformance"
 INSIDE = "*/js/src/tests/test262"
 # One line of log an invocation would be most of the work.
 SETTINGS = {"logs": {"max_size_bytes": 1 << 20}}
@@ -72,48 +64,13 @@ def checked(path, entry):
         return hashlib.file_digest(stream, "sha256").hexdigest() == entry["sha256"]
 
 
-class Sandbox:
-    """The function on its daemon."""
-
-    def __init__(self, work):
-        self.daemon = Daemon(work / "daemon", render(SETTINGS))
-        self.daemon.start()
-        self.own = threading.local()
-        body = {
-            "FunctionName": FUNCTION,
-            "Runtime": "nodejs22.x",
-            "Handler": "runner.handler",
-            "Role": clients.ROLE,
-            "Timeout": TIMEOUT_S,
-            "MemorySize": 512,
-            "Environment": {"Variables": {"LAMINA_SANDBOX": "fresh"}},
-            "Code": {"ZipFile": base64.b64encode(packages.archive({"runner.mjs": (HERE / "runner.mjs").read_bytes()})).decode()},
-        }
-        path, headers = "/2015-03-31/functions", {"Content-Type": "application/json"}
-        # Of an earlier run.
-        self.daemon.request("DELETE", f"{path}/{FUNCTION}", None, headers, "api")
-        answer = self.daemon.request("POST", path, json.dumps(body), headers, "api", 120)
-        if answer.status != 201:
-            sys.exit(f"the function was refused: {answer}")
-        # The runtime may have to be built first.
-        functions.active(self.daemon.lam, FUNCTION, BUILD_S)
-
-    def invoke(self, event):
-        """What the function answers: null, or an exception's name and message; one that ends the environment has a name of the host's."""
-        if not hasattr(self.own, "connection"):
-            self.own.connection = self.daemon.connection("api", TIMEOUT_S + 40)
-        path = f"/2015-03-31/functions/{FUNCTION}/invocations"
-        try:
-            self.own.connection.request("POST", path, json.dumps(event), {"Content-Type": "application/json"})
-            answer = self.own.connection.getresponse()
-            document = json.loads(answer.read())
-        except (OSError, http.client.HTTPException):
-            del self.own.connection
-            raise
-        if answer.headers.get("X-Amz-Function-Error") or answer.status != 200:
-            name = document.get("errorType") or document.get("Type")
-            return {"name": f"{name}", "message": f"{document.get('errorMessage') or document.get('message')}"[:400], "ended": True}
+def answered(sandbox, event):
+    """What the function answers: null, or an exception's name and message; one that ends the environment has a name of the host's."""
+    document, failed, _ = sandbox.invoke(event)
+    if not failed:
         return document
+    name = document.get("errorType") or document.get("Type")
+    return {"name": f"{name}", "message": f"{document.get('errorMessage') or document.get('message')}"[:400], "ended": True}
 
 
 def judge(test, answer):
@@ -129,24 +86,19 @@ def judge(test, answer):
 
 def main():
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--work", type=pathlib.Path, required=True, help="where tests, the daemon and what was found are kept; about 1 GB")
-    parser.add_argument("--report-only", action="store_true", help="write the table from what was found before")
-    parser.add_argument("--go-on", action="store_true", help="leave out the tests of which something was found before")
-    parser.add_argument("prefixes", nargs="*", help="beginnings of tests' names, such as built-ins/Promise (default: the parts in suite.py)")
-    options = parser.parse_args()
-    work = options.work.resolve()
-    work.mkdir(parents=True, exist_ok=True)
+    options = conformance_run.options(__doc__, "1 GB", "beginnings of tests' names, such as built-ins/Promise (default: the parts in suite.py)")
+    work = options.work
     kept = work / "found.json"
     known = json.loads(kept.read_text()) if kept.is_file() else {"of": 0, "tests": {}}
     found = known["tests"]
     if not options.report_only:
         root = fetch(work)
-        chosen = list(suite.tests(root, options.prefixes))
-        known["of"] = known["of"] if options.prefixes else len(chosen)
+        chosen = list(suite.tests(root, options.tests))
+        known["of"] = known["of"] if options.tests else len(chosen)
         chosen = [(area, test) for area, test in chosen if not (options.go_on and test.name in found)]
         print(f"{len(chosen)} tests", flush=True)
-        sandbox = Sandbox(work)
+        code = packages.archive({"runner.mjs": (HERE / "runner.mjs").read_bytes()})
+        sandbox = conformance_run.Sandbox(work, SETTINGS, code, **FUNCTION)
         try:
             for start in range(0, len(chosen), AT_A_TIME):
                 run(sandbox, chosen[start : start + AT_A_TIME], found)
@@ -154,7 +106,7 @@ def main():
                 wrong = sum(each["wrong"] is not None for each in found.values())
                 print(f"{start + AT_A_TIME} run; {len(found)} known, of which {wrong} failed", flush=True)
         finally:
-            sandbox.daemon.end()
+            sandbox.end()
     (RUNTIME / "CONFORMANCE.md").write_text(report.write(found, known["of"]))
 
 
@@ -162,7 +114,7 @@ def run(sandbox, chosen, found):
     """Runs tests, some at once, and puts what they came to into `found`."""
 
     def one(test):
-        return None if test.left_out else judge(test, sandbox.invoke(test.event()))
+        return None if test.left_out else judge(test, answered(sandbox, test.event()))
 
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         for (area, test), wrong in zip(chosen, pool.map(lambda each: one(each[1]), chosen), strict=True):

@@ -6,8 +6,6 @@ on a daemon of this script's (`LAMINA_BIN`). Each file of tests is an invocation
 that a run of some modules renews these in the table. `cargo xtask runtimes --conformance python3.13` does all of it.
 """
 
-import argparse
-import base64
 import io
 import json
 import pathlib
@@ -16,24 +14,24 @@ import zipfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 RUNTIME = HERE.parent
-REPOSITORY = RUNTIME.parent.parent
-sys.path[:0] = [str(RUNTIME), str(REPOSITORY / "tests"), str(HERE)]
+sys.path[:0] = [str(RUNTIME), str(RUNTIME.parent), str(RUNTIME.parents[1] / "tests"), str(HERE)]
 
+import conformance_run  # noqa: E402
 import report  # noqa: E402
-from harness import clients, functions, wait  # noqa: E402
-from harness.config import render  # noqa: E402
-from harness.daemon import Daemon  # noqa: E402
+from harness import wait  # noqa: E402
 
 import build  # noqa: E402
 
-TIMEOUT_S = 300
-BUILD_S = 900
-MEMORY_MB = 1024
-TMP_MB = 1024
+FUNCTION = {
+    "Runtime": "python3.13",
+    "Handler": "runner.handler",
+    "Timeout": 300,
+    "MemorySize": 1024,
+    "EphemeralStorage": {"Size": 1024},
+}
 # A file whose tests end the environment more often than this is given up.
 ENDS = 25
 SETTINGS = {"log_capture": {"max_invocation_bytes": 64 << 20}, "logs": {"max_queued_bytes": 256 << 20}}
-FUNCTION = "conformance"
 
 
 def names():
@@ -75,47 +73,14 @@ def files(python, name):
     return sorted(".".join(path.relative_to(python / "Lib").with_suffix("").parts) for path in found) or [f"test.{name}"]
 
 
-class Sandbox:
-    """The function on its daemon."""
-
-    def __init__(self, work, python):
-        self.daemon = Daemon(work / "daemon", render(SETTINGS))
-        self.daemon.start()
-        # Of an earlier run.
-        self.ask("DELETE", f"/2015-03-31/functions/{FUNCTION}", None, 60)
-        code = package(python)
-        body = {
-            "FunctionName": FUNCTION,
-            "Runtime": "python3.13",
-            "Handler": "runner.handler",
-            "Role": clients.ROLE,
-            "Timeout": TIMEOUT_S,
-            "MemorySize": MEMORY_MB,
-            "EphemeralStorage": {"Size": TMP_MB},
-            "Environment": {"Variables": {"LAMINA_SANDBOX": "fresh"}},
-            "Code": {"ZipFile": base64.b64encode(code).decode()},
-        }
-        answer = self.ask("POST", "/2015-03-31/functions", body, 120)
-        assert answer.status == 201, answer
-        # The runtime may have to be built first.
-        functions.active(self.daemon.lam, FUNCTION, BUILD_S)
-
-    def ask(self, method, path, body, seconds):
-        """A request to the Lambda API."""
-        return self.daemon.request(method, path, json.dumps(body), {"Content-Type": "application/json"}, "api", seconds)
-
-    def invoke(self, event):
-        """What the function answers, or else the error's document; and the invocation's id."""
-        answer = self.ask("POST", f"/2015-03-31/functions/{FUNCTION}/invocations", event, TIMEOUT_S + 60)
-        document = json.loads(answer.body)
-        failed = answer.headers.get("X-Amz-Function-Error") or answer.status != 200
-        return (None, document) if failed else (document, None), answer.headers.get("x-amzn-RequestId")
+class Sandbox(conformance_run.Sandbox):
+    """The function with the tests."""
 
     def last_test(self, request_id):
         """The number and name of the test that an invocation began last; no name where it began none."""
 
         def lines():
-            found = self.daemon.logs(FUNCTION)
+            found = self.daemon.logs(conformance_run.FUNCTION)
             ends = [number for number, line in enumerate(found) if f"END RequestId: {request_id}" in line]
             starts = [number for number, line in enumerate(found) if f"START RequestId: {request_id}" in line]
             return found[starts[0] if starts else ends[0] :] if ends else None
@@ -133,8 +98,8 @@ def run(sandbox, name):
     found = {"tests": 0, "passed": 0, "ran": 0, "skips": {}, "faults": {}}
     first, without = 0, []
     while True:
-        (answer, error), request_id = sandbox.invoke({"module": name, "first": first, "without": without})
-        if error is None:
+        answer, failed, request_id = sandbox.invoke({"module": name, "first": first, "without": without})
+        if not failed:
             found["tests"] = answer["tests"]
             for key in ("passed", "ran"):
                 found[key] += answer[key]
@@ -145,7 +110,7 @@ def run(sandbox, name):
             first = answer["next"]
             continue
         number, test = sandbox.last_test(request_id)
-        ended = f"{error.get('errorType')}: {error.get('errorMessage')}"[:600]
+        ended = f"{answer.get('errorType')}: {answer.get('errorMessage')}"[:600]
         if not test or number in without or len(without) == ENDS:
             # It is not loaded, or ends so often that nothing is to be learnt.
             found["faults"][name] = f"is not loaded: {ended}" if not test else f"ends the environment: {ended}"
@@ -156,21 +121,15 @@ def run(sandbox, name):
 
 def main():
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--work", type=pathlib.Path, required=True, help="where sources, the daemon and what was found are kept; about 500 MB")
-    parser.add_argument("--report-only", action="store_true", help="write the table from what was found before")
-    parser.add_argument("--go-on", action="store_true", help="leave out the modules of which something was found before")
-    parser.add_argument("modules", nargs="*", help="test modules, such as test_json (default: all of modules.txt)")
-    options = parser.parse_args()
-    work = options.work.resolve()
-    work.mkdir(parents=True, exist_ok=True)
+    options = conformance_run.options(__doc__, "500 MB", "test modules, such as test_json (default: all of modules.txt)")
+    work = options.work
     kept = work / "found.json"
     found = json.loads(kept.read_text()) if kept.is_file() else {}
     if not options.report_only:
         python = sources(work)
-        sandbox = Sandbox(work, python)
+        sandbox = Sandbox(work, SETTINGS, package(python), **FUNCTION)
         try:
-            for module in options.modules or names():
+            for module in options.tests or names():
                 if options.go_on and module in found:
                     continue
                 results = {}
@@ -180,7 +139,7 @@ def main():
                 found[module] = results
                 kept.write_text(json.dumps(found, indent=1))
         finally:
-            sandbox.daemon.end()
+            sandbox.end()
     (RUNTIME / "CONFORMANCE.md").write_text(report.write(found, names()))
 
 
