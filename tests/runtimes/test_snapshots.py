@@ -243,6 +243,54 @@ def test_a_function_that_cannot_be_loaded_fails_its_version(daemon, python):
     assert "not today" in daemon.invoke(name, {}, Qualifier="1").failed()["errorMessage"]
 
 
+@pytest.fixture
+def layer(daemon, name):
+    """Publishes a layer of files; answers its ARN."""
+
+    def publish(files):
+        content = {"ZipFile": packages.archive(files)}
+        return daemon.lam.publish_layer_version(LayerName=name, Content=content)["LayerVersionArn"]
+
+    return publish
+
+
+def test_what_layers_bring_is_in_the_image(daemon, python, layer):
+    files = {"python/shared.py": "import time\nLOADED = time.time_ns()\n", "data.txt": "from the layer"}
+    name = python(
+        """
+        import shared
+        def handler(event, context):
+            return [shared.LOADED, open("/opt/data.txt").read()]
+        """,
+        FRESH,
+        Layers=[layer(files)],
+    )
+    optimized(daemon, name)
+    answers = fresh(daemon, name)
+    assert len({loaded for loaded, _ in answers}) == 1, "loaded once"
+    assert {data for _, data in answers} == {"from the layer"}
+
+
+def test_extensions_stand_beside_what_goes_on_from_an_image(daemon, python, layer):
+    name = python(
+        """
+        import time
+        LOADED = time.time_ns()
+        def handler(event, context):
+            return LOADED
+        """,
+        FRESH | {"EXTENSION_OPS": "init:print,invoke:print"},
+        Layers=[layer({"extensions/ops.wasm": packages.built("extension_ops")})],
+        SnapStart=SNAP_START,
+    )
+    optimized(daemon, name)
+    assert len(set(fresh(daemon, name, 2))) == 1, "loaded once"
+    wait.until("both reports", lambda: sum("REPORT RequestId" in line for line in daemon.logs(name)) == 2)
+    said = [line for line in daemon.logs(name) if "ops init" in line or "ops invoke" in line]
+    assert (sum("ops init" in line for line in said), sum("ops invoke" in line for line in said)) == (2, 2)
+    assert "Restore Duration: " in report(daemon, name)
+
+
 def test_memory_limits_hold_in_restored_environments(daemon, python):
     name = python(
         """
