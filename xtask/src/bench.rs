@@ -16,10 +16,11 @@ use std::process::Command;
 const PACKAGE: &str = "lamina-benches";
 
 /// What is measured outside criterion, and as what it is announced.
-pub const PROGRAMS: [(&str, &str); 3] = [
+pub const PROGRAMS: [(&str, &str); 4] = [
     ("percentiles", "warm invocations one by one"),
     ("idle", "idle environments and functions"),
     ("lateness", "schedules due in the same second"),
+    ("runtimes", "functions that a language runtime interprets"),
 ];
 
 /// What is measured.
@@ -27,7 +28,7 @@ pub const PROGRAMS: [(&str, &str); 3] = [
 enum Part {
     /// Lamina beside bare wasmtime and bare SQLite, in process
     Criterion,
-    /// Memory while idle, lateness of schedules
+    /// Memory while idle, lateness of schedules, interpreted functions
     Programs,
     /// Lamina beside others, over HTTP
     Http,
