@@ -101,11 +101,14 @@ pub(super) fn to_function(
     }
     let scheme = if peer.is_private { Scheme::HTTPS } else { Scheme::HTTP };
     let proto = if peer.is_private { "https" } else { "http" };
-    let mut uri = std::mem::take(&mut parts.uri).into_parts();
-    uri.scheme = Some(scheme);
-    uri.authority = authority;
-    uri.path_and_query.get_or_insert(PathAndQuery::from_static("/"));
-    parts.uri = Uri::from_parts(uri).unwrap_or_default();
+    // An address with a zone is no authority: the target then stays as it is.
+    if authority.is_some() {
+        let mut uri = std::mem::take(&mut parts.uri).into_parts();
+        uri.scheme = Some(scheme);
+        uri.authority = authority;
+        uri.path_and_query.get_or_insert(PathAndQuery::from_static("/"));
+        parts.uri = Uri::from_parts(uri).unwrap_or_default();
+    }
 
     let (source_ip, chain) = forwarded_for(&parts.headers, peer, config.trust_forwarded_headers);
     let mut forwarded = |name: HeaderName, value: Option<HeaderValue>| {
