@@ -239,7 +239,8 @@ def test_a_function_that_cannot_be_loaded_fails_its_version(daemon, python):
     name = python('print("here it comes")\nraise ValueError("not today")\n', SnapStart=SNAP_START)
     wait.until("Failed", lambda: described(daemon, name, "1")["State"] == "Failed", 30)
     assert described(daemon, name, "1")["StateReasonCode"] == "FunctionError.RuntimeInitError"
-    assert says(daemon, name, "here it comes") and says(daemon, name, "INIT_REPORT")
+    for text in ("here it comes", "INIT_REPORT"):
+        wait.until(text, lambda: says(daemon, name, text))
     assert "not today" in daemon.invoke(name, {}, Qualifier="1").failed()["errorMessage"]
 
 

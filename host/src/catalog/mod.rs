@@ -54,8 +54,12 @@ use arc_swap::ArcSwap;
 use concurrency::{AccountConcurrency, FunctionConcurrency};
 use dashmap::DashMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Mutex, Notify, RwLock};
 use view::Records;
+
+/// How long after deployments were under way garbage is looked for again.
+const COLLECT_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Why the catalog refused or failed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -393,9 +397,16 @@ impl Catalog {
         self.parts.clock.now_ms()
     }
 
-    /// Removes packages, components, native code and layers that nothing refers to; answers how many.
+    /// Removes packages, components, native code and layers that nothing refers to; answers how many. Waits for a moment when no
+    /// deployment is under way.
     pub async fn collect_garbage(&self) -> Result<usize> {
-        let _blobs = self.blobs.write().await;
+        let _blobs = loop {
+            // A writer that waits in line would hold up every deployment behind the slowest one.
+            match self.blobs.try_write() {
+                Ok(blobs) => break blobs,
+                Err(_) => self.parts.clock.sleep(COLLECT_AGAIN_AFTER).await,
+            }
+        };
         let mut referred = std::collections::HashSet::new();
         let mut unpacked = std::collections::HashSet::new();
         let mut tasks = std::collections::HashSet::new();

@@ -65,31 +65,9 @@ impl World {
         package: impl AsRef<[u8]>,
         edit: impl FnOnce(&mut ConfigurationRecord),
     ) -> catalog::Result<VersionRecord> {
-        let mut configuration = ConfigurationRecord {
-            description: String::new(),
-            handler: "bootstrap".into(),
-            runtime: "provided.al2023".into(),
-            role: "arn:aws:iam::000000000000:role/lambda".into(),
-            timeout_s: 3,
-            memory_size_mb: 128,
-            ephemeral_storage_mb: 512,
-            layers: Vec::new(),
-            environment: Default::default(),
-            echoed: Default::default(),
-        };
-        edit(&mut configuration);
-        let package = Bytes::copy_from_slice(package.as_ref());
-        let name = FunctionName::new(name).unwrap();
-        self.catalog
-            .create_function(NewFunction {
-                name,
-                package: package.into(),
-                configuration,
-                tags: Default::default(),
-                publish: false,
-                code_signing_config: None,
-            })
-            .await
+        let mut new = new_function(name, package);
+        edit(&mut new.configuration);
+        self.catalog.create_function(new).await
     }
 
     pub(crate) async fn invoke(&self, target: &str, event: &str) -> Result<Outcome, InvokeError> {
@@ -104,5 +82,29 @@ impl World {
                 tail_log: true,
             })
             .await
+    }
+}
+
+/// A function of text or binary wasm.
+pub(crate) fn new_function(name: &str, package: impl AsRef<[u8]>) -> NewFunction {
+    let configuration = ConfigurationRecord {
+        description: String::new(),
+        handler: "bootstrap".into(),
+        runtime: "provided.al2023".into(),
+        role: "arn:aws:iam::000000000000:role/lambda".into(),
+        timeout_s: 3,
+        memory_size_mb: 128,
+        ephemeral_storage_mb: 512,
+        layers: Vec::new(),
+        environment: Default::default(),
+        echoed: Default::default(),
+    };
+    NewFunction {
+        name: FunctionName::new(name).unwrap(),
+        package: Bytes::copy_from_slice(package.as_ref()).into(),
+        configuration,
+        tags: Default::default(),
+        publish: false,
+        code_signing_config: None,
     }
 }

@@ -235,6 +235,8 @@ impl Begun {
 impl Drop for Begun {
     fn drop(&mut self) {
         let mut state = self.lane.state.lock();
+        // What the lane reads at this moment may leave this event out as under way.
+        state.signalled = true;
         state.running = state.running.saturating_sub(1);
         let running = state.running;
         let now_ms = self.all.parts.clock.now_ms();

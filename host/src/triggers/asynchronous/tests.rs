@@ -7,7 +7,7 @@ use crate::invocation::{
     FunctionError, Invocation, InvokeError, Outcome, Payload, Response, Source, StartKind, ThrottleReason,
 };
 use crate::shutdown::{Ending, Limits};
-use crate::storage::Storage;
+use crate::storage::{Pending, Storage};
 use crate::storage::async_events::Standing;
 use crate::storage::queues::{QueueAttributes, QueueRecord, ReceivedMessage};
 use bytes::Bytes;
@@ -153,6 +153,75 @@ impl World {
 
 async fn seconds(seconds: u64) {
     tokio::time::sleep(Duration::from_secs(seconds)).await;
+}
+
+/// Events whose readers hear of what they read a second later.
+struct LateReads(Arc<dyn AsyncEvents>);
+
+impl AsyncEvents for LateReads {
+    fn due(
+        &self,
+        function: FunctionName,
+        now_ms: i64,
+        except: HashSet<EventId>,
+        limit: usize,
+        limit_bytes: usize,
+    ) -> Pending<'_, async_events::Due> {
+        let due = self.0.due(function, now_ms, except, limit, limit_bytes);
+        Box::pin(async move {
+            let due = due.await;
+            seconds(1).await;
+            due
+        })
+    }
+    fn accept(&self, events: Vec<NewEvent>) -> Pending<'_, ()> {
+        self.0.accept(events)
+    }
+    fn reschedule(&self, id: EventId, attempts: u32, due_at_ms: i64, failure: Option<String>) -> Pending<'_, bool> {
+        self.0.reschedule(id, attempts, due_at_ms, failure)
+    }
+    fn bury(&self, id: EventId, attempts: u32, dead_at_ms: i64, failure: Option<String>) -> Pending<'_, bool> {
+        self.0.bury(id, attempts, dead_at_ms, failure)
+    }
+    fn remove(&self, id: EventId) -> Pending<'_, bool> {
+        self.0.remove(id)
+    }
+    fn find(&self, request_id: Uuid) -> Pending<'_, Option<Event>> {
+        self.0.find(request_id)
+    }
+    fn list(&self, selection: Selection, after: Option<EventId>, limit: usize) -> Pending<'_, Vec<EventSummary>> {
+        self.0.list(selection, after, limit)
+    }
+    fn redrive(
+        &self,
+        selection: Selection,
+        after: Option<EventId>,
+        limit: usize,
+        now_ms: i64,
+    ) -> Pending<'_, Vec<EventSummary>> {
+        self.0.redrive(selection, after, limit, now_ms)
+    }
+    fn purge(&self, selection: Selection, except: HashSet<EventId>, limit: usize) -> Pending<'_, usize> {
+        self.0.purge(selection, except, limit)
+    }
+    fn sweep(&self, dead_before_ms: i64, limit: usize) -> Pending<'_, usize> {
+        self.0.sweep(dead_before_ms, limit)
+    }
+    fn backlog(&self) -> Pending<'_, Vec<async_events::Backlog>> {
+        self.0.backlog()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_fails_while_its_lane_reads_is_tried_again() {
+    let mut storage = Storage::memory().unwrap();
+    storage.async_events = Arc::new(LateReads(Arc::clone(&storage.async_events)));
+    let world = World::over(storage, Settings::default(), Config::default()).await;
+    world.accept("failing", "1").await;
+    seconds(300).await;
+    assert_eq!(world.recorder.calls.lock().len(), 3);
+    assert!(world.left().await[0].event.dead_at_ms.is_some());
+    assert!(world.all.lanes.lock().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
