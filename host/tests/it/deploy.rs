@@ -20,7 +20,10 @@ async fn the_collection_of_garbage_holds_up_no_deployment() {
     let catalog = Arc::clone(&world.catalog);
     let mut collecting = tokio::spawn(async move { catalog.collect_garbage().await.unwrap() });
     // It is in line, were there one.
-    assert!(tokio::time::timeout(Duration::from_millis(50), &mut collecting).await.is_err(), "a deployment is under way");
+    assert!(
+        tokio::time::timeout(Duration::from_millis(50), &mut collecting).await.is_err(),
+        "a deployment is under way"
+    );
     tokio::time::timeout(LONG, world.create("quick", EMPTY)).await.unwrap().unwrap();
     rest.await;
     tokio::time::timeout(LONG, collecting).await.unwrap().unwrap();

@@ -1,10 +1,12 @@
 //! What a memory holds at its start, as pieces of immutable files.
 //!
-//! Instances map the pieces privately: they share what they only read with all others, and with the page cache, and have pages of their own
-//! where they write. What no piece covers is zero.
+//! Instances map pieces privately: they share what they only read with all others, and with the page cache, and have pages of their own
+//! where they write. Small pieces are copied over what is mapped. What no piece covers is zero.
 
+use super::working_set::{WorkingSet, look};
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
@@ -38,7 +40,7 @@ impl Piece {
 /// Why pieces make no memory. The files are damaged, or not those of this machine.
 #[derive(Debug, thiserror::Error)]
 pub enum ContentError {
-    /// Pieces begin and end where pages do, within the memory.
+    /// Pieces begin and end where pages do, within the memory; those that are copied do not overlap.
     #[error(
         "a piece of {bytes} bytes at {start} does not fit a memory of {memory_bytes} bytes in pages of {} bytes",
         unit_bytes()
@@ -67,23 +69,43 @@ pub enum ContentError {
 }
 
 /// The first content of a memory.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Content {
     initial_bytes: usize,
     memory_bytes: usize,
     /// Later ones lie over earlier ones.
-    pieces: Vec<Piece>,
+    mapped: Vec<Piece>,
+    /// Over all those.
+    copied: Vec<Piece>,
+    /// What its instances write.
+    working_set: WorkingSet,
+    /// What instances of its like write, until that is known of its own.
+    siblings: Option<Arc<WorkingSet>>,
 }
 
 impl Content {
     /// A memory of `memory_bytes`, of which the module that has it asks for `initial_bytes` and the host for the rest.
-    pub fn new(initial_bytes: usize, memory_bytes: usize, pieces: Vec<Piece>) -> Result<Arc<Self>, ContentError> {
+    ///
+    /// - `siblings`: of contents whose instances write much the same.
+    pub fn new(
+        initial_bytes: usize,
+        memory_bytes: usize,
+        mapped: Vec<Piece>,
+        copied: Vec<Piece>,
+        siblings: Option<Arc<WorkingSet>>,
+    ) -> Result<Arc<Self>, ContentError> {
         let unit = unit_bytes();
         let misplaced = |start, bytes| ContentError::Misplaced { start, bytes, memory_bytes };
         if initial_bytes > memory_bytes || !initial_bytes.is_multiple_of(unit) || !memory_bytes.is_multiple_of(unit) {
             return Err(misplaced(0, initial_bytes));
         }
-        for Piece { start, bytes, file, offset } in &pieces {
+        // What is copied goes to many places at once.
+        if let Some((_, again)) =
+            copied.iter().zip(copied.iter().skip(1)).find(|(a, b)| a.start.saturating_add(a.bytes) > b.start)
+        {
+            return Err(misplaced(again.start, again.bytes));
+        }
+        for Piece { start, bytes, file, offset } in mapped.iter().chain(&copied) {
             let (start, bytes, offset) = (*start, *bytes, *offset);
             let fits = start.checked_add(bytes).is_some_and(|end| end <= memory_bytes);
             let aligned =
@@ -96,7 +118,8 @@ impl Content {
                 return Err(ContentError::Short { file_bytes, bytes, offset });
             }
         }
-        Ok(Arc::new(Self { initial_bytes, memory_bytes, pieces }))
+        let working_set = WorkingSet::default();
+        Ok(Arc::new(Self { initial_bytes, memory_bytes, mapped, copied, working_set, siblings }))
     }
 
     /// The size that the module asks for.
@@ -109,16 +132,37 @@ impl Content {
         self.memory_bytes
     }
 
-    /// Its pieces; later ones lie over earlier ones.
-    pub(super) fn pieces(&self) -> &[Piece] {
-        &self.pieces
+    /// Pieces that are mapped; later ones lie over earlier ones.
+    pub(super) fn mapped(&self) -> &[Piece] {
+        &self.mapped
+    }
+
+    /// Pieces that are copied over what is mapped.
+    pub(super) fn copied(&self) -> &[Piece] {
+        &self.copied
+    }
+
+    /// What its instances are going to write first, as far as that is known: bytes of memory, in ascending order.
+    pub(super) fn written_first(&self) -> Option<Arc<Vec<Range<usize>>>> {
+        self.working_set.written().or_else(|| self.siblings.as_ref()?.written())
+    }
+
+    /// Looks at the memory of an instance whose first invocation is done, where more is to be known.
+    pub fn learn(&self, memory: &[u8]) {
+        let sets = [Some(&self.working_set), self.siblings.as_deref()].into_iter().flatten();
+        let mut open = sets.filter(|set| set.is_open()).peekable();
+        if open.peek().is_some()
+            && let Ok(written) = look(memory)
+        {
+            open.for_each(|set| set.learn(&written));
+        }
     }
 
     /// Reads what is at `start`, which lies within the memory, into `buffer`.
     pub fn read_at(&self, start: usize, buffer: &mut [u8]) -> io::Result<()> {
         buffer.fill(0);
         let end = start.saturating_add(buffer.len());
-        for piece in &self.pieces {
+        for piece in self.mapped.iter().chain(&self.copied) {
             let Some((at, bytes, offset)) = piece.within(start, end) else { continue };
             let within = at - start;
             if let Some(part) = buffer.get_mut(within..within + bytes) {

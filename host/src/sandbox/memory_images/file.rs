@@ -1,23 +1,25 @@
-//! Files of memory images: what a memory holds beyond another, in pieces that can be mapped.
+//! Files of memory images: what a memory holds beyond another, in parts that are mapped or copied.
 //!
-//! A header of one page, then the pieces' bytes in the order in which the header lists them, all little-endian:
+//! A header of whole pages, then the parts' bytes in the order in which the header lists them, all little-endian:
 //!
 //! | bytes | what |
 //! |---|---|
 //! | 8 | `LAMINAMI` |
-//! | 4 | the format, 1 |
+//! | 4 | the format, 2 |
 //! | 4 | bytes of a page |
 //! | 32 | what the memory is compared with; zeros where that is an empty one |
 //! | 8, 8 | bytes of the memory: as its module has it, and in all |
 //! | 8 | nanoseconds of the monotonic clock that it saw last |
-//! | 4 | number of pieces |
+//! | 4, 4 | number of parts that are mapped, and of those that are copied |
 //! | 4 | CRC-32 of the file with zeros in this place |
-//! | 16 each | a piece: its first byte in memory, its length |
+//! | 16 each | a part: its first byte in memory, its length |
 //!
-//! The pages that differ lie scattered, and each piece is a mapping of every instance, of which a process has not many. So there are no more
-//! pieces than [`Limit`] says: what lies between two of them that are near is stored with them.
+//! The pages that differ lie scattered. A part that is mapped is a mapping of every instance, of which a process has not many; a part that
+//! is copied is memory that each instance has to itself. So large runs of pages are mapped and small ones are copied, of each no more than
+//! [`Limit`] says; where there are more, what lies between two of them that are near is stored with them.
 
 use super::content::{Content, ContentError, Piece, unit_bytes};
+use super::working_set::WorkingSet;
 use std::fs::{File, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
@@ -26,20 +28,31 @@ use std::path::Path;
 use std::sync::Arc;
 
 const MAGIC: &[u8; 8] = b"LAMINAMI";
-const FORMAT: u32 = 1;
-const CRC_OFFSET: usize = 76;
-const PIECES_OFFSET: usize = 80;
-const PIECE_ENTRY_BYTES: usize = 16;
+const FORMAT: u32 = 2;
+const CRC_OFFSET: usize = 80;
+const PARTS_OFFSET: usize = 84;
+const PART_ENTRY_BYTES: usize = 16;
 
-/// Pieces of a file, at most.
+/// The most parts that a header is read of.
+const PARTS_LIMIT: u32 = 1 << 16;
+
+/// Pages of a run that is worth a mapping.
+const MAPPED_PAGES: usize = 16;
+
+/// Parts of a file, at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limit(pub usize);
+pub struct Limit {
+    /// Parts that are mapped.
+    pub mapped: usize,
+    /// Pages that are copied, all together.
+    pub copied_pages: usize,
+}
 
 impl Limit {
     /// Of a runtime's own memory: one mapping, and one more for a heap far from the rest.
-    pub const BASE: Self = Self(2);
-    /// Of what a function's memory holds beyond it.
-    pub const DIFFERENCE: Self = Self(12);
+    pub const BASE: Self = Self { mapped: 2, copied_pages: 0 };
+    /// Of what a function's memory holds beyond it. About as many pages as a small function writes anyway.
+    pub const DIFFERENCE: Self = Self { mapped: 12, copied_pages: 256 };
 }
 
 /// A memory as it was kept.
@@ -58,6 +71,15 @@ pub struct Base {
     pub id: [u8; 32],
     /// The memory.
     pub image: Image,
+    /// What instances of images write that are compared with it.
+    images: Arc<WorkingSet>,
+}
+
+impl Base {
+    /// A memory by its name.
+    pub fn new(id: [u8; 32], image: Image) -> Self {
+        Self { id, image, images: Arc::default() }
+    }
 }
 
 /// Why a file gives no memory. The files are damaged, or of another version of Lamina.
@@ -88,10 +110,12 @@ impl From<ContentError> for FileError {
 pub struct Written {
     /// Bytes of pages that differ.
     pub different_bytes: usize,
-    /// Bytes of all pieces.
+    /// Bytes of all parts.
     pub stored_bytes: usize,
-    /// The number of pieces.
-    pub pieces: usize,
+    /// The number of parts that are mapped.
+    pub mapped: usize,
+    /// The number of parts that are copied.
+    pub copied: usize,
 }
 
 /// Writes what `memory` holds beyond `base`, or beyond an empty memory whose module asks for all of it, to a new file at `path`:
@@ -101,64 +125,66 @@ pub fn write(path: &Path, memory: &[u8], monotonic_ns: u64, base: Option<&Base>,
     if !memory.len().is_multiple_of(unit) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "a memory ends within a page"));
     }
-    let most = unit.saturating_sub(PIECES_OFFSET) / PIECE_ENTRY_BYTES;
     let runs = different_runs(memory, base.map(|base| &*base.image.content))?;
     let different_bytes: usize = runs.iter().map(|run| run.len() * unit).sum();
-    let pieces = bridged(runs, limit.0.clamp(1, most));
+    let (mapped, copied) = divided(runs, limit);
     let initial_bytes = base.map_or(memory.len(), |base| base.image.content.initial_bytes());
     let sizes = (initial_bytes, memory.len());
-    let mut header = header(base.map_or([0; 32], |base| base.id), sizes, monotonic_ns, &pieces);
-    header.resize(unit, 0);
+    let mut header = header(base.map_or([0; 32], |base| base.id), sizes, monotonic_ns, &mapped, &copied);
+    header.resize(header.len().next_multiple_of(unit), 0);
     let part = |run: &Range<usize>| memory.get(run.start * unit..run.end * unit).unwrap_or_default();
     let mut crc = crc32fast::Hasher::new();
     crc.update(&header);
-    pieces.iter().for_each(|run| crc.update(part(run)));
+    mapped.iter().chain(&copied).for_each(|run| crc.update(part(run)));
     if let Some(place) = header.get_mut(CRC_OFFSET..CRC_OFFSET + 4) {
         place.copy_from_slice(&crc.finalize().to_le_bytes());
     }
     let mut file = File::options().write(true).create_new(true).open(path)?;
     file.write_all(&header)?;
-    for run in &pieces {
+    for run in mapped.iter().chain(&copied) {
         write_sparsely(&mut file, part(run), unit)?;
     }
-    let stored_bytes = pieces.iter().map(|run| run.len() * unit).sum();
-    file.set_len((unit + stored_bytes) as u64)?;
+    let stored_bytes = mapped.iter().chain(&copied).map(|run| run.len() * unit).sum();
+    file.set_len((header.len() + stored_bytes) as u64)?;
     file.set_permissions(Permissions::from_mode(0o400))?;
     file.sync_all()?;
-    Ok(Written { different_bytes, stored_bytes, pieces: pieces.len() })
+    Ok(Written { different_bytes, stored_bytes, mapped: mapped.len(), copied: copied.len() })
 }
 
 /// Opens a file that [`write`] made with the same base, and checks all of it.
 pub fn open(path: &Path, base: Option<&Base>) -> Result<Image, FileError> {
     let mut file = File::open(path)?;
     let unit = unit_bytes();
-    let mut header = vec![0; unit];
-    file.read_exact(&mut header)?;
-    let header = Header::parse(&header)?;
+    let header = Header::read(&mut file)?;
     let base_id = base.map_or([0; 32], |base| base.id);
     if header.base != base_id {
         return Err(FileError::Foreign("of another runtime's memory"));
     }
-    let stored: u64 = header.pieces.iter().fold(0, |sum, (_, bytes)| sum.saturating_add(*bytes));
-    if file.metadata()?.len() != stored.saturating_add(unit as u64) {
+    let parts = || header.mapped.iter().chain(&header.copied);
+    let stored = parts().fold(header.bytes, |sum, (_, bytes)| sum.saturating_add(*bytes));
+    if file.metadata()?.len() != stored {
         return Err(FileError::Damaged("it is not as long as it says".into()));
     }
     if header.crc != checksum(&mut file, unit)? {
         return Err(FileError::Damaged("its checksum is another".into()));
     }
     let file = Arc::new(file);
-    let mut pieces = base.map_or_else(Vec::new, |base| base.image.content.pieces().to_vec());
-    let mut offset = unit as u64;
     let size = |bytes: u64| usize::try_from(bytes).map_err(|_| FileError::Damaged("it is larger than memory".into()));
-    for (start, bytes) in header.pieces {
-        pieces.push(Piece { start: size(start)?, bytes: size(bytes)?, file: Arc::clone(&file), offset });
-        offset = offset.saturating_add(bytes);
-    }
+    let mut offset = header.bytes;
+    let mut piece = |(start, bytes): &(u64, u64)| {
+        let piece = Piece { start: size(*start)?, bytes: size(*bytes)?, file: Arc::clone(&file), offset };
+        offset = offset.saturating_add(*bytes);
+        Ok::<_, FileError>(piece)
+    };
+    let own = header.mapped.iter().map(&mut piece).collect::<Result<Vec<_>, _>>()?;
+    let copied = header.copied.iter().map(piece).collect::<Result<Vec<_>, _>>()?;
+    let mapped = base.into_iter().flat_map(|base| base.image.content.mapped().to_vec()).chain(own).collect();
     let initial_bytes = size(header.initial_bytes)?;
     if base.is_some_and(|base| base.image.content.initial_bytes() != initial_bytes) {
         return Err(FileError::Foreign("of a memory of another size"));
     }
-    let content = Content::new(initial_bytes, size(header.memory_bytes)?, pieces)?;
+    let siblings = base.map(|base| Arc::clone(&base.images));
+    let content = Content::new(initial_bytes, size(header.memory_bytes)?, mapped, copied, siblings)?;
     Ok(Image { content, monotonic_ns: header.monotonic_ns })
 }
 
@@ -180,17 +206,22 @@ fn checksum(file: &mut File, unit: usize) -> io::Result<u32> {
 }
 
 struct Header {
+    /// Its own length.
+    bytes: u64,
     base: [u8; 32],
     initial_bytes: u64,
     memory_bytes: u64,
     monotonic_ns: u64,
     crc: u32,
-    pieces: Vec<(u64, u64)>,
+    mapped: Vec<(u64, u64)>,
+    copied: Vec<(u64, u64)>,
 }
 
 impl Header {
-    fn parse(bytes: &[u8]) -> Result<Self, FileError> {
-        let mut rest = Reader(bytes);
+    fn read(file: &mut File) -> Result<Self, FileError> {
+        let mut start = [0; PARTS_OFFSET];
+        file.read_exact(&mut start)?;
+        let mut rest = Reader(&start);
         if rest.take::<8>()? != *MAGIC {
             return Err(FileError::Damaged("it has another beginning".into()));
         }
@@ -201,9 +232,18 @@ impl Header {
             return Err(FileError::Foreign("of a machine with other pages"));
         }
         let (base, initial_bytes, memory_bytes, monotonic_ns) = (rest.take()?, rest.u64()?, rest.u64()?, rest.u64()?);
-        let (count, crc) = (rest.u32()?, rest.u32()?);
-        let pieces = (0..count).map(|_| Ok((rest.u64()?, rest.u64()?))).collect::<Result<_, FileError>>()?;
-        Ok(Self { base, initial_bytes, memory_bytes, monotonic_ns, crc, pieces })
+        let (mapped, copied, crc) = (rest.u32()?, rest.u32()?, rest.u32()?);
+        let count = mapped.saturating_add(copied);
+        if count > PARTS_LIMIT {
+            return Err(FileError::Damaged("it has too many parts".into()));
+        }
+        let mut entries = vec![0; count as usize * PART_ENTRY_BYTES];
+        file.read_exact(&mut entries).map_err(|_| FileError::Damaged("it ends too early".into()))?;
+        let mut rest = Reader(&entries);
+        let mut parts = |count| (0..count).map(|_| Ok((rest.u64()?, rest.u64()?))).collect::<Result<_, FileError>>();
+        let (mapped, copied) = (parts(mapped)?, parts(copied)?);
+        let bytes = (PARTS_OFFSET + entries.len()).next_multiple_of(unit_bytes()) as u64;
+        Ok(Self { bytes, base, initial_bytes, memory_bytes, monotonic_ns, crc, mapped, copied })
     }
 }
 
@@ -211,9 +251,11 @@ fn header(
     base: [u8; 32],
     (initial_bytes, memory_bytes): (usize, usize),
     monotonic_ns: u64,
-    pieces: &[Range<usize>],
+    mapped: &[Range<usize>],
+    copied: &[Range<usize>],
 ) -> Vec<u8> {
     let unit = unit_bytes();
+    let count = |runs: &[Range<usize>]| u32::try_from(runs.len()).unwrap_or(u32::MAX).to_le_bytes();
     let mut header = Vec::with_capacity(unit);
     header.extend_from_slice(MAGIC);
     header.extend_from_slice(&FORMAT.to_le_bytes());
@@ -222,9 +264,10 @@ fn header(
     header.extend_from_slice(&(initial_bytes as u64).to_le_bytes());
     header.extend_from_slice(&(memory_bytes as u64).to_le_bytes());
     header.extend_from_slice(&monotonic_ns.to_le_bytes());
-    header.extend_from_slice(&u32::try_from(pieces.len()).unwrap_or(u32::MAX).to_le_bytes());
+    header.extend_from_slice(&count(mapped));
+    header.extend_from_slice(&count(copied));
     header.extend_from_slice(&[0; 4]);
-    for run in pieces {
+    for run in mapped.iter().chain(copied) {
         header.extend_from_slice(&((run.start * unit) as u64).to_le_bytes());
         header.extend_from_slice(&((run.len() * unit) as u64).to_le_bytes());
     }
@@ -273,6 +316,38 @@ fn different_runs(memory: &[u8], base: Option<&Content>) -> io::Result<Vec<Range
         }
     }
     Ok(runs)
+}
+
+/// Which runs are mapped, and which are copied.
+fn divided(runs: Vec<Range<usize>>, limit: Limit) -> (Vec<Range<usize>>, Vec<Range<usize>>) {
+    if limit.copied_pages == 0 {
+        return (bridged(runs, limit.mapped.max(1)), Vec::new());
+    }
+    let mut gap = 0;
+    loop {
+        let (large, small): (Vec<_>, Vec<_>) =
+            joined(runs.clone(), gap).into_iter().partition(|run| run.len() >= MAPPED_PAGES);
+        let mapped = bridged(large, limit.mapped.max(1));
+        let apart = |run: &Range<usize>| !mapped.iter().any(|piece| piece.start <= run.start && run.end <= piece.end);
+        let copied: Vec<_> = small.into_iter().filter(apart).collect();
+        let copied_pages: usize = copied.iter().map(Range::len).sum();
+        if copied_pages <= limit.copied_pages {
+            return (mapped, copied);
+        }
+        gap = (gap * 2).max(1);
+    }
+}
+
+/// Joins runs with no more than `gap` pages between them.
+fn joined(runs: Vec<Range<usize>>, gap: usize) -> Vec<Range<usize>> {
+    let mut joined: Vec<Range<usize>> = Vec::with_capacity(runs.len());
+    for run in runs {
+        match joined.last_mut() {
+            Some(last) if run.start - last.end <= gap => last.end = run.end,
+            _ => joined.push(run),
+        }
+    }
+    joined
 }
 
 /// Joins runs over the narrowest gaps, until there are no more than `most`.
@@ -328,8 +403,8 @@ mod tests {
         first[40 * unit] = 2;
         let path = dir.path().join("base");
         let written = write(&path, &first, 5, None, Limit::BASE).unwrap();
-        assert_eq!((written.pieces, written.different_bytes), (2, 2 * unit));
-        let base = Base { id: [7; 32], image: open(&path, None).unwrap() };
+        assert_eq!((written.mapped, written.copied, written.different_bytes), (2, 0, 2 * unit));
+        let base = Base::new([7; 32], open(&path, None).unwrap());
         assert_eq!(read(&base.image.content), first);
 
         let mut later = memory(80);
@@ -339,8 +414,9 @@ mod tests {
             later[page * unit + 9] = page as u8;
         }
         let path = dir.path().join("image");
-        let written = write(&path, &later, 6, Some(&base), Limit(4)).unwrap();
-        assert_eq!((written.pieces, written.different_bytes), (4, 7 * unit));
+        let limit = Limit { mapped: 4, copied_pages: 0 };
+        let written = write(&path, &later, 6, Some(&base), limit).unwrap();
+        assert_eq!((written.mapped, written.copied, written.different_bytes), (4, 0, 7 * unit));
         assert_eq!(written.stored_bytes, (10 + 1 + 1 + 10) * unit);
         let Image { content, monotonic_ns } = open(&path, Some(&base)).unwrap();
         assert_eq!(monotonic_ns, 6);
@@ -348,6 +424,28 @@ mod tests {
         assert_eq!(read(&content), later);
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o400);
         assert_eq!(std::fs::read(&path).unwrap().len(), unit + written.stored_bytes);
+
+        later[41 * unit..60 * unit].fill(3);
+        let path = dir.path().join("copied");
+        let written = write(&path, &later, 6, Some(&base), Limit::DIFFERENCE).unwrap();
+        assert_eq!((written.mapped, written.copied, written.stored_bytes), (1, 6, 25 * unit));
+        assert_eq!(read(&open(&path, Some(&base)).unwrap().content), later);
+    }
+
+    #[test]
+    fn small_runs_are_copied_as_far_as_they_may() {
+        let scattered: Vec<_> = (0..100).map(|index| index * 4..index * 4 + 1).collect();
+        let limit = |mapped, copied_pages| Limit { mapped, copied_pages };
+        assert_eq!(divided(scattered.clone(), limit(12, 100)), (vec![], scattered.clone()));
+        assert_eq!(divided(scattered.clone(), limit(12, 99)), (vec![0..397], vec![]));
+        let mut mixed = scattered.clone();
+        mixed.push(1_000..1_016);
+        mixed.push(1_020..1_021);
+        mixed.push(1_030..1_060);
+        let (mapped, copied) = divided(mixed.clone(), limit(2, 200));
+        assert_eq!((mapped, copied.len()), (vec![1_000..1_016, 1_030..1_060], 101));
+        let (mapped, copied) = divided(mixed, limit(1, 200));
+        assert_eq!((mapped, copied), (vec![1_000..1_060], scattered), "what lies in a mapping is not copied too");
     }
 
     #[test]
@@ -364,8 +462,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (base_path, path) = (dir.path().join("base"), dir.path().join("image"));
         write(&base_path, &memory(4), 0, None, Limit::BASE).unwrap();
-        let base = Base { id: [1; 32], image: open(&base_path, None).unwrap() };
-        assert_eq!(write(&path, &memory(4), 0, Some(&base), Limit::DIFFERENCE).unwrap().pieces, 0);
+        let base = Base::new([1; 32], open(&base_path, None).unwrap());
+        assert_eq!(write(&path, &memory(4), 0, Some(&base), Limit::DIFFERENCE).unwrap().stored_bytes, 0);
         assert_eq!(read(&open(&path, Some(&base)).unwrap().content), memory(4));
     }
 
@@ -376,7 +474,7 @@ mod tests {
         bytes[9] = 1;
         let path = dir.path().join("a");
         write(&path, &bytes, 0, None, Limit::BASE).unwrap();
-        let base = Base { id: [1; 32], image: open(&path, None).unwrap() };
+        let base = Base::new([1; 32], open(&path, None).unwrap());
         assert!(matches!(open(&path, Some(&base)), Err(FileError::Foreign(_))));
         assert!(write(&path, &bytes, 0, None, Limit::BASE).is_err(), "files are never overwritten");
         let good = std::fs::read(&path).unwrap();
@@ -392,9 +490,11 @@ mod tests {
         assert!(refused(&|bytes| bytes[13] = 1).contains("other pages"));
         assert!(refused(&|bytes| bytes.truncate(bytes.len() - 1)).contains("as long as"));
         assert!(refused(&|bytes| *bytes.last_mut().unwrap() ^= 1).contains("checksum"));
-        assert!(refused(&|bytes| bytes[72] = 9).contains("checksum"));
-        assert!(refused(&|bytes| bytes[74] = 255).contains("too early"));
-        assert!(refused(&|bytes| bytes[80] = 1).contains("checksum"));
+        assert!(refused(&|bytes| bytes[64] = 9).contains("checksum"));
+        assert!(refused(&|bytes| bytes[73] = 255).contains("too early"));
+        assert!(refused(&|bytes| bytes[75] = 255).contains("too many"));
+        assert!(refused(&|bytes| bytes[80] ^= 1).contains("checksum"));
+        assert!(refused(&|bytes| bytes.truncate(40)).contains("fill"));
         assert!(open(&dir.path().join("none"), None).is_err());
     }
 }

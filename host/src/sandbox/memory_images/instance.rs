@@ -58,9 +58,11 @@ mod tests {
     use super::*;
     use crate::sandbox::engine::{Family, configuration};
     use crate::sandbox::limits::{GrowthBudget, MemoryLimits};
+    use crate::sandbox::memory_images::content::unit_bytes;
     use crate::sandbox::memory_images::file::{self, Base, Limit};
     use crate::sandbox::memory_images::memory::ImageMemories;
     use crate::sandbox::memory_images::template::Template;
+    use crate::sandbox::memory_images::working_set::look;
     use std::path::Path;
     use tempfile::TempDir;
     use wasmtime::{Engine, Linker, Module, Trap};
@@ -99,7 +101,7 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("base");
             file::write(&path, &template.memory, 0, None, Limit::BASE).unwrap();
-            let base = Base { id: [1; 32], image: file::open(&path, None).unwrap() };
+            let base = Base::new([1; 32], file::open(&path, None).unwrap());
             Self { pre: Linker::new(&engine).instantiate_pre(&module).unwrap(), base, dir }
         }
 
@@ -259,7 +261,8 @@ mod tests {
     async fn few_mappings_an_instance() {
         let runtime = Runtime::new();
         let mut first = runtime.start(&runtime.base.image.content, 128).await.unwrap();
-        for page in 0..30 {
+        let pages = || (0..16).step_by(2).chain(16..32);
+        for page in pages() {
             first.call("set", &[page * 4096 + 9, page + 1]).await.unwrap();
         }
         let image = runtime.keep("image", &mut first);
@@ -274,6 +277,44 @@ mod tests {
         for _ in 0..10 {
             guests.push(runtime.start(&image, 128).await.unwrap());
         }
-        assert!(mappings() <= 10 * Limit::DIFFERENCE.0, "{}", mappings());
+        assert_eq!(mappings(), 10, "small runs are copied");
+        for guest in &mut guests {
+            for page in pages() {
+                assert_eq!(guest.byte(page * 4096 + 9).await, page + 1);
+            }
+            assert_eq!((guest.byte(16).await, guest.byte(4096 + 9).await), (i32::from(b'h'), 0));
+        }
+    }
+
+    #[tokio::test]
+    async fn pages_that_instances_write_first_are_their_own_from_the_start() {
+        let runtime = Runtime::new();
+        let content = &runtime.base.image.content;
+        let written =
+            |guest: &mut Guest| look(memory(&guest.instance, &mut guest.store).unwrap().data(&guest.store)).unwrap();
+        let at = |page: usize| page * unit_bytes()..(page + 1) * unit_bytes();
+        for page in [3, 7] {
+            let mut guest = runtime.start(content, 128).await.unwrap();
+            let before = written(&mut guest);
+            for address in [5 * unit_bytes(), 20 * unit_bytes(), page * unit_bytes()] {
+                guest.call("set", &[address as i32, 1]).await.unwrap();
+            }
+            let wrote = written(&mut guest);
+            assert!([at(5), at(20), at(page)].iter().all(|page| wrote.contains(page)));
+            assert_eq!(before.is_empty(), page == 3);
+            content.learn(memory(&guest.instance, &mut guest.store).unwrap().data(&guest.store));
+        }
+        let mut guest = runtime.start(content, 128).await.unwrap();
+        assert!(!written(&mut guest).contains(&at(7)), "only one of them wrote it");
+        assert!([at(5), at(20)].iter().all(|page| written(&mut guest).contains(page)));
+        assert_eq!((guest.byte(16).await, guest.byte(5 * unit_bytes() as i32).await), (i32::from(b'h'), 0));
+
+        guest.call("set", &[16, 1]).await.unwrap();
+        let images = ["one", "two"].map(|name| runtime.keep(name, &mut guest));
+        let mut first = runtime.start(&images[0], 128).await.unwrap();
+        first.call("set", &[9 * unit_bytes() as i32, 1]).await.unwrap();
+        images[0].learn(memory(&first.instance, &mut first.store).unwrap().data(&first.store));
+        let mut other = runtime.start(&images[1], 128).await.unwrap();
+        assert!(written(&mut other).contains(&at(9)), "images of one runtime are alike");
     }
 }

@@ -9,13 +9,20 @@
     reason = "mapping files into memory that wasm code runs in; each block says what makes it sound"
 )]
 
-use super::content::Content;
+use super::content::{Content, Piece};
 use parking_lot::Mutex;
-use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap, mmap_anonymous, mprotect, munmap};
-use std::io;
+use rustix::io::preadv;
+use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap};
+use std::fs::File;
+use std::io::{self, IoSliceMut};
+use std::ops::Range;
 use std::ptr::{self, NonNull};
+use std::slice;
 use std::sync::Arc;
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
+
+/// What one call may fill (`IOV_MAX`).
+const SLICES_LIMIT: usize = 1024;
 
 tokio::task_local! {
     static READY: Mutex<Option<Arc<Content>>>;
@@ -107,18 +114,18 @@ impl ImageMemory {
         Ok(())
     }
 
-    /// Maps what belongs between the size and `to`, which lies in the reservation.
+    /// Maps what belongs between the size and `to`, which lies in the reservation, and copies the rest over it.
     fn fill(&self, to: usize) -> io::Result<()> {
-        let pieces = self.content.as_ref().map_or(&[][..], |content| content.pieces());
+        let mapped = self.content.as_ref().map_or(&[][..], |content| content.mapped());
         // A first piece that covers the beginning takes its place; the rest is anonymous, under whatever else lies on it.
         let first =
-            pieces.first().filter(|piece| piece.start <= self.size).and_then(|piece| piece.within(self.size, to));
+            mapped.first().filter(|piece| piece.start <= self.size).and_then(|piece| piece.within(self.size, to));
         let anonymous = first.map_or(self.size, |(start, bytes, _)| start + bytes);
         if anonymous < to {
             // SAFETY: the range lies in the reservation, beyond what is accessible.
             unsafe { mprotect(self.at(anonymous), to - anonymous, MprotectFlags::READ | MprotectFlags::WRITE)? };
         }
-        for piece in pieces {
+        for piece in mapped {
             let Some((start, bytes, offset)) = piece.within(self.size, to) else { continue };
             let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
             // SAFETY: the range lies in the reservation, beyond what is accessible, so that nothing refers to what was mapped there.
@@ -126,7 +133,47 @@ impl ImageMemory {
             // it was complete, and is deleted but not written.
             unsafe { mmap(self.at(start), bytes, ProtFlags::READ | ProtFlags::WRITE, flags, &*piece.file, offset)? };
         }
+        let Some(content) = &self.content else { return Ok(()) };
+        if let Some(ranges) = content.written_first() {
+            self.populate(ranges.iter().cloned(), to);
+        }
+        self.copy(content.copied(), to)
+    }
+
+    /// Makes pages between the size and `to` its own that will be written first. What fails here is left to page faults.
+    fn populate(&self, mut ranges: impl Iterator<Item = Range<usize>>, to: usize) {
+        // The first failure ends it: on a kernel older than 5.14 all of them fail.
+        ranges.any(|range| {
+            let (start, end) = (range.start.max(self.size), range.end.min(to));
+            // SAFETY: the range lies within what `fill` has just mapped; populating it changes no byte of it.
+            start < end && unsafe { madvise(self.at(start), end - start, Advice::LinuxPopulateWrite) }.is_err()
+        });
+    }
+
+    /// Reads the pieces' bytes to where they belong between the size and `to`, in as few calls as their places in the file allow.
+    fn copy(&self, pieces: &[Piece], to: usize) -> io::Result<()> {
+        let mut parts = pieces.iter().filter_map(|piece| Some((&*piece.file, piece.within(self.size, to)?))).peekable();
+        while let Some((file, (start, bytes, offset))) = parts.next() {
+            let mut slices = vec![self.slice(start, bytes)];
+            let mut end = offset + bytes as u64;
+            while slices.len() < SLICES_LIMIT
+                && let Some((_, (start, bytes, offset))) =
+                    parts.next_if(|(next, (.., at))| ptr::eq(*next, file) && *at == end)
+            {
+                slices.push(self.slice(start, bytes));
+                end = offset + bytes as u64;
+            }
+            read_all(file, &mut slices, offset)?;
+        }
         Ok(())
+    }
+
+    /// Bytes that `fill` has mapped and that nobody else knows of.
+    #[expect(clippy::mut_from_ref, reason = "what is mutable is behind the address, and has no other reference yet")]
+    fn slice(&self, start: usize, bytes: usize) -> IoSliceMut<'_> {
+        // SAFETY: the range lies within what `fill` has just mapped readable and writable, beyond what is accessible to anybody; pieces that
+        // are copied do not overlap, as `Content::new` has checked.
+        IoSliceMut::new(unsafe { slice::from_raw_parts_mut(self.at(start).cast(), bytes) })
     }
 
     /// Makes what lies between the size and `to` inaccessible again, after it was mapped in part.
@@ -144,6 +191,19 @@ impl ImageMemory {
     fn at(&self, offset: usize) -> *mut std::ffi::c_void {
         self.base.as_ptr().wrapping_add(offset).cast()
     }
+}
+
+/// Fills `slices` from `offset` on.
+fn read_all(file: &File, mut slices: &mut [IoSliceMut<'_>], mut offset: u64) -> io::Result<()> {
+    while !slices.is_empty() {
+        let read = rustix::io::retry_on_intr(|| preadv(file, slices, offset))?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        IoSliceMut::advance_slices(&mut slices, read);
+        offset += read as u64;
+    }
+    Ok(())
 }
 
 impl Drop for ImageMemory {

@@ -199,7 +199,7 @@ mod tests {
     fn base(dir: &Path) -> Base {
         let path = dir.join("base");
         file::write(&path, &vec![1; 4 * unit_bytes()], 0, None, Limit::BASE).unwrap();
-        Base { id: [3; 32], image: file::open(&path, None).unwrap() }
+        Base::new([3; 32], file::open(&path, None).unwrap())
     }
 
     fn is_image(found: &Found) -> bool {

@@ -13,6 +13,7 @@ use crate::sandbox::calls::preview1::{CpuTime, Preview1Access, monotonic_ns};
 use crate::sandbox::calls::response_stream::StreamSink;
 use crate::sandbox::environment::{Context, TimeLimits, within};
 use crate::sandbox::failure::Failure;
+use crate::sandbox::memory_images::content::Content;
 use crate::sandbox::memory_images::file::Image;
 use crate::sandbox::memory_images::instance::Globals;
 use crate::sandbox::shared::Shared;
@@ -35,6 +36,8 @@ pub(in crate::sandbox) struct RuntimeEnvironment {
     globals: Globals,
     /// Used again by every invocation.
     context: Vec<u8>,
+    /// What its memory held at first, until it has served once.
+    content: Option<Arc<Content>>,
     _level_1: Arc<Level1>,
 }
 
@@ -72,10 +75,12 @@ impl RuntimeEnvironment {
         store.limiter(|state| &mut state.limits);
         store.epoch_deadline_async_yield_and_update(1);
         store.set_epoch_deadline(1);
-        let instantiated = level_1.instantiate(&mut store, image.unwrap_or(&level_1.base().image)).await;
+        let image = image.unwrap_or(&level_1.base().image);
+        let instantiated = level_1.instantiate(&mut store, image).await;
         let (exports, globals) = instantiated.map_err(|error| StartError::Guest(failure(&store, &error)))?;
         store.data_mut().limits.start_running();
-        Ok(Self { store, exports, beginning, globals, context: Vec::new(), _level_1: level_1 })
+        let content = Some(Arc::clone(&image.content));
+        Ok(Self { store, exports, beginning, globals, context: Vec::new(), content, _level_1: level_1 })
     }
 
     /// Loads the function, or restores it where it is loaded already.
@@ -153,6 +158,9 @@ impl RuntimeEnvironment {
             exports.invoke.call_async(&mut *store, place).await.map_err(|error| failure(store, &error))
         };
         let place = within(limits, metered(cpu, call)).await??;
+        if let Some(content) = self.content.take() {
+            content.learn(self.exports.memory.data(&self.store));
+        }
         match frame::read(self.exports.memory.data(&self.store), place, FRAME_LIMIT_BYTES)? {
             Frame::Done(response) => Ok(response),
             Frame::Streamed => Ok(Vec::new()),

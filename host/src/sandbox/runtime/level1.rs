@@ -162,7 +162,7 @@ impl Runtimes {
             let facts = std::fs::read(path.join(FACTS)).map_err(|error| error.to_string())?;
             let Facts { sha256, obstacle } = serde_json::from_slice(&facts).map_err(|error| error.to_string())?;
             let image = file::open(&path.join(MEMORY), None).map_err(|error| error.to_string())?;
-            let base = Base { id: sha256, image };
+            let base = Base::new(sha256, image);
             Ok(Arc::new(Level1 { pre, exports, library: read_only(library), base, obstacle }))
         });
         let failed = |error: String| CompileError::Host(format!("the runtime {name} cannot be used: {error}"));

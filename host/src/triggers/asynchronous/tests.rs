@@ -7,9 +7,9 @@ use crate::invocation::{
     FunctionError, Invocation, InvokeError, Outcome, Payload, Response, Source, StartKind, ThrottleReason,
 };
 use crate::shutdown::{Ending, Limits};
-use crate::storage::{Pending, Storage};
 use crate::storage::async_events::Standing;
 use crate::storage::queues::{QueueAttributes, QueueRecord, ReceivedMessage};
+use crate::storage::{Pending, Storage};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
