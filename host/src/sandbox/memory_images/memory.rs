@@ -169,7 +169,6 @@ impl ImageMemory {
     }
 
     /// Bytes that `fill` has mapped and that nobody else knows of.
-    #[expect(clippy::mut_from_ref, reason = "what is mutable is behind the address, and has no other reference yet")]
     fn slice(&self, start: usize, bytes: usize) -> IoSliceMut<'_> {
         // SAFETY: the range lies within what `fill` has just mapped readable and writable, beyond what is accessible to anybody; pieces that
         // are copied do not overlap, as `Content::new` has checked.
