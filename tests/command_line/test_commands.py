@@ -50,6 +50,22 @@ def test_deploy_creates_then_changes_what_is_named(daemon, function, guest):
     assert json.dumps(first).count(function) >= 1
 
 
+def test_deploy_gives_a_function_its_role(daemon, function, guest):
+    role = lambda: daemon.lam.get_function_configuration(FunctionName=function)["Role"]
+    daemon.lamina("deploy", function, guest("first"))
+    assert role() == "arn:aws:iam::000000000000:role/lamina"
+    for given, expected in (
+        (["--role", "by-name"], "arn:aws:iam::000000000000:role/by-name"),
+        ([], "arn:aws:iam::000000000000:role/by-name"),
+        (["--role", "arn:aws:iam::123456789012:role/p/by-arn"], "arn:aws:iam::123456789012:role/p/by-arn"),
+    ):
+        daemon.lamina("deploy", function, guest("first"), *given)
+        assert role() == expected
+    failed = daemon.lamina("deploy", function, guest("first"), "--role", "no role", check=False)
+    assert failed.returncode == 1 and b"role" in failed.stderr
+    assert role() == "arn:aws:iam::123456789012:role/p/by-arn"
+
+
 def test_deploy_takes_wasm_zips_and_directories(daemon, function, tmp_path):
     bare = tmp_path / "guest.wasm"
     bare.write_bytes(packages.built("invoke_ops"))

@@ -52,6 +52,7 @@ def test_console(daemon, javascript):
     name = javascript("export const handler = async () => { console.log('said', { a: 1 }); console.error('wrong') }")
     answer = daemon.invoke(name, {}, LogType="Tail")
     assert answer.payload == b"null"
+
     def lines():
         found = daemon.logs(name)
         return found if any("REPORT RequestId" in line for line in found) else None
@@ -138,6 +139,7 @@ def test_json_logs(daemon, javascript):
         LoggingConfig={"LogFormat": "JSON", "ApplicationLogLevel": "INFO"},
     )
     daemon.invoke(name, {}).ok()
+
     def own():
         events = daemon.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
         records = [json.loads(event["message"]) for event in events]

@@ -7,6 +7,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, StatusCode, Uri, Version};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -89,7 +90,9 @@ pub(super) fn to_function(
     // The body is on its way: whoever reads it has made the client send it.
     parts.headers.remove(header::EXPECT);
 
-    let authority = host.or_else(|| peer.local.to_string().parse().ok());
+    // Without the zone that a link-local address may have: no authority has one.
+    let local = || SocketAddr::new(peer.local.ip(), peer.local.port()).to_string();
+    let authority = host.or_else(|| local().parse().ok());
     let received = parts.headers.get(header::HOST);
     let host = match (&authority, received) {
         (Some(authority), Some(host)) if authority.as_str().as_bytes() == host.as_bytes() => Some(host.clone()),
@@ -101,14 +104,11 @@ pub(super) fn to_function(
     }
     let scheme = if peer.is_private { Scheme::HTTPS } else { Scheme::HTTP };
     let proto = if peer.is_private { "https" } else { "http" };
-    // An address with a zone is no authority: the target then stays as it is.
-    if authority.is_some() {
-        let mut uri = std::mem::take(&mut parts.uri).into_parts();
-        uri.scheme = Some(scheme);
-        uri.authority = authority;
-        uri.path_and_query.get_or_insert(PathAndQuery::from_static("/"));
-        parts.uri = Uri::from_parts(uri).unwrap_or_default();
-    }
+    let mut uri = std::mem::take(&mut parts.uri).into_parts();
+    uri.scheme = Some(scheme);
+    uri.authority = authority;
+    uri.path_and_query.get_or_insert(PathAndQuery::from_static("/"));
+    parts.uri = Uri::from_parts(uri).unwrap_or_default();
 
     let (source_ip, chain) = forwarded_for(&parts.headers, peer, config.trust_forwarded_headers);
     let mut forwarded = |name: HeaderName, value: Option<HeaderValue>| {
@@ -286,6 +286,21 @@ mod tests {
             ("x-forwarded-port", Some("8080")),
         ] {
             assert_eq!(head.headers.get(name).map(|value| value.to_str().unwrap()), value, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_request_without_a_host_is_to_the_address_it_came_to() {
+        for (local, expected) in [
+            ("127.0.0.1:8080", "http://127.0.0.1:8080/a?b"),
+            ("[::1]:8080", "http://[::1]:8080/a?b"),
+            ("[fe80::1%2]:8080", "http://[fe80::1]:8080/a?b"),
+        ] {
+            let mut head = parts(Request::get("/a?b").version(Version::HTTP_10));
+            let peer = Peer::new("192.0.2.1:5000".parse().unwrap(), local.parse().unwrap(), false);
+            to_function(&mut head, None, &peer, &Config::default(), 0);
+            assert_eq!(head.uri, expected);
+            assert_eq!(head.headers["host"], head.uri.authority().unwrap().as_str());
         }
     }
 
