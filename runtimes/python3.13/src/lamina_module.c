@@ -146,7 +146,60 @@ static PyObject *py_http_close(PyObject *self, PyObject *number) {
   Py_RETURN_NONE;
 }
 
+// Objects that are still to be looked through.
+struct Stack {
+  PyObject **items;
+  size_t len, room;
+};
+
+static int make_immortal(PyObject *object, void *arg) {
+  struct Stack *stack = arg;
+  if (!object || _Py_IsImmortal(object)) return 0;
+  if (stack->len == stack->room) {
+    size_t room = stack->room ? stack->room * 2 : 1024;
+    PyObject **items = PyMem_RawRealloc(stack->items, room * sizeof *items);
+    if (!items) return -1;
+    stack->items = items;
+    stack->room = room;
+  }
+  object->ob_refcnt = _Py_IMMORTAL_REFCNT;
+  stack->items[stack->len++] = object;
+  return 0;
+}
+
+static int make_reachable_immortal(PyObject *object, void *arg) {
+  struct Stack *stack = arg;
+  int failed = make_immortal(object, stack);
+  while (!failed && stack->len) {
+    PyObject *next = stack->items[--stack->len];
+    // What the collector of cycles has no interest in: code, and keys that are strings.
+    if (PyCode_Check(next)) {
+      PyCodeObject *code = (PyCodeObject *)next;
+      PyObject *parts[] = {code->co_consts,   code->co_names, code->co_exceptiontable, code->co_localsplusnames, code->co_localspluskinds,
+                           code->co_filename, code->co_name,  code->co_qualname,       code->co_linetable};
+      for (size_t i = 0; !failed && i < sizeof parts / sizeof *parts; i++) failed = make_immortal(parts[i], stack);
+    } else if (PyDict_Check(next)) {
+      PyObject *key;
+      Py_ssize_t at = 0;
+      while (!failed && PyDict_Next(next, &at, &key, NULL)) failed = make_immortal(key, stack);
+    }
+    traverseproc traverse = PyObject_IS_GC(next) ? Py_TYPE(next)->tp_traverse : NULL;
+    if (!failed && traverse) failed = traverse(next, make_immortal, stack);
+  }
+  return !failed;
+}
+
+static PyObject *py_keep_for_ever(PyObject *self, PyObject *ignored) {
+  struct Stack stack = {NULL, 0, 0};
+  PyUnstable_GC_VisitObjects(make_reachable_immortal, &stack);
+  int is_done = stack.len == 0;
+  PyMem_RawFree(stack.items);
+  return is_done ? Py_NewRef(Py_None) : PyErr_NoMemory();
+}
+
 static PyMethodDef METHODS[] = {
+  {"keep_for_ever", py_keep_for_ever, METH_NOARGS,
+   "keep_for_ever(): makes all objects immortal (PEP 683), so that nobody writes their reference counts."},
   {"log", py_log, METH_O, "log(record): one event of the function's log; str or bytes."},
   {"stream_begin", py_stream_begin, METH_O, "stream_begin(content_type: bytes) -> int"},
   {"stream_write", py_stream_write, METH_O, "stream_write(piece: bytes) -> int"},
