@@ -86,6 +86,24 @@ def test_events_context_and_variables(daemon, python):
     assert daemon.invoke(name, {}).ok()["count"] == 2
 
 
+def test_what_was_there_before_is_immortal_and_what_a_function_makes_is_freed(daemon, python):
+    name = python(
+        """
+        import json, sys, weakref
+        class Own:
+            pass
+        def handler(event, context):
+            for_ever, own = 1 << 29, Own()
+            gone = weakref.ref(own)
+            kept = (json, json.dumps, json.dumps.__code__, str.join)
+            counts = [sys.getrefcount(what) > for_ever for what in (*kept, own, Own)]
+            del own
+            return counts, gone() is None
+        """
+    )
+    assert daemon.invoke(name, {}).ok() == [[True, True, True, True, False, False], True]
+
+
 def test_what_it_prints_and_logs(daemon, python):
     name = python(
         """
