@@ -38,12 +38,9 @@ impl Tools {
         }
         let wrk = which("wrk").context("wrk is not on PATH")?;
         let wanted = |peer| !without.contains(&peer);
-        // Without TLS, which nothing here speaks, oha needs no C compiler of its own.
-        let oha = wanted(super::Peer::Oha)
-            .then(|| optional(crate_program(workspace, "oha", "oha", OHA, &["--no-default-features"])))
-            .flatten();
+        let oha = wanted(super::Peer::Oha).then(|| optional(crate_program(workspace, "oha", "oha", OHA))).flatten();
         let wasmtime = wanted(super::Peer::Wasmtime)
-            .then(|| optional(crate_program(workspace, "wasmtime-cli", "wasmtime", WASMTIME, &[])))
+            .then(|| optional(crate_program(workspace, "wasmtime-cli", "wasmtime", WASMTIME)))
             .flatten();
         let workerd = wanted(super::Peer::Workerd).then(|| optional(workerd(workspace))).flatten();
         Ok(Self { wrk, oha, wasmtime, workerd })
@@ -80,7 +77,7 @@ fn first_line(program: &Path, flag: &str) -> String {
 }
 
 /// A program of crates.io in one version, from an earlier run or built now.
-fn crate_program(workspace: &Workspace, package: &str, program: &str, version: &str, more: &[&str]) -> Result<PathBuf> {
+fn crate_program(workspace: &Workspace, package: &str, program: &str, version: &str) -> Result<PathBuf> {
     let root = workspace.own().join("tools");
     let path = root.join("bin").join(program);
     if path.is_file() && first_line(&path, "--version").split(' ').nth(1) == Some(version) {
@@ -89,7 +86,7 @@ fn crate_program(workspace: &Workspace, package: &str, program: &str, version: &
     let mut install = workspace.cargo();
     // A directory of its own: these builds share nothing with ours.
     install.env("CARGO_TARGET_DIR", root.join("build")).args(["install", package, "--version", version]);
-    install.args(["--locked", "--force", "--root"]).arg(&root).args(more);
+    install.args(["--locked", "--force", "--root"]).arg(&root);
     steps::quietly(&workspace.own().join("logs"), &format!("cargo install {package} {version}"), &mut install)?;
     Ok(path)
 }
