@@ -81,7 +81,7 @@ pub struct PoolSize {
     pub concurrent_environments: u32,
     /// Environments of language runtimes.
     pub runtime_environments: u32,
-    /// Memory mappings that all environments may have together.
+    /// Memory mappings that all environments may have together, their native code included.
     pub mappings: u64,
     /// Bytes by which all guests together may grow beyond their initial memories.
     pub memory_growth_bytes: u64,
@@ -106,7 +106,10 @@ const IDLE_RUNTIME_BYTES: u64 = 2 << 20;
 /// Mappings of such an environment: its memory splits at the pieces of its image (`memory_images/file.rs`), its stack in two.
 pub const MAPPINGS_PER_RUNTIME: u64 = 32;
 
-/// Kept for the daemon itself: libraries, heaps, thread stacks, mapped native code.
+/// Mappings of a component's native code: what is read, what is run, and the rest of the file.
+pub const MAPPINGS_PER_COMPONENT: u64 = 3;
+
+/// Kept for the daemon itself: libraries, heaps, thread stacks.
 const RESERVED_MAPPINGS: u64 = 2_500;
 
 impl PoolSize {

@@ -129,6 +129,8 @@ pub enum DeployError {
 /// Extensions of one function (Lambda quota).
 const EXTENSIONS_PER_FUNCTION: usize = 10;
 
+const FAMILIES: [Family; 3] = [Family::Plain, Family::Concurrent, Family::Runtime];
+
 impl From<UnpackError> for DeployError {
     fn from(error: UnpackError) -> Self {
         match error {
@@ -246,8 +248,9 @@ impl Host {
         let limit_bytes = config.code_cache_mb.saturating_mul(1 << 20);
         let loads = Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)));
         let compilation = Compilation::new(compiler);
-        let artifacts = Artifacts::open(plain, concurrent, &cache_dir, compilation, limit_bytes, Arc::clone(&loads))?;
         let mappings = Mappings::new(size.mappings);
+        let (of_code, turns) = (Arc::clone(&mappings), Arc::clone(&loads));
+        let artifacts = Artifacts::open(plain, concurrent, &cache_dir, compilation, limit_bytes, of_code, turns)?;
         let slots = |total, each| Slots::new(total, &mappings, each);
         Ok(Arc::new(Self {
             artifacts,
@@ -431,7 +434,12 @@ impl Host {
 
     /// The compiled guest, loaded where it is not.
     pub(super) async fn load(&self, key: &CodeKey, component_path: &Path) -> Result<Arc<Loaded>, CompileError> {
-        self.artifacts.load(key, component_path).await
+        self.artifacts.load(key, component_path, &|| self.make_room()).await
+    }
+
+    /// Gives up code that no environment is made of, or else the longest idle environments; answers whether there was anything.
+    fn make_room(&self) -> bool {
+        self.artifacts.forget_unused() || FAMILIES.into_iter().map(|family| self.evict(family)).sum::<usize>() > 0
     }
 
     /// Removes native code of components that are not in `kept`; answers how many. What is in memory stays until evicted.
@@ -456,11 +464,19 @@ impl Host {
     pub(super) fn slot(&self, family: Family) -> Option<Slot> {
         let slots = self.slots_of(family);
         slots.take().or_else(|| {
+            // What all engines share may be with code that no environment is made of.
+            while !slots.is_full() && self.artifacts.forget_unused() {
+                if let Some(slot) = slots.take() {
+                    return Some(slot);
+                }
+            }
             self.evict(family);
             let slot = slots.take();
-            // What all engines share may be with the others.
+            // Or with the others.
             if slot.is_none() && !slots.is_full() {
-                [Family::Plain, Family::Concurrent, Family::Runtime].into_iter().for_each(|family| self.evict(family));
+                FAMILIES.into_iter().for_each(|family| {
+                    self.evict(family);
+                });
                 return slots.take();
             }
             slot
@@ -481,8 +497,8 @@ impl Host {
         self.pools.lock().iter().filter_map(Weak::upgrade).collect()
     }
 
-    /// Ends the longest idle environments of `family`: one, and up to a hundredth of all, so that this stays rare.
-    pub(super) fn evict(&self, family: Family) {
+    /// Ends the longest idle environments of `family`: one, and up to a hundredth of all, so that this stays rare. Answers how many.
+    pub(super) fn evict(&self, family: Family) -> usize {
         let batch = usize::try_from(self.slots_of(family).total() / 100).unwrap_or(0).max(1);
         let mut oldest: Vec<_> = self
             .live_pools()
@@ -495,9 +511,10 @@ impl Host {
         for (_, pool) in oldest {
             evicted += pool.retire_oldest(batch - evicted);
             if evicted >= batch {
-                return;
+                break;
             }
         }
+        evicted
     }
 
     /// Ends environments idle for longer than their functions allow. Called every second or so.

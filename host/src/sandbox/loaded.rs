@@ -5,8 +5,10 @@
 
 use super::artifact;
 use super::bindings::{EventFunctionIndices, FunctionExtensionIndices};
+use super::capacity::MAPPINGS_PER_COMPONENT;
 use super::compile::{Compilation, CompileError, Report, Role};
 use super::engine::Family;
+use super::slots::{Held, Mappings};
 use super::state::State;
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -42,6 +44,7 @@ pub struct Loaded {
     pub(super) entry: Entry,
     pub(super) init: Option<ComponentExportIndex>,
     code_bytes: u64,
+    _mappings: Held,
 }
 
 impl Loaded {
@@ -50,7 +53,7 @@ impl Loaded {
         self.pre.engine()
     }
 
-    fn new(component: &Component, linker: &Linker<State>, kind: GuestKind) -> wasmtime::Result<Self> {
+    fn new(component: &Component, linker: &Linker<State>, kind: GuestKind, mappings: Held) -> wasmtime::Result<Self> {
         let pre = linker.instantiate_pre(component)?;
         let entry = match kind {
             GuestKind::Event => Entry::Event(EventFunctionIndices::new(&pre)?),
@@ -62,7 +65,7 @@ impl Loaded {
         };
         let range = component.image_range();
         let code_bytes = (range.end.addr() as u64).saturating_sub(range.start.addr() as u64);
-        Ok(Self { pre, entry, init: component.get_export_index(None, "init"), code_bytes })
+        Ok(Self { pre, entry, init: component.get_export_index(None, "init"), code_bytes, _mappings: mappings })
     }
 }
 
@@ -127,6 +130,9 @@ pub struct Compiled {
     pub component: Vec<u8>,
 }
 
+/// Gives something up so that there is room for something else; answers whether there was anything to give up.
+pub(super) type MakeRoom<'a> = dyn Fn() -> bool + Send + Sync + 'a;
+
 /// All compiled guests of this host.
 pub(super) struct Artifacts {
     plain: Linked,
@@ -134,6 +140,7 @@ pub(super) struct Artifacts {
     work_dir: PathBuf,
     compilation: Compilation,
     limit_bytes: u64,
+    mappings: Arc<Mappings>,
     /// Turns at loading what is compiled.
     loads: Arc<Semaphore>,
     memory: Mutex<LruCache<CodeKey, Arc<OnceCell<Arc<Loaded>>>>>,
@@ -148,6 +155,7 @@ impl Artifacts {
         cache_dir: &Path,
         compilation: Compilation,
         limit_bytes: u64,
+        mappings: Arc<Mappings>,
         loads: Arc<Semaphore>,
     ) -> io::Result<Self> {
         let work_dir = cache_dir.join("work");
@@ -170,6 +178,7 @@ impl Artifacts {
             work_dir,
             compilation,
             limit_bytes,
+            mappings,
             loads,
             memory: Mutex::new(LruCache::unbounded()),
             counters: Arc::default(),
@@ -210,7 +219,14 @@ impl Artifacts {
     }
 
     /// Answers the guest, from memory, from disk, or compiled again from the component at `component_path`.
-    pub(super) async fn load(&self, key: &CodeKey, component_path: &Path) -> Result<Arc<Loaded>, CompileError> {
+    ///
+    /// - `make_room`: gives up something that has memory mappings, if there is anything, and answers whether there was.
+    pub(super) async fn load(
+        &self,
+        key: &CodeKey,
+        component_path: &Path,
+        make_room: &MakeRoom<'_>,
+    ) -> Result<Arc<Loaded>, CompileError> {
         let cell = {
             let mut memory = self.memory.lock();
             if let Some(cell) = memory.get(key) {
@@ -230,7 +246,7 @@ impl Artifacts {
         let loaded = cell
             .get_or_try_init(|| {
                 fresh = true;
-                self.load_from_disk(key, component_path)
+                self.load_from_disk(key, component_path, make_room)
             })
             .await
             .cloned();
@@ -242,11 +258,16 @@ impl Artifacts {
         loaded
     }
 
-    async fn load_from_disk(&self, key: &CodeKey, component_path: &Path) -> Result<Arc<Loaded>, CompileError> {
+    async fn load_from_disk(
+        &self,
+        key: &CodeKey,
+        component_path: &Path,
+        make_room: &MakeRoom<'_>,
+    ) -> Result<Arc<Loaded>, CompileError> {
         self.counters.misses.fetch_add(1, Ordering::Relaxed);
         let path = self.native_path(key.family, &key.component_sha256);
         let host = |error: &dyn std::fmt::Display| CompileError::Host(error.to_string());
-        if let Some(loaded) = self.load_native(key, path.clone()).await {
+        if let Some(loaded) = self.load_native(key, path.clone(), make_room).await {
             return loaded.map_err(|error| host(&format_args!("{error:#}")));
         }
         self.counters.recompilations.fetch_add(1, Ordering::Relaxed);
@@ -255,15 +276,45 @@ impl Artifacts {
         if compiled.component_sha256 != *key.component_sha256 {
             return Err(CompileError::Host("a stored component is not what its name says".into()));
         }
-        let component = self.map(key.family, path).await.map_err(|error| host(&format_args!("{error:#}")))?;
-        self.link(&component, key).map_err(|error| host(&format_args!("{error:#}")))
+        let loaded = self.load_native(key, path, make_room).await;
+        let loaded = loaded.unwrap_or_else(|| Err(wasmtime::format_err!("what was compiled cannot be mapped")));
+        loaded.map_err(|error| host(&format_args!("{error:#}")))
     }
 
     /// Loads native code in its turn, so that a crowd of first calls leaves the processors to others too; `None` where there is none that fits.
-    async fn load_native(&self, key: &CodeKey, path: PathBuf) -> Option<wasmtime::Result<Arc<Loaded>>> {
+    async fn load_native(
+        &self,
+        key: &CodeKey,
+        path: PathBuf,
+        make_room: &MakeRoom<'_>,
+    ) -> Option<wasmtime::Result<Arc<Loaded>>> {
         let _turn = self.loads.acquire().await.ok()?;
+        let mappings = loop {
+            match self.mappings.take(MAPPINGS_PER_COMPONENT) {
+                Some(mappings) => break mappings,
+                None if make_room() => {}
+                None => return Some(Err(wasmtime::format_err!("no memory mappings are left (vm.max_map_count)"))),
+            }
+        };
         let component = self.map(key.family, path).await.ok()?;
-        Some(self.link(&component, key))
+        let linked = self.linked(key.family);
+        Some(Loaded::new(&component, &linked.linker, key.kind, mappings).map(Arc::new))
+    }
+
+    /// Forgets a guest that no environment is made of, the longest unused one; answers whether there was one.
+    pub(super) fn forget_unused(&self) -> bool {
+        let mut memory = self.memory.lock();
+        let is_unused = |cell: &Arc<OnceCell<Arc<Loaded>>>| {
+            Arc::strong_count(cell) == 1 && cell.get().is_some_and(|loaded| Arc::strong_count(loaded) == 1)
+        };
+        let unused = memory.iter().rev().find(|(_, cell)| is_unused(cell)).map(|(key, _)| key.clone());
+        let forgotten = unused.and_then(|key| memory.pop(&key));
+        if let Some(loaded) = forgotten.as_ref().and_then(|cell| cell.get()) {
+            self.counters.evictions.fetch_add(1, Ordering::Relaxed);
+            self.counters.entries.fetch_sub(1, Ordering::Relaxed);
+            self.counters.bytes.fetch_sub(loaded.code_bytes, Ordering::Relaxed);
+        }
+        forgotten.is_some()
     }
 
     /// Deletes native code of components that are not in `kept`. A file that cannot be deleted is left for the next time.
@@ -285,10 +336,6 @@ impl Artifacts {
     async fn map(&self, family: Family, path: PathBuf) -> wasmtime::Result<Component> {
         let engine = self.linked(family).engine.clone();
         tokio::task::spawn_blocking(move || artifact::map(&engine, &path)).await.map_err(wasmtime::Error::new)?
-    }
-
-    fn link(&self, component: &Component, key: &CodeKey) -> wasmtime::Result<Arc<Loaded>> {
-        Loaded::new(component, &self.linked(key.family).linker, key.kind).map(Arc::new)
     }
 
     /// Counts a new entry and evicts old ones until the bound holds again.

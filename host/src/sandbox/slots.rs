@@ -1,9 +1,9 @@
-//! How many environments exist, so that a full pool is known before it is met.
+//! How many environments exist, and what they and their code take of the process's memory mappings, so that a limit is known before it is met.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// Memory mappings that the environments of all engines may still take.
+/// Memory mappings that environments of all engines, and native code, may still take.
 #[derive(Debug)]
 pub(super) struct Mappings(AtomicU64);
 
@@ -13,12 +13,23 @@ impl Mappings {
         Arc::new(Self(AtomicU64::new(count)))
     }
 
-    fn take(&self, count: u64) -> bool {
-        self.0.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |left| left.checked_sub(count)).is_ok()
+    /// Takes `count`, if there are as many.
+    pub(super) fn take(self: &Arc<Self>, count: u64) -> Option<Held> {
+        self.0.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |left| left.checked_sub(count)).ok()?;
+        Some(Held { of: Arc::clone(self), count })
     }
+}
 
-    fn give_back(&self, count: u64) {
-        self.0.fetch_add(count, Ordering::AcqRel);
+/// Mappings that are taken; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Held {
+    of: Arc<Mappings>,
+    count: u64,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.of.0.fetch_add(self.count, Ordering::AcqRel);
     }
 }
 
@@ -42,11 +53,11 @@ impl Slots {
         self.used
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |used| (used < self.total).then_some(used + 1))
             .ok()?;
-        if self.mappings.take(self.mappings_each) {
-            return Some(Slot(Arc::clone(self)));
+        let held = self.mappings.take(self.mappings_each);
+        if held.is_none() {
+            self.used.fetch_sub(1, Ordering::AcqRel);
         }
-        self.used.fetch_sub(1, Ordering::AcqRel);
-        None
+        held.map(|held| Slot { of: Arc::clone(self), _mappings: held })
     }
 
     /// Whether all of its own are taken, whatever the other engines have.
@@ -67,12 +78,14 @@ impl Slots {
 
 /// A taken slot; free again when dropped.
 #[derive(Debug)]
-pub(super) struct Slot(Arc<Slots>);
+pub(super) struct Slot {
+    of: Arc<Slots>,
+    _mappings: Held,
+}
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.used.fetch_sub(1, Ordering::AcqRel);
-        self.0.mappings.give_back(self.0.mappings_each);
+        self.of.used.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -88,6 +101,7 @@ mod tests {
         assert!(few.take().is_none() && few.is_full());
         let others = [many.take().unwrap(), many.take().unwrap()];
         assert!(many.take().is_none() && !many.is_full());
+        assert!(mappings.take(1).is_none());
         drop(one);
         assert!(many.take().is_some());
         drop(others);
