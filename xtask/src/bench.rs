@@ -70,6 +70,8 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     if let Some(directory) = &options.publish {
         return compare::publish::publish(workspace, directory);
     }
+    // Before the comparison keeps to some of its processors.
+    let machine = machine(workspace)?;
     guests::build(workspace, &guests::Options::default())?;
     let results = workspace.target.join("criterion");
     if options.has(Part::Criterion) {
@@ -83,12 +85,12 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     }
     let mut compared = None;
     if options.has(Part::Http) {
-        let run = compare::run(workspace, &options.compare, machine(workspace)?)?;
+        let run = compare::run(workspace, &options.compare, machine.clone())?;
         println!("\n{}", compare::tables(&run));
         compared = Some(run);
     }
     if options.record {
-        let directory = directory(workspace, options)?;
+        let directory = directory(workspace, options, &machine)?;
         if options.has(Part::Criterion) {
             record_criterion(&directory, &results)?;
         }
@@ -96,7 +98,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
             fs::write(directory.join(format!("{name}.txt")), text)?;
         }
         if let Some(run) = &compared {
-            compare::publish::keep(run, &directory)?;
+            compare::publish::keep(workspace, run, &directory)?;
             compare::publish::publish(workspace, &directory)?;
         }
         steps::note(&format!("kept in {}", directory.display()));
@@ -138,9 +140,8 @@ fn program(workspace: &Workspace, name: &str, heading: &str) -> Result<String> {
 }
 
 /// The run's directory, with the machine described in it.
-fn directory(workspace: &Workspace, options: &Options) -> Result<PathBuf> {
-    let machine = machine(workspace)?;
-    let name = options.machine.clone().unwrap_or_else(|| slug(&machine));
+fn directory(workspace: &Workspace, options: &Options, machine: &Value) -> Result<PathBuf> {
+    let name = options.machine.clone().unwrap_or_else(|| slug(machine));
     let date = jiff::Timestamp::now().strftime("%Y-%m-%d");
     let directory = workspace.root.join("benches/runs").join(format!("{date}-{name}"));
     fs::create_dir_all(&directory)?;

@@ -17,10 +17,14 @@ pub const FILE: &str = "http.json";
 const CHART: &str = "http.svg";
 
 /// Keeps a run in `directory`.
-pub fn keep(run: &Run, directory: &Path) -> Result<()> {
+///
+/// Its commands are kept as they would be typed in any checkout.
+pub fn keep(workspace: &Workspace, run: &Run, directory: &Path) -> Result<()> {
     let file = directory.join(FILE);
-    fs::write(&file, serde_json::to_string_pretty(run)? + "\n")
-        .with_context(|| format!("cannot write {}", file.display()))
+    let anywhere = |path: &Path, name: &str, text: String| text.replace(&format!("{}/", path.display()), name);
+    let text = serde_json::to_string_pretty(run)? + "\n";
+    let text = anywhere(&workspace.root, "", anywhere(&workspace.target, "target/", text));
+    fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))
 }
 
 /// Writes the chart of the run that `directory` keeps, and the tables of README.md and docs/performance.md.
