@@ -20,6 +20,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Instances that are looked at: enough to leave out what only one of them did.
 const LOOKS: usize = 3;
 
+/// How much of a memory is looked at, from its beginning: a guest may have gigabytes, and looking is not to hold up others.
+const LOOK_LIMIT_BYTES: usize = 256 << 20;
+
+/// How much is made ready for an instance at most, for the same reason.
+const WRITTEN_LIMIT_BYTES: usize = 8 << 20;
+
 /// Of an entry of `/proc/self/pagemap` (its documentation is `admin-guide/mm/pagemap` of Linux): the page is in memory.
 const PRESENT: u64 = 1 << 63;
 /// The page is a file's or shared. A private page that was written is neither.
@@ -48,16 +54,16 @@ impl WorkingSet {
         if self.looks.fetch_add(1, Ordering::Relaxed) < LOOKS {
             self.written.rcu(|known| {
                 let both = known.as_ref().map_or_else(|| seen.to_vec(), |known| common(known, seen));
-                Some(Arc::new(both))
+                Some(Arc::new(first(both, WRITTEN_LIMIT_BYTES)))
             });
         }
     }
 }
 
-/// The bytes of `memory`, mapped privately and by this process, whose pages were written.
+/// The bytes of `memory`, mapped privately and by this process, whose pages were written, as far as it is looked at.
 pub fn look(memory: &[u8]) -> io::Result<Vec<Range<usize>>> {
     let unit = unit_bytes();
-    let mut entries = vec![0; memory.len() / unit * size_of::<u64>()];
+    let mut entries = vec![0; memory.len().min(LOOK_LIMIT_BYTES) / unit * size_of::<u64>()];
     let first = memory.as_ptr().addr() / unit;
     File::open("/proc/self/pagemap")?.read_exact_at(&mut entries, (first * size_of::<u64>()) as u64)?;
     let (entries, _) = entries.as_chunks::<{ size_of::<u64>() }>();
@@ -71,6 +77,16 @@ pub fn look(memory: &[u8]) -> io::Result<Vec<Range<usize>>> {
         }
     }
     Ok(ranges)
+}
+
+/// The first of `ranges`, that have `limit_bytes` together at most.
+fn first(mut ranges: Vec<Range<usize>>, limit_bytes: usize) -> Vec<Range<usize>> {
+    let mut bytes = 0usize;
+    ranges.retain(|range| {
+        bytes = bytes.saturating_add(range.len());
+        bytes <= limit_bytes
+    });
+    ranges
 }
 
 /// What is in both; each in ascending order, without overlaps.
@@ -107,6 +123,15 @@ mod tests {
         assert!(!set.is_open());
         set.learn(&[]);
         assert_eq!(*set.written().unwrap(), [5..10, 20..25, 45..46, 48..50]);
+    }
+
+    #[test]
+    fn no_more_is_kept_than_is_quickly_made_ready() {
+        let many: Vec<_> = (0..100).map(|index| index << 20..(index << 20) + (1 << 19)).collect();
+        let set = WorkingSet::default();
+        set.learn(&many);
+        assert_eq!(set.written().unwrap().iter().map(Range::len).sum::<usize>(), WRITTEN_LIMIT_BYTES);
+        assert_eq!(first(vec![0..5, 10..16], 10).len(), 1);
     }
 
     #[test]
