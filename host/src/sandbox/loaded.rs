@@ -310,9 +310,7 @@ impl Artifacts {
         let unused = memory.iter().rev().find(|(_, cell)| is_unused(cell)).map(|(key, _)| key.clone());
         let forgotten = unused.and_then(|key| memory.pop(&key));
         if let Some(loaded) = forgotten.as_ref().and_then(|cell| cell.get()) {
-            self.counters.evictions.fetch_add(1, Ordering::Relaxed);
-            self.counters.entries.fetch_sub(1, Ordering::Relaxed);
-            self.counters.bytes.fetch_sub(loaded.code_bytes, Ordering::Relaxed);
+            self.account_evicted(loaded);
         }
         forgotten.is_some()
     }
@@ -347,11 +345,16 @@ impl Artifacts {
             let Some((_, cell)) = memory.pop_lru() else { return };
             // A cell still loading counts itself when it is done.
             if let Some(evicted) = cell.get() {
-                self.counters.evictions.fetch_add(1, Ordering::Relaxed);
-                self.counters.entries.fetch_sub(1, Ordering::Relaxed);
-                bytes = self.counters.bytes.fetch_sub(evicted.code_bytes, Ordering::Relaxed) - evicted.code_bytes;
+                bytes = self.account_evicted(evicted);
             }
         }
+    }
+
+    /// Counts an entry that is gone from memory; answers the bytes that are left.
+    fn account_evicted(&self, evicted: &Loaded) -> u64 {
+        self.counters.evictions.fetch_add(1, Ordering::Relaxed);
+        self.counters.entries.fetch_sub(1, Ordering::Relaxed);
+        self.counters.bytes.fetch_sub(evicted.code_bytes, Ordering::Relaxed) - evicted.code_bytes
     }
 
     fn forget_failed(&self, key: &CodeKey, cell: &Arc<OnceCell<Arc<Loaded>>>) {

@@ -15,6 +15,18 @@ pub fn unit_bytes() -> usize {
     rustix::param::page_size()
 }
 
+/// Joins runs, in ascending order, that have no more than `gap` between them.
+pub(super) fn joined(runs: impl IntoIterator<Item = Range<usize>>, gap: usize) -> Vec<Range<usize>> {
+    let mut joined: Vec<Range<usize>> = Vec::new();
+    for run in runs {
+        match joined.last_mut() {
+            Some(last) if run.start - last.end <= gap => last.end = run.end,
+            _ => joined.push(run),
+        }
+    }
+    joined
+}
+
 /// A range of memory and where its bytes are.
 #[derive(Debug, Clone)]
 pub struct Piece {

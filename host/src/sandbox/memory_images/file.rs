@@ -18,7 +18,7 @@
 //! is copied is memory that each instance has to itself. So large runs of pages are mapped and small ones are copied, of each no more than
 //! [`Limit`] says; where there are more, what lies between two of them that are near is stored with them.
 
-use super::content::{Content, ContentError, Piece, unit_bytes};
+use super::content::{Content, ContentError, Piece, joined, unit_bytes};
 use super::working_set::WorkingSet;
 use std::fs::{File, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -310,13 +310,10 @@ fn different_runs(memory: &[u8], base: Option<&Content>) -> io::Result<Vec<Range
                 continue;
             }
             let at = chunk_index * 64 + index;
-            match runs.last_mut() {
-                Some(last) if last.end == at => last.end = at + 1,
-                _ => runs.push(at..at + 1),
-            }
+            runs.push(at..at + 1);
         }
     }
-    Ok(runs)
+    Ok(joined(runs, 0))
 }
 
 /// Which runs are mapped, and which are copied.
@@ -327,7 +324,7 @@ fn divided(runs: Vec<Range<usize>>, limit: Limit) -> (Vec<Range<usize>>, Vec<Ran
     let mut gap = 0;
     loop {
         let (large, small): (Vec<_>, Vec<_>) =
-            joined(runs.clone(), gap).into_iter().partition(|run| run.len() >= MAPPED_PAGES);
+            joined(runs.iter().cloned(), gap).into_iter().partition(|run| run.len() >= MAPPED_PAGES);
         let mapped = bridged(large, limit.mapped.max(1));
         let apart = |run: &Range<usize>| !mapped.iter().any(|piece| piece.start <= run.start && run.end <= piece.end);
         let copied: Vec<_> = small.into_iter().filter(apart).collect();
@@ -337,18 +334,6 @@ fn divided(runs: Vec<Range<usize>>, limit: Limit) -> (Vec<Range<usize>>, Vec<Ran
         }
         gap = (gap * 2).max(1);
     }
-}
-
-/// Joins runs with no more than `gap` pages between them.
-fn joined(runs: Vec<Range<usize>>, gap: usize) -> Vec<Range<usize>> {
-    let mut joined: Vec<Range<usize>> = Vec::with_capacity(runs.len());
-    for run in runs {
-        match joined.last_mut() {
-            Some(last) if run.start - last.end <= gap => last.end = run.end,
-            _ => joined.push(run),
-        }
-    }
-    joined
 }
 
 /// Joins runs over the narrowest gaps, until there are no more than `most`.

@@ -8,7 +8,7 @@
 //! Recording a first run and preparing later ones by it is the idea of REAP (Ustiugov et al., "Benchmarking, Analysis, and Optimization of
 //! Serverless Function Snapshots", ASPLOS 2021).
 
-use super::content::unit_bytes;
+use super::content::{joined, unit_bytes};
 use arc_swap::ArcSwapOption;
 use std::fs::File;
 use std::io;
@@ -68,15 +68,8 @@ pub fn look(memory: &[u8]) -> io::Result<Vec<Range<usize>>> {
     File::open("/proc/self/pagemap")?.read_exact_at(&mut entries, (first * size_of::<u64>()) as u64)?;
     let (entries, _) = entries.as_chunks::<{ size_of::<u64>() }>();
     let written = entries.iter().map(|entry| u64::from_le_bytes(*entry) & (PRESENT | OF_FILE) == PRESENT);
-    let mut ranges: Vec<Range<usize>> = Vec::new();
-    for (page, _) in written.enumerate().filter(|(_, is_written)| *is_written) {
-        let (start, end) = (page * unit, (page + 1) * unit);
-        match ranges.last_mut() {
-            Some(last) if last.end == start => last.end = end,
-            _ => ranges.push(start..end),
-        }
-    }
-    Ok(ranges)
+    let pages = written.enumerate().filter(|(_, is_written)| *is_written);
+    Ok(joined(pages.map(|(page, _)| page * unit..(page + 1) * unit), 0))
 }
 
 /// The first of `ranges`, that have `limit_bytes` together at most.

@@ -1,7 +1,7 @@
 //! Runtimes as their first start left them (level 1): made once a host, mapped at first use, shared by all functions.
 //!
-//! What is made of a runtime is in a directory that is named after the runtime's files, the engine and the format of images. It is filled beside its place, synced and
-//! renamed, so that it is there whole or not at all, and nothing writes to it after that.
+//! What is made of a runtime is in a directory that is named after the runtime's files, the engine and the format of images. It is filled
+//! beside its place, synced and renamed, so that it is there whole or not at all, and nothing writes to it after that.
 //!
 //! Assumption: one daemon at a time uses the directory of all of them.
 
