@@ -39,4 +39,5 @@ pub mod shutdown;
 pub mod storage;
 pub mod telemetry;
 pub mod triggers;
+pub mod turns;
 pub mod wire;

@@ -23,6 +23,7 @@ mod tls;
 pub use body::{BodyFault, BodyStatus, GuardedBody};
 pub use tls::{Bound, Tls, TlsError};
 
+use crate::turns::Turns;
 use activity::{Activity, TrackedBody, Verdict};
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -67,6 +68,9 @@ pub struct Limits {
     pub max_streams: u32,
     /// From the shutdown token to cutting what is still in flight.
     pub drain_limit: Duration,
+    /// Turns of requests on connections that were quiet: however many of them begin in the same moment, clients in the midst of a
+    /// conversation are answered in between.
+    pub newcomers: Arc<Turns>,
 }
 
 impl Default for Limits {
@@ -79,8 +83,14 @@ impl Default for Limits {
             write_timeout: Duration::from_secs(30),
             max_streams: 128,
             drain_limit: Duration::from_secs(25),
+            newcomers: Arc::new(newcomers()),
         }
     }
+}
+
+/// Turns of requests on quiet connections: enough that looking at sockets in between costs them little, and few enough that they take a fraction of a millisecond.
+pub fn newcomers() -> Turns {
+    Turns::new(std::thread::available_parallelism().map_or(1, usize::from).saturating_mul(NEWCOMERS_PER_PROCESSOR))
 }
 
 /// The two ends of a connection.
@@ -236,6 +246,12 @@ where
     }
     DrainReport { open, cut: cut_count.load(Ordering::Acquire), took: began.elapsed() }
 }
+
+/// Requests of quiet connections that begin before sockets are looked at again.
+const NEWCOMERS_PER_PROCESSOR: usize = 16;
+
+/// A connection on which nothing began or ended for so long is quiet.
+const QUIET: Duration = Duration::from_millis(100);
 
 /// How long to wait when file descriptors or memory ran out.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
@@ -400,6 +416,7 @@ impl<H> Connection<H> {
         let mut alarm = pin!(tokio::time::sleep_until(Instant::now() + self.limits.header_read_timeout));
         let mut closing_since = None;
         let mut stopped = false;
+        let mut turn = pin!(None);
 
         poll_fn(|cx| {
             loop {
@@ -410,7 +427,14 @@ impl<H> Connection<H> {
                         connection.as_mut().graceful_shutdown();
                     }
                 }
-                if let Poll::Ready(result) = connection.as_mut().poll(cx) {
+                if turn.is_none() && activity.is_quiet(QUIET) {
+                    turn.set(Some(self.limits.newcomers.turn()));
+                }
+                let may_go_on = turn.as_mut().as_pin_mut().is_none_or(|turn| turn.poll(cx).is_ready());
+                if may_go_on {
+                    turn.set(None);
+                }
+                if may_go_on && let Poll::Ready(result) = connection.as_mut().poll(cx) {
                     return Poll::Ready(match result {
                         Ok(()) => Closed::Normal,
                         Err(_) if activity.write_timed_out() => Closed::WriteTimeout,

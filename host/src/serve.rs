@@ -12,7 +12,7 @@ use crate::clock::{SharedClock, SystemClock};
 use crate::config::{Config, ConfigError};
 use crate::credentials::{self, Authenticator, Holders, Keys, Sessions};
 use crate::images::{self, Images};
-use crate::invocation::{Invoke, Invoker, Snapshotter};
+use crate::invocation::{Invoke, Invoker, Overload, Snapshotter};
 use crate::listener::{self, Bound, Tls};
 use crate::reconcile::{self, Reconciler};
 use crate::sandbox::calls::outbound_http::OwnPort;
@@ -144,7 +144,13 @@ pub async fn run(config: Config, reload: Arc<Reload>, announce: &Announce) -> Re
 
     let invoker =
         Invoker::new(Arc::clone(&base.catalog), Arc::clone(&base.logs), Arc::clone(&base.clock), shutdown.clone());
-    let invoker: Arc<dyn Invoke> = Arc::new(invoker.with_streaming(config.response_streaming));
+    let overload = Overload::new(Duration::from_millis(config.concurrency.max_lag_ms.into()));
+    let invoker = invoker.with_streaming(config.response_streaming).with_overload(Arc::clone(&overload));
+    let invoker: Arc<dyn Invoke> = Arc::new(invoker);
+    observers::sample_lag(&base.metrics, Arc::clone(&overload));
+    let newcomers = Arc::new(listener::newcomers());
+    let watching = overload.watch(Arc::clone(&newcomers));
+    shutdown.spawn(Phase::Work, "overload", until(&shutdown.token(Phase::Work), watching));
     base.spawn_housekeeping();
     for rest in base.catalog.unfinished_deployments().await {
         shutdown.spawn_resumable("deployment", rest);
@@ -184,6 +190,7 @@ pub async fn run(config: Config, reload: Arc<Reload>, announce: &Announce) -> Re
         }),
         invoke: Arc::clone(&invoker),
         config: config.http.clone(),
+        newcomers: Arc::clone(&newcomers),
         metrics: Arc::new(observers::Http(Arc::clone(&base.metrics))),
         clock: Arc::clone(&base.clock),
     };
@@ -220,7 +227,8 @@ pub async fn run(config: Config, reload: Arc<Reload>, announce: &Announce) -> Re
         )?,
         clock: Arc::clone(&base.clock),
     });
-    let limits = listener::Limits { drain_limit: config.shutdown.limits().drain, ..listener::Limits::default() };
+    let limits =
+        listener::Limits { drain_limit: config.shutdown.limits().drain, newcomers, ..listener::Limits::default() };
     shutdown.spawn(Phase::Intake, "aws-api", api.serve(api_listener, limits, intake.clone()));
     let looking = Arc::clone(&reloading).look_again_and_again(Arc::clone(&base.clock));
     shutdown.spawn(Phase::Intake, "credentials", until(&intake, looking));

@@ -55,6 +55,8 @@ class Daemon:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("LAMINA_", "AWS_"))}
         # Deployments are waited for, however slow the machine is, unless a test is about that.
         environment["LAMINA_SANDBOX_PENDING_AFTER_MS"] = "60000"
+        # Machines under test are overloaded as a rule, and refusing for it has a test of its own.
+        environment["LAMINA_CONCURRENCY_MAX_LAG_MS"] = "0"
         environment.update(self.environment)
         listeners = [word for name in ("api", "http", "admin") for word in (f"--{name}-addr", "127.0.0.1:0")]
         self.process = subprocess.Popen(

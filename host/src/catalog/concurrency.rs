@@ -16,6 +16,8 @@ pub enum ThrottleReason {
     ConcurrentInvocationLimitExceeded,
     /// No sandbox slot or memory is free on this host.
     HostCapacity,
+    /// More is asked of this host than its processors can do.
+    Overload,
 }
 
 /// The whole host's concurrency.

@@ -155,11 +155,13 @@ pub struct Config {
     pub ceiling: u32,
     /// Concurrency that reservations must leave to functions without one.
     pub unreserved_minimum: u32,
+    /// How late the host may get to what is ready, for half a second, before it refuses a part of what clients ask; 0 for no bound.
+    pub max_lag_ms: u32,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { ceiling: 1000, unreserved_minimum: 100 }
+        Self { ceiling: 1000, unreserved_minimum: 100, max_lag_ms: 100 }
     }
 }
 

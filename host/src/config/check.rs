@@ -151,6 +151,7 @@ fn sections(config: &Config, report: Report<'_>) {
     section_images(&config.images, report);
     let concurrency = &config.concurrency;
     within(report, "concurrency.ceiling", concurrency.ceiling, 1..=1_000_000);
+    within(report, "concurrency.max_lag_ms", concurrency.max_lag_ms, 0..=60_000);
     if concurrency.unreserved_minimum > concurrency.ceiling {
         let message =
             format!("{} is more than concurrency.ceiling, {}", concurrency.unreserved_minimum, concurrency.ceiling);

@@ -10,8 +10,8 @@ use super::record::{self, FailedInit, Record};
 use super::streamed::{self, Broken, NoteOnDrop};
 use super::streaming::{self, StreamEnd, StreamEnded, StreamHead, StreamedOutcome, StreamedResponse};
 use super::{
-    Body, FunctionError, HttpPayload, Invocation, Invoke, InvokeError, Outcome, PAYLOAD_LIMIT_BYTES, Payload, Response,
-    Source, StartKind, ThrottleReason, http_context, lineage,
+    Body, FunctionError, HttpPayload, Invocation, Invoke, InvokeError, Outcome, Overload, PAYLOAD_LIMIT_BYTES, Payload,
+    Response, Source, StartKind, ThrottleReason, http_context, lineage,
 };
 use crate::catalog::concurrency::Permit;
 use crate::catalog::{self, Catalog, Function, Target};
@@ -42,6 +42,7 @@ pub struct Invoker {
     clock: SharedClock,
     shutdown: Shutdown,
     streaming: streaming::Config,
+    overload: Arc<Overload>,
 }
 
 /// The guest's input, in the form its kind takes.
@@ -92,12 +93,18 @@ enum Begun {
 impl Invoker {
     /// An invoker of the functions in `catalog`.
     pub fn new(catalog: Arc<Catalog>, logs: Arc<LogStore>, clock: SharedClock, shutdown: Shutdown) -> Self {
-        Self { catalog, logs, clock, shutdown, streaming: streaming::Config::default() }
+        let overload = Overload::new(Duration::ZERO);
+        Self { catalog, logs, clock, shutdown, streaming: streaming::Config::default(), overload }
     }
 
     /// The same with other limits of streamed responses.
     pub fn with_streaming(self, streaming: streaming::Config) -> Self {
         Self { streaming, ..self }
+    }
+
+    /// The same, refusing what clients wait for as far as `overload` says.
+    pub fn with_overload(self, overload: Arc<Overload>) -> Self {
+        Self { overload, ..self }
     }
 
     /// Runs one invocation to its answer. See [`Invoke::invoke`].
@@ -154,6 +161,11 @@ impl Invoker {
             catalog::Error::NotReady(state) => InvokeError::NotReady(state),
             other => InvokeError::Platform(other.to_string()),
         })?;
+        // Other sources have what they work off on disk, and a pace of their own.
+        if matches!(source, Source::Api | Source::Http) && self.overload.refuses() {
+            target.series.function().throttle(ThrottleReason::Overload.into());
+            return Err(InvokeError::Throttled(ThrottleReason::Overload));
+        }
         let start = || lineage::new_root(self.clock.now_ms());
         let (trace, runs_before) = lineage::advance(trace_id.as_deref(), target.mark, start);
         if runs_before >= lineage::RUNS_LIMIT && target.recursive_loop == RecursiveLoop::Terminate {
@@ -224,6 +236,8 @@ impl Invoker {
         if let Some(lease) = pool.take_warm() {
             return Ok(Admitted { lease, permit, start: StartKind::Warm, init_duration: None });
         }
+        // Before the start takes memory of its own: of a crowd, all but a few wait here.
+        pool.turn().await;
         // Boxed, as other ways that are seldom taken: each invocation would carry room for it.
         match Box::pin(pool.start()).await {
             Ok(mut lease) => {

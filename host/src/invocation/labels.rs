@@ -31,6 +31,7 @@ impl From<ThrottleReason> for labels::Throttle {
             ThrottleReason::ReservedFunctionConcurrentInvocationLimitExceeded => Self::Reserved,
             ThrottleReason::ConcurrentInvocationLimitExceeded => Self::Concurrency,
             ThrottleReason::HostCapacity => Self::HostCapacity,
+            ThrottleReason::Overload => Self::Overload,
         }
     }
 }

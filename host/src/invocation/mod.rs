@@ -10,6 +10,7 @@ mod http_context;
 pub mod http_event;
 mod invoker;
 pub mod lineage;
+mod overload;
 mod record;
 mod snapshots;
 mod streamed;
@@ -18,6 +19,7 @@ mod streaming;
 pub use crate::catalog::Unfinished;
 pub use crate::catalog::concurrency::ThrottleReason;
 pub use invoker::Invoker;
+pub use overload::Overload;
 pub use snapshots::Snapshotter;
 pub use streaming::{
     Config as StreamingConfig, StreamEnd, StreamEnded, StreamHead, StreamedOutcome, StreamedResponse, body_failure,

@@ -92,6 +92,12 @@ impl Activity {
         InFlight { activity: Arc::clone(self), id, watched }
     }
 
+    /// Whether nothing is in flight, and nothing began or ended for `long`.
+    pub(super) fn is_quiet(&self, long: Duration) -> bool {
+        let state = self.state.lock();
+        state.in_flight == 0 && state.active_at.elapsed() > long
+    }
+
     pub(super) fn set_write_timed_out(&self) {
         self.state.lock().write_timed_out = true;
     }

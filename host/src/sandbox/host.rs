@@ -17,13 +17,13 @@ use super::runtime::{self, Level1, Registry, RegistryError, RuntimeSpec, Runtime
 use super::shared::Shared;
 use super::slots::{Mappings, Slot, Slots};
 use crate::clock::SharedClock;
+use crate::turns::Turns;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use wasmtime_wasi::filesystem::Dir;
 
 /// The `[sandbox]` section of the configuration.
@@ -177,8 +177,8 @@ pub struct Host {
     tasks: Arc<LayerDirs>,
     layers: Arc<LayerDirs>,
     images: Arc<ImageStore>,
-    /// Turns at loading compiled guests and images, as many as there are processors.
-    loads: Arc<Semaphore>,
+    /// At loading compiled guests and images, as many as there are processors.
+    loads: Arc<Turns>,
     shared: Shared,
     /// Pools that hold idle environments, for retirement and eviction.
     pools: Mutex<Vec<Weak<Pool>>>,
@@ -246,7 +246,7 @@ impl Host {
         let runtimes = Runtimes::open(runtimes, data_dir.join("runtimes"), engine, compiler.clone())?;
         let ticker = Ticker::start(&[&plain.engine, &concurrent.engine, runtimes.engine()])?;
         let limit_bytes = config.code_cache_mb.saturating_mul(1 << 20);
-        let loads = Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)));
+        let loads = Arc::new(Turns::new(std::thread::available_parallelism().map_or(1, usize::from)));
         let compilation = Compilation::new(compiler);
         let mappings = Mappings::new(size.mappings);
         let (of_code, turns) = (Arc::clone(&mappings), Arc::clone(&loads));
@@ -389,7 +389,7 @@ impl Host {
     }
 
     /// Turns at loading them.
-    pub(super) fn loads(&self) -> &Semaphore {
+    pub(super) fn loads(&self) -> &Turns {
         &self.loads
     }
 
@@ -435,6 +435,11 @@ impl Host {
     /// The compiled guest, loaded where it is not.
     pub(super) async fn load(&self, key: &CodeKey, component_path: &Path) -> Result<Arc<Loaded>, CompileError> {
         self.artifacts.load(key, component_path, &|| self.make_room()).await
+    }
+
+    /// Whether a compiled guest need not be loaded.
+    pub(super) fn is_in_memory(&self, key: &CodeKey) -> bool {
+        self.artifacts.is_in_memory(key)
     }
 
     /// Gives up code that no environment is made of, or else the longest idle environments; answers whether there was anything.

@@ -20,7 +20,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::OnceCell;
 use wasmtime::Engine;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 use wasmtime_wasi::p2::bindings::CommandIndices;
@@ -28,6 +28,7 @@ use wasmtime_wasi_http::p2::bindings::ProxyIndices;
 use wasmtime_wasi_http::p3::bindings::ServiceIndices;
 
 use crate::storage::functions::GuestKind;
+use crate::turns::Turns;
 
 /// The exports to call, by kind.
 pub(super) enum Entry {
@@ -141,8 +142,7 @@ pub(super) struct Artifacts {
     compilation: Compilation,
     limit_bytes: u64,
     mappings: Arc<Mappings>,
-    /// Turns at loading what is compiled.
-    loads: Arc<Semaphore>,
+    loads: Arc<Turns>,
     memory: Mutex<LruCache<CodeKey, Arc<OnceCell<Arc<Loaded>>>>>,
     pub(super) counters: Arc<CacheCounters>,
 }
@@ -156,7 +156,7 @@ impl Artifacts {
         compilation: Compilation,
         limit_bytes: u64,
         mappings: Arc<Mappings>,
-        loads: Arc<Semaphore>,
+        loads: Arc<Turns>,
     ) -> io::Result<Self> {
         let work_dir = cache_dir.join("work");
         match std::fs::remove_dir_all(&work_dir) {
@@ -216,6 +216,11 @@ impl Artifacts {
         let placed = tokio::task::spawn_blocking(move || place(&native, &path).map(|()| drop(job))).await;
         placed.map_err(|error| CompileError::Host(error.to_string()))?.map_err(host)?;
         Ok(Compiled { report, component_sha256, component: made })
+    }
+
+    /// Whether the guest is in memory, its native code mapped.
+    pub(super) fn is_in_memory(&self, key: &CodeKey) -> bool {
+        self.memory.lock().peek(key).is_some_and(|cell| cell.get().is_some())
     }
 
     /// Answers the guest, from memory, from disk, or compiled again from the component at `component_path`.
@@ -288,7 +293,7 @@ impl Artifacts {
         path: PathBuf,
         make_room: &MakeRoom<'_>,
     ) -> Option<wasmtime::Result<Arc<Loaded>>> {
-        let _turn = self.loads.acquire().await.ok()?;
+        let _turn = self.loads.turn().await;
         let mappings = loop {
             match self.mappings.take(MAPPINGS_PER_COMPONENT) {
                 Some(mappings) => break mappings,

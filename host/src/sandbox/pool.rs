@@ -198,6 +198,14 @@ impl Pool {
         }
     }
 
+    /// Waits until an environment may be started: in turn with others, except where what it runs is in memory and a start takes no more than
+    /// a request does.
+    pub async fn turn(&self) {
+        if self.spec.code.family == Family::Runtime || !self.host.is_in_memory(&self.spec.code) {
+            drop(self.host.loads().turn().await);
+        }
+    }
+
     /// A new environment that has finished its init phase.
     pub async fn start(self: &Arc<Self>) -> Result<Lease, StartFailure> {
         let started = Instant::now();

@@ -3,6 +3,7 @@
 use crate::catalog::Catalog;
 use crate::clock::SharedClock;
 use crate::ids::FunctionName;
+use crate::invocation::Overload;
 use crate::listener::{Closed, Observer};
 use crate::sandbox::Host;
 use crate::sandbox::engine::Family;
@@ -213,6 +214,11 @@ impl HttpMetrics for Http {
     fn answered(&self, answered: Answered<'_>) {
         self.0.http.answered(answered.status.as_u16());
     }
+}
+
+/// Sets, at each scrape, how late the host is.
+pub(super) fn sample_lag(metrics: &Metrics, overload: Arc<Overload>) {
+    metrics.on_scrape(move |metrics| metrics.lag.set(overload.lag().as_secs_f64()));
 }
 
 /// Sets, at each scrape, what is counted elsewhere.

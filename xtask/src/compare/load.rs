@@ -1,8 +1,8 @@
 //! Load: `wrk` at saturation, `oha` at a fixed rate, and what they print.
 //!
 //! Both run on the client's cores, which this whole program is confined to. wrk is a closed loop: a connection asks again once it was answered,
-//! so its latencies are those of a full server. oha is an open loop: requests are due at fixed times, and one that waits for its turn counts
-//! from when it was due.
+//! so its latencies are those of a full server. oha is an open loop: requests are due at fixed times. With [`From::Due`] one that waits for its
+//! turn counts from when it was due.
 
 use super::contenders::Ask;
 use super::process;
@@ -101,10 +101,36 @@ pub fn parse_wrk(output: &str) -> Result<Saturated> {
     Ok(seen)
 }
 
-/// `oha`, ready to run for `seconds` at `per_second`. `urls` is a file that it may write.
-pub fn oha(oha: &Path, urls: PathBuf, aim: &Aim, connections: u32, per_second: f64, seconds: u32) -> Result<Command> {
+/// When the time of an answer begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// When the request was due: waiting for a free connection counts.
+    Due,
+    /// When it was sent: what the server took.
+    Sent,
+}
+
+/// A fixed rate.
+#[derive(Debug, Clone, Copy)]
+pub struct Rate {
+    /// Requests a second, all connections together.
+    pub per_second: f64,
+    /// Connections.
+    pub connections: u32,
+    /// For how long.
+    pub seconds: u32,
+    /// What is measured.
+    pub from: From,
+}
+
+/// `oha`, ready to run at `rate`. `urls` is a file that it may write.
+pub fn oha(oha: &Path, urls: PathBuf, aim: &Aim, rate: Rate) -> Result<Command> {
+    let Rate { per_second, connections, seconds, from } = rate;
     let mut command = Command::new(oha);
-    command.args(["--no-tui", "--output-format", "json", "--latency-correction", "--redirect", "0"]);
+    command.args(["--no-tui", "--output-format", "json", "--redirect", "0"]);
+    if from == From::Due {
+        command.arg("--latency-correction");
+    }
     command.arg("-z").arg(format!("{seconds}s")).arg("-q").arg(format!("{:.0}", per_second.max(1.0)));
     command.arg("-c").arg(connections.to_string());
     match aim.ask {

@@ -352,7 +352,13 @@ impl<'a> Comparison<'a> {
         if let Some(oha) = &self.programs.tools.oha {
             let rate = saturated.per_second() / 2.0;
             let urls = self.programs.scratch.join("urls.txt");
-            let mut command = load::oha(oha, urls, &aim, self.options.connections, rate, self.options.duration_s)?;
+            let load = load::Rate {
+                per_second: rate,
+                connections: self.options.connections,
+                seconds: self.options.duration_s,
+                from: load::From::Due,
+            };
+            let mut command = load::oha(oha, urls, &aim, load)?;
             half = Some(load::pace(&mut command, rate)?);
             commands.push(process::line(&command));
         }

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 /// How many times what it can do.
 const TIMES: f64 = 3.0;
-/// Connections: more than the daemon runs invocations at once (`[concurrency] ceiling`).
-const CONNECTIONS: u32 = 2_000;
+/// Connections. A request each is at the daemon, and one that waits for all of those waits longer than `concurrency.max_lag_ms`.
+const CONNECTIONS: u32 = 8_000;
 /// The function asked.
 const ASK: Ask = Ask::Get("/event");
 /// How long the daemon is looked at before and after.
@@ -50,7 +50,13 @@ impl Comparison<'_> {
         let rss_before = daemon.process.rss_kb()?;
         let aim = daemon.aim(ASK)?;
         let urls = self.programs.scratch.join("urls.txt");
-        let mut command = load::oha(oha, urls, &aim, CONNECTIONS, rate, self.options.storm_s)?;
+        let load = load::Rate {
+            per_second: rate,
+            connections: CONNECTIONS,
+            seconds: self.options.storm_s,
+            from: load::From::Sent,
+        };
+        let mut command = load::oha(oha, urls, &aim, load)?;
         let stop = AtomicBool::new(false);
         let pid = daemon.process.pid();
         let (paced, rss_most) = thread::scope(|scope| {

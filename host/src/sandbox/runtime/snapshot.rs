@@ -12,10 +12,10 @@ use crate::sandbox::memory_images::store::{Found, ImageKey, ImageStore};
 use crate::sandbox::pool::{InitStart, Pool, SNAP_START, Spec};
 use crate::sandbox::{Failure, StartError};
 use crate::telemetry::capture::CapturedLine;
+use crate::turns::Turns;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
 
 /// How far the image of a version is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl Snapshot {
     pub(in crate::sandbox) async fn image(
         &self,
         images: &Arc<ImageStore>,
-        loads: &Semaphore,
+        loads: &Turns,
         level_1: &Arc<Level1>,
     ) -> Option<Image> {
         let key = {
@@ -105,7 +105,7 @@ impl Snapshot {
         if let Some(image) = images.get_open(&key) {
             return Some(image);
         }
-        let _turn = loads.acquire().await.ok()?;
+        let _turn = loads.turn().await;
         match find(images, &key, level_1).await {
             Ok(Found::Image(image)) => Some(image),
             Ok(_) => {

@@ -81,7 +81,7 @@ pub struct Config {
     pub max_size_bytes: u64,
     /// Lines that may wait for the writer, in bytes.
     pub max_queued_bytes: usize,
-    /// How long the writer gathers lines before it writes them.
+    /// How long the writer gathers lines before it writes them; up to 25 times that where they are of many streams.
     pub linger_ms: u32,
 }
 

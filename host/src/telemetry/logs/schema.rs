@@ -7,6 +7,12 @@ use std::path::{Path, PathBuf};
 /// Counted up with every change of the tables; a file with a greater one is refused.
 const VERSION: i64 = 4;
 
+/// SQLite's page, unless it is told otherwise.
+const PAGE_BYTES: i64 = 4_096;
+
+/// Size of the write-ahead log at which its pages are taken to the database.
+const WAL_BYTES: i64 = 32 * 1024 * 1024;
+
 const TABLES: &str = "
 CREATE TABLE log_groups (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -117,8 +123,11 @@ fn open(path: &Path) -> Result<Connection, OpenError> {
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
-    connection.pragma_update(None, "journal_size_limit", 16 * 1024 * 1024)?;
-    connection.pragma_update(None, "cache_size", -8 * 1024)?;
+    // Streams of a thousand functions are a thousand pages, written again and again: a log and a cache of a few thousand pages take each
+    // to the database once for many transactions.
+    connection.pragma_update(None, "journal_size_limit", WAL_BYTES)?;
+    connection.pragma_update(None, "wal_autocheckpoint", WAL_BYTES / PAGE_BYTES)?;
+    connection.pragma_update(None, "cache_size", -32 * 1024)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     match connection.pragma_query_value(None, "user_version", |row| row.get(0))? {
         version @ 0..VERSION => {

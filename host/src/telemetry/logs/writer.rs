@@ -5,8 +5,8 @@ use super::subscriptions::FilterDefinition;
 use super::subscriptions::feed::{self, Feed};
 use super::watch::{WatchedEvents, Watches};
 use super::{
-    Config, Error, EventId, Followers, LineText, LogBatch, LogEvent, Lost, MAX_GROUPS, MAX_TAGS, Queue, Taken,
-    retention,
+    Config, Error, EventId, Followers, LineText, LogBatch, LogEvent, Lost, MAX_GROUPS, MAX_QUEUED_BATCHES, MAX_TAGS,
+    Queue, Taken, retention,
 };
 use crate::clock::SharedClock;
 use lru::LruCache;
@@ -18,11 +18,17 @@ use std::fmt::Write;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 /// Messages taken into one transaction.
-const MAX_MESSAGES: usize = 4_096;
+const MAX_MESSAGES: usize = 8_192;
+
+/// How many times as long lines are gathered where they are of many streams: each stream costs as much as some dozen lines.
+const MAX_LINGERS: u32 = 25;
+
+/// Lines of fewer streams are not gathered for longer.
+const SCATTERED_STREAMS: usize = 32;
 
 /// Streams whose row the writer knows without asking.
 const KNOWN_STREAMS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(16_383);
@@ -126,8 +132,13 @@ impl Writer {
         let linger = Duration::from_millis(self.setup.config.linger_ms.into());
         let mut inbox = Vec::new();
         while self.setup.receiver.blocking_recv_many(&mut inbox, MAX_MESSAGES) > 0 {
-            if !linger.is_zero() && inbox.iter().all(|m| matches!(m, Message::Batch(_))) {
+            let mut lingered = 0;
+            while !linger.is_zero()
+                && may_wait(&inbox)
+                && (lingered == 0 || (lingered < MAX_LINGERS && is_scattered(&inbox)))
+            {
                 std::thread::sleep(linger);
+                lingered += 1;
                 while inbox.len() < MAX_MESSAGES {
                     let Ok(message) = self.setup.receiver.try_recv() else { break };
                     inbox.push(message);
@@ -261,6 +272,8 @@ impl Writer {
     fn try_write(&mut self, work: &[Work], lost: &Lost) -> Result<Written, Error> {
         self.sync(work.iter().any(|work| matches!(work, Work::Put(_))))?;
         let now_ms = self.setup.clock.now_ms();
+        let nobody_waits = work.iter().all(|work| matches!(work, Work::Batch(_)));
+        let is_at_ease = nobody_waits && self.setup.receiver.len() < MAX_QUEUED_BATCHES / 4;
         let watched = self.setup.watches.groups();
         let transaction = self.setup.connection.transaction()?;
         let mut events = Events {
@@ -276,8 +289,12 @@ impl Writer {
             watched_groups: watched,
             written: Written::default(),
         };
+        let mut pace = is_at_ease.then(Pace::begin);
         for stream in by_stream(work) {
             events.add(&stream)?;
+            if let Some(pace) = &mut pace {
+                pace.step();
+            }
         }
         for work in work {
             let Work::Put(put) = work else { continue };
@@ -473,6 +490,45 @@ struct Open {
     stream_id: i64,
     first: EventId,
     block: Block,
+}
+
+/// Whether nobody waits for any of it.
+fn may_wait(inbox: &[Message]) -> bool {
+    inbox.len() < MAX_MESSAGES && inbox.iter().all(|message| matches!(message, Message::Batch(_)))
+}
+
+/// Whether it is a few messages each of many streams.
+fn is_scattered(inbox: &[Message]) -> bool {
+    let streams: HashSet<_> = inbox
+        .iter()
+        .filter_map(|message| match message {
+            Message::Batch(LogBatch { group, stream, .. }) => Some((group, stream)),
+            Message::Put(_) | Message::Call(_) => None,
+        })
+        .collect();
+    streams.len() > SCATTERED_STREAMS && streams.len().saturating_mul(4) > inbox.len()
+}
+
+/// Rests of the writer within a transaction: on a machine whose processors are all taken, a long one would keep invocations waiting for as long.
+struct Pace {
+    worked_since: Instant,
+}
+
+impl Pace {
+    /// How long it works, and then rests.
+    const STRIDE: Duration = Duration::from_micros(500);
+
+    fn begin() -> Self {
+        Self { worked_since: Instant::now() }
+    }
+
+    /// Rests, if it is time to.
+    fn step(&mut self) {
+        if self.worked_since.elapsed() >= Self::STRIDE {
+            std::thread::sleep(Self::STRIDE);
+            self.worked_since = Instant::now();
+        }
+    }
 }
 
 /// Batches of one stream together, so that they share rows. Streams come in the order of their first batches, batches in theirs.

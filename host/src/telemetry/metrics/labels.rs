@@ -125,6 +125,8 @@ label! {
         Concurrency = "ConcurrentInvocationLimitExceeded",
         /// No sandbox slot or memory is free on this host.
         HostCapacity = "HostCapacity",
+        /// More is asked of the host than its processors can do.
+        Overload = "Overload",
     }
 }
 

@@ -58,6 +58,8 @@ pub struct Metrics {
     pub invocations: InvocationMetrics,
     /// Invocations stopped because their chain came back to the function too often.
     pub recursive_invocations_dropped: IntCounter,
+    /// How late the process gets to what is ready to run, in seconds.
+    pub lag: Gauge,
     /// Sandboxes, compilation and the code cache.
     pub sandbox: SandboxMetrics,
     /// Extensions.
@@ -308,6 +310,7 @@ impl Metrics {
                 "recursive_invocations_dropped_total",
                 "Invocations stopped because their chain had come back to the function too often.",
             )?,
+            lag: to.float_gauge("lag_seconds", "How late the process gets to what is ready to run.")?,
             sandbox: SandboxMetrics {
                 slots: to.gauge_vec("sandbox_pool_slots", "Sandbox slots of this host, by state.", &["state"])?,
                 compile_duration: to.histogram(

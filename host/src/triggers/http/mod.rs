@@ -136,6 +136,7 @@ impl Config {
             write_timeout: Duration::from_millis(self.write_timeout_ms),
             max_streams: self.max_streams_per_connection,
             drain_limit: Duration::from_millis(self.drain_limit_ms),
+            ..listener::Limits::default()
         }
     }
 }

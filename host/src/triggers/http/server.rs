@@ -15,6 +15,7 @@ use crate::invocation::{
 };
 use crate::listener::{self, BodyStatus, BodyUnread, GuardedBody, Peer};
 use crate::storage::functions::{InvokeMode, UrlAuthType};
+use crate::turns::Turns;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::header::{CONNECTION, HeaderName, HeaderValue, ORIGIN};
@@ -49,6 +50,8 @@ pub struct Trigger {
     pub invoke: Arc<dyn Invoke>,
     /// Settings, checked before with [`Config::check`].
     pub config: Config,
+    /// Turns of requests on quiet connections, shared with other listeners.
+    pub newcomers: Arc<Turns>,
     /// Told about connections and answers.
     pub metrics: Arc<dyn HttpMetrics>,
     /// For the events' time and new trace ids.
@@ -86,7 +89,8 @@ pub struct DrainReport {
 impl Trigger {
     /// Serves `listener` until `shutdown` is cancelled, then drains within [`Config::drain_limit_ms`].
     pub async fn serve(self, listener: impl Into<listener::Bound>, shutdown: CancellationToken) -> DrainReport {
-        let limits = self.config.limits();
+        let newcomers = Arc::clone(&self.newcomers);
+        let limits = listener::Limits { newcomers, ..self.config.limits() };
         let drain_limit = limits.drain_limit;
         let metrics = Arc::clone(&self.metrics);
         let permits = self.config.max_concurrent_requests.clamp(1, Semaphore::MAX_PERMITS);

@@ -215,6 +215,7 @@ impl Running {
             urls: None,
             router: Arc::clone(&router),
             invoke: Arc::clone(&functions) as Arc<dyn Invoke>,
+            newcomers: Arc::new(crate::listener::newcomers()),
             config,
             metrics: Arc::clone(&metrics) as Arc<dyn HttpMetrics>,
             clock: Arc::new(SystemClock),

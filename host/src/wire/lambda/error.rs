@@ -122,7 +122,7 @@ impl From<InvokeError> for WireError {
 }
 
 fn throttled(reason: ThrottleReason) -> WireError {
-    // AWS has no reason for a full host; to a client it is the account's limit, and the message tells.
+    // AWS has no reason for a full or overloaded host; to a client it is the account's limit, and the message tells.
     let (reason, message) = match reason {
         ThrottleReason::ReservedFunctionConcurrentInvocationLimitExceeded => {
             ("ReservedFunctionConcurrentInvocationLimitExceeded", "Rate Exceeded.")
@@ -130,6 +130,9 @@ fn throttled(reason: ThrottleReason) -> WireError {
         ThrottleReason::ConcurrentInvocationLimitExceeded => ("ConcurrentInvocationLimitExceeded", "Rate Exceeded."),
         ThrottleReason::HostCapacity => {
             ("ConcurrentInvocationLimitExceeded", "Rate Exceeded. No sandbox or memory is free on this host.")
+        }
+        ThrottleReason::Overload => {
+            ("ConcurrentInvocationLimitExceeded", "Rate Exceeded. More is asked of this host than it can do.")
         }
     };
     let error = WireError::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException", message);

@@ -596,6 +596,12 @@ async fn failures_of_functions_are_answers_and_those_of_the_platform_are_not() {
             "TooManyRequestsException",
             Some("ConcurrentInvocationLimitExceeded"),
         ),
+        (
+            InvokeError::Throttled(ThrottleReason::Overload),
+            429,
+            "TooManyRequestsException",
+            Some("ConcurrentInvocationLimitExceeded"),
+        ),
         (InvokeError::InvalidPayload("p".into()), 400, "InvalidRequestContentException", None),
         (InvokeError::ShuttingDown, 503, "ServiceException", None),
         (InvokeError::Platform("p".into()), 500, "ServiceException", None),
