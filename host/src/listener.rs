@@ -88,7 +88,8 @@ impl Default for Limits {
     }
 }
 
-/// Turns of requests on quiet connections: enough that looking at sockets in between costs them little, and few enough that they take a fraction of a millisecond.
+/// Turns of requests on quiet connections: enough that looking at sockets in between costs them little, and few enough that they take a
+/// fraction of a millisecond.
 pub fn newcomers() -> Turns {
     Turns::new(std::thread::available_parallelism().map_or(1, usize::from).saturating_mul(NEWCOMERS_PER_PROCESSOR))
 }
@@ -249,9 +250,6 @@ where
 
 /// Requests of quiet connections that begin before sockets are looked at again.
 const NEWCOMERS_PER_PROCESSOR: usize = 16;
-
-/// A connection on which nothing began or ended for so long is quiet.
-const QUIET: Duration = Duration::from_millis(100);
 
 /// How long to wait when file descriptors or memory ran out.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
@@ -427,12 +425,13 @@ impl<H> Connection<H> {
                         connection.as_mut().graceful_shutdown();
                     }
                 }
-                if turn.is_none() && activity.is_quiet(QUIET) {
+                if turn.is_none() && activity.wants_turn() {
                     turn.set(Some(self.limits.newcomers.turn()));
                 }
                 let may_go_on = turn.as_mut().as_pin_mut().is_none_or(|turn| turn.poll(cx).is_ready());
-                if may_go_on {
+                if may_go_on && turn.is_some() {
                     turn.set(None);
+                    activity.had_turn();
                 }
                 if may_go_on && let Poll::Ready(result) = connection.as_mut().poll(cx) {
                     return Poll::Ready(match result {

@@ -24,3 +24,40 @@ impl Turns {
         turn
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test]
+    async fn sockets_are_looked_at_between_two_turns() {
+        let (mut here, mut there) = tokio::net::UnixStream::pair().unwrap();
+        let (turns, done) = (Arc::new(Turns::new(1)), Arc::new(AtomicUsize::new(0)));
+        let counted = Arc::clone(&done);
+        let reading = tokio::spawn(async move {
+            there.read_u8().await.unwrap();
+            counted.load(Ordering::Relaxed)
+        });
+        tokio::task::yield_now().await;
+        // Fewer than tokio runs before it looks at sockets by itself.
+        let crowd: Vec<_> = (0..50)
+            .map(|_| {
+                let (turns, done) = (Arc::clone(&turns), Arc::clone(&done));
+                tokio::spawn(async move {
+                    let _turn = turns.turn().await;
+                    done.fetch_add(1, Ordering::Relaxed);
+                })
+            })
+            .collect();
+        here.write_u8(1).await.unwrap();
+        let before = reading.await.unwrap();
+        assert!(before < 10, "{before} of 50 came before what was on the socket");
+        for one in crowd {
+            one.await.unwrap();
+        }
+        assert_eq!(done.load(Ordering::Relaxed), 50);
+    }
+}

@@ -1,4 +1,4 @@
-"""Overload: more is asked than the processors can do. A part is refused, the rest is served, and it ends with its cause."""
+"""Overload: more is asked than the processors can do. A part is refused, the rest is served, until the cause ends."""
 
 import http.client
 import json

@@ -67,7 +67,8 @@ impl Overload {
                 continue;
             }
             let is_late = lag > self.limit;
-            late_for = if is_late { late_for.saturating_add(lag) } else { Duration::ZERO };
+            // A process that was stopped for a while was late once.
+            late_for = if is_late { late_for.saturating_add(lag.min(PATIENCE / 4)) } else { Duration::ZERO };
             let share = self.refused.load(Ordering::Relaxed);
             if !is_late || late_for > PATIENCE {
                 self.refused.store(next(share, lag, self.limit), Ordering::Relaxed);

@@ -25,6 +25,8 @@ struct State {
     head_since: Option<Instant>,
     /// When a request last began or ended.
     active_at: Instant,
+    /// When it last had a turn among quiet connections.
+    turn_at: Instant,
     /// HTTP/2 only: bodies whose last chunk the client has not made room for yet, since when.
     waiting: HashMap<u64, Instant>,
     next_id: u64,
@@ -36,6 +38,12 @@ struct State {
 
 /// A connection with requests in flight is not looked at more often than this.
 const MIN_TICK: Duration = Duration::from_millis(1);
+
+/// A connection on which nothing began or ended for so long is quiet.
+const QUIET: Duration = Duration::from_millis(100);
+
+/// A connection that is never quiet takes a turn all the same, so that busy ones do not keep others out for longer.
+const TURN_EVERY: Duration = Duration::from_secs(1);
 
 /// What to do with a connection.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,6 +63,7 @@ impl Activity {
                 in_flight: 0,
                 head_since: Some(accepted),
                 active_at: accepted,
+                turn_at: accepted,
                 waiting: HashMap::new(),
                 next_id: 0,
                 is_http2: false,
@@ -92,10 +101,16 @@ impl Activity {
         InFlight { activity: Arc::clone(self), id, watched }
     }
 
-    /// Whether nothing is in flight, and nothing began or ended for `long`.
-    pub(super) fn is_quiet(&self, long: Duration) -> bool {
+    /// Whether what comes next is to take a turn: nothing is in flight, and nothing began or ended for [`QUIET`], or the last turn
+    /// is [`TURN_EVERY`] ago.
+    pub(super) fn wants_turn(&self) -> bool {
         let state = self.state.lock();
-        state.in_flight == 0 && state.active_at.elapsed() > long
+        state.in_flight == 0 && (state.active_at.elapsed() > QUIET || state.turn_at.elapsed() > TURN_EVERY)
+    }
+
+    /// It has had its turn.
+    pub(super) fn had_turn(&self) {
+        self.state.lock().turn_at = Instant::now();
     }
 
     pub(super) fn set_write_timed_out(&self) {
