@@ -249,7 +249,7 @@ where
 }
 
 /// Requests of quiet connections that begin before sockets are looked at again.
-const NEWCOMERS_PER_PROCESSOR: usize = 16;
+const NEWCOMERS_PER_PROCESSOR: usize = 48;
 
 /// How long to wait when file descriptors or memory ran out.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);

@@ -56,7 +56,7 @@ impl Overload {
 
     /// Looks again and again; never ends. A request of a quiet connection waits for one of `turns` too.
     pub async fn watch(self: Arc<Self>, turns: Arc<Turns>) {
-        let mut late_for = Duration::ZERO;
+        let mut late_since = None;
         loop {
             let due = Instant::now() + LOOK_EVERY;
             tokio::time::sleep_until(due).await;
@@ -67,10 +67,11 @@ impl Overload {
                 continue;
             }
             let is_late = lag > self.limit;
-            // A process that was stopped for a while was late once.
-            late_for = if is_late { late_for.saturating_add(lag.min(PATIENCE / 4)) } else { Duration::ZERO };
-            let share = self.refused.load(Ordering::Relaxed);
-            if !is_late || late_for > PATIENCE {
+            // Once is not enough, however late: a process that was stopped for a while is late once.
+            let is_overloaded = is_late && late_since.is_some_and(|since: Instant| since.elapsed() > PATIENCE);
+            late_since = is_late.then(|| late_since.unwrap_or(due));
+            if is_overloaded || !is_late {
+                let share = self.refused.load(Ordering::Relaxed);
                 self.refused.store(next(share, lag, self.limit), Ordering::Relaxed);
             }
         }
@@ -80,9 +81,9 @@ impl Overload {
 /// The share to be refused after a turn that was `lag` late.
 fn next(share: u32, lag: Duration, limit: Duration) -> u32 {
     if lag > limit {
-        // The later, the sooner there is little enough.
+        // The later, the longer it is to the next look.
         let times = u32::try_from(lag.as_micros() / limit.as_micros().max(1)).unwrap_or(u32::MAX);
-        share.saturating_add(times.min(4).saturating_mul(25)).min(MOST)
+        share.saturating_add(times.min(16).saturating_mul(25)).min(MOST)
     } else if lag > limit / 4 {
         share.saturating_sub(10)
     } else {
