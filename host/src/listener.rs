@@ -249,7 +249,7 @@ where
 }
 
 /// Requests of quiet connections that begin before sockets are looked at again.
-const NEWCOMERS_PER_PROCESSOR: usize = 48;
+const NEWCOMERS_PER_PROCESSOR: usize = 16;
 
 /// How long to wait when file descriptors or memory ran out.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
@@ -425,13 +425,12 @@ impl<H> Connection<H> {
                         connection.as_mut().graceful_shutdown();
                     }
                 }
-                if turn.is_none() && activity.wants_turn() {
+                if turn.is_none() && activity.is_quiet() {
                     turn.set(Some(self.limits.newcomers.turn()));
                 }
                 let may_go_on = turn.as_mut().as_pin_mut().is_none_or(|turn| turn.poll(cx).is_ready());
-                if may_go_on && turn.is_some() {
+                if may_go_on {
                     turn.set(None);
-                    activity.had_turn();
                 }
                 if may_go_on && let Poll::Ready(result) = connection.as_mut().poll(cx) {
                     return Poll::Ready(match result {

@@ -25,8 +25,6 @@ struct State {
     head_since: Option<Instant>,
     /// When a request last began or ended.
     active_at: Instant,
-    /// When it last had a turn among quiet connections.
-    turn_at: Instant,
     /// HTTP/2 only: bodies whose last chunk the client has not made room for yet, since when.
     waiting: HashMap<u64, Instant>,
     next_id: u64,
@@ -41,9 +39,6 @@ const MIN_TICK: Duration = Duration::from_millis(1);
 
 /// A connection on which nothing began or ended for so long is quiet.
 const QUIET: Duration = Duration::from_millis(100);
-
-/// A connection that is never quiet takes a turn all the same, so that busy ones do not keep others out for longer.
-const TURN_EVERY: Duration = Duration::from_secs(1);
 
 /// What to do with a connection.
 #[derive(Debug, PartialEq, Eq)]
@@ -63,7 +58,6 @@ impl Activity {
                 in_flight: 0,
                 head_since: Some(accepted),
                 active_at: accepted,
-                turn_at: accepted,
                 waiting: HashMap::new(),
                 next_id: 0,
                 is_http2: false,
@@ -101,16 +95,10 @@ impl Activity {
         InFlight { activity: Arc::clone(self), id, watched }
     }
 
-    /// Whether what comes next is to take a turn: nothing is in flight, and nothing began or ended for [`QUIET`], or the last turn
-    /// is [`TURN_EVERY`] ago.
-    pub(super) fn wants_turn(&self) -> bool {
+    /// Whether nothing is in flight, and nothing began or ended for [`QUIET`].
+    pub(super) fn is_quiet(&self) -> bool {
         let state = self.state.lock();
-        state.in_flight == 0 && (state.active_at.elapsed() > QUIET || state.turn_at.elapsed() > TURN_EVERY)
-    }
-
-    /// It has had its turn.
-    pub(super) fn had_turn(&self) {
-        self.state.lock().turn_at = Instant::now();
+        state.in_flight == 0 && state.active_at.elapsed() > QUIET
     }
 
     pub(super) fn set_write_timed_out(&self) {
