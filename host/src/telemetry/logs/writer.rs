@@ -270,10 +270,10 @@ impl Writer {
     }
 
     fn try_write(&mut self, work: &[Work], lost: &Lost) -> Result<Written, Error> {
-        self.sync(work.iter().any(|work| matches!(work, Work::Put(_))))?;
+        let has_puts = work.iter().any(|work| matches!(work, Work::Put(_)));
+        self.sync(has_puts)?;
         let now_ms = self.setup.clock.now_ms();
-        let nobody_waits = work.iter().all(|work| matches!(work, Work::Batch(_)));
-        let is_at_ease = nobody_waits && self.setup.receiver.len() < MAX_QUEUED_BATCHES / 4;
+        let is_at_ease = !has_puts && self.setup.receiver.len() < MAX_QUEUED_BATCHES / 4;
         let watched = self.setup.watches.groups();
         let transaction = self.setup.connection.transaction()?;
         let mut events = Events {

@@ -20,7 +20,9 @@ pub use route::{RouteConfig, RouteError, Router};
 pub use server::{Answered, DrainReport, HttpMetrics, Trigger};
 
 use crate::listener;
+use crate::turns::Turns;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The HTTP server's settings. Unknown keys are errors.
@@ -127,7 +129,7 @@ impl Config {
         Ok(())
     }
 
-    fn limits(&self) -> listener::Limits {
+    fn limits(&self, newcomers: Arc<Turns>) -> listener::Limits {
         listener::Limits {
             max_connections: self.max_connections,
             max_header_bytes: self.max_header_bytes,
@@ -136,7 +138,7 @@ impl Config {
             write_timeout: Duration::from_millis(self.write_timeout_ms),
             max_streams: self.max_streams_per_connection,
             drain_limit: Duration::from_millis(self.drain_limit_ms),
-            ..listener::Limits::default()
+            newcomers,
         }
     }
 }

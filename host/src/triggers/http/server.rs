@@ -89,8 +89,7 @@ pub struct DrainReport {
 impl Trigger {
     /// Serves `listener` until `shutdown` is cancelled, then drains within [`Config::drain_limit_ms`].
     pub async fn serve(self, listener: impl Into<listener::Bound>, shutdown: CancellationToken) -> DrainReport {
-        let newcomers = Arc::clone(&self.newcomers);
-        let limits = listener::Limits { newcomers, ..self.config.limits() };
+        let limits = self.config.limits(Arc::clone(&self.newcomers));
         let drain_limit = limits.drain_limit;
         let metrics = Arc::clone(&self.metrics);
         let permits = self.config.max_concurrent_requests.clamp(1, Semaphore::MAX_PERMITS);
