@@ -1,7 +1,7 @@
 //! What a memory holds at its start, as pieces of immutable files.
 //!
 //! Instances map pieces privately: they share what they only read with all others, and with the page cache, and have pages of their own
-//! where they write. Small pieces are copied over what is mapped. What no piece covers is zero.
+//! where they write. Patches are written over what is mapped. What nothing covers is zero.
 
 use super::working_set::{WorkingSet, look};
 use std::fs::File;
@@ -9,6 +9,7 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Bytes in the units in which memory is compared, stored and mapped: the machine's pages.
 pub fn unit_bytes() -> usize {
@@ -49,10 +50,33 @@ impl Piece {
     }
 }
 
+/// Bytes that are written over what is mapped.
+#[derive(Debug, Clone, Default)]
+pub struct Patches {
+    /// The first byte of each in memory, and its length; they do not overlap.
+    pub places: Vec<(usize, usize)>,
+    /// Their bytes, one after the other.
+    pub bytes: Vec<u8>,
+}
+
+impl Patches {
+    /// The parts of them within memory from `from` to `to`: the first byte of each, and its bytes.
+    pub(super) fn within(&self, from: usize, to: usize) -> impl Iterator<Item = (usize, &[u8])> {
+        let mut rest = &*self.bytes;
+        self.places.iter().filter_map(move |(place, length)| {
+            let (patch, after) = rest.split_at_checked(*length)?;
+            rest = after;
+            let (start, end) = ((*place).max(from), place.saturating_add(*length).min(to));
+            let part = patch.get(start.checked_sub(*place)?..end.checked_sub(*place)?)?;
+            (!part.is_empty()).then_some((start, part))
+        })
+    }
+}
+
 /// Why pieces make no memory. The files are damaged, or not those of this machine.
 #[derive(Debug, thiserror::Error)]
 pub enum ContentError {
-    /// Pieces begin and end where pages do, within the memory; those that are copied do not overlap.
+    /// Pieces and patches lie within the memory; pieces begin and end where pages do, and patches do not overlap.
     #[error(
         "a piece of {bytes} bytes at {start} does not fit a memory of {memory_bytes} bytes in pages of {} bytes",
         unit_bytes()
@@ -88,11 +112,13 @@ pub struct Content {
     /// Later ones lie over earlier ones.
     mapped: Vec<Piece>,
     /// Over all those.
-    copied: Vec<Piece>,
+    patches: Patches,
     /// What its instances write.
     working_set: WorkingSet,
     /// What instances of its like write, until that is known of its own.
     siblings: Option<Arc<WorkingSet>>,
+    /// Whether the first invocation of one of its instances was done.
+    served: AtomicBool,
 }
 
 impl Content {
@@ -103,7 +129,7 @@ impl Content {
         initial_bytes: usize,
         memory_bytes: usize,
         mapped: Vec<Piece>,
-        copied: Vec<Piece>,
+        patches: Patches,
         siblings: Option<Arc<WorkingSet>>,
     ) -> Result<Arc<Self>, ContentError> {
         let unit = unit_bytes();
@@ -111,13 +137,12 @@ impl Content {
         if initial_bytes > memory_bytes || !initial_bytes.is_multiple_of(unit) || !memory_bytes.is_multiple_of(unit) {
             return Err(misplaced(0, initial_bytes));
         }
-        // What is copied goes to many places at once.
-        if let Some((_, again)) =
-            copied.iter().zip(copied.iter().skip(1)).find(|(a, b)| a.start.saturating_add(a.bytes) > b.start)
-        {
-            return Err(misplaced(again.start, again.bytes));
+        let mut end = 0;
+        for (start, bytes) in &patches.places {
+            let after = start.checked_add(*bytes).filter(|after| *after <= memory_bytes && *start >= end);
+            end = after.ok_or_else(|| misplaced(*start, *bytes))?;
         }
-        for Piece { start, bytes, file, offset } in mapped.iter().chain(&copied) {
+        for Piece { start, bytes, file, offset } in &mapped {
             let (start, bytes, offset) = (*start, *bytes, *offset);
             let fits = start.checked_add(bytes).is_some_and(|end| end <= memory_bytes);
             let aligned =
@@ -131,7 +156,7 @@ impl Content {
             }
         }
         let working_set = WorkingSet::default();
-        Ok(Arc::new(Self { initial_bytes, memory_bytes, mapped, copied, working_set, siblings }))
+        Ok(Arc::new(Self { initial_bytes, memory_bytes, mapped, patches, working_set, siblings, served: AtomicBool::new(false) }))
     }
 
     /// The size that the module asks for.
@@ -149,9 +174,14 @@ impl Content {
         &self.mapped
     }
 
-    /// Pieces that are copied over what is mapped.
-    pub(super) fn copied(&self) -> &[Piece] {
-        &self.copied
+    /// What it takes of this process's memory.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.patches.bytes.len().saturating_add(size_of_val(self.patches.places.as_slice()))
+    }
+
+    /// What is written over what is mapped.
+    pub(super) fn patches(&self) -> &Patches {
+        &self.patches
     }
 
     /// What its instances are going to write first, as far as that is known: bytes of memory, in ascending order.
@@ -161,6 +191,11 @@ impl Content {
 
     /// Looks at the memory of an instance whose first invocation is done, where more is to be known.
     pub fn learn(&self, memory: &[u8]) {
+        // Where its like are known, looking is only for what starts again: many start just once.
+        let is_first = !self.served.swap(true, Ordering::Relaxed);
+        if is_first && self.siblings.as_ref().is_some_and(|siblings| !siblings.is_open()) {
+            return;
+        }
         let sets = [Some(&self.working_set), self.siblings.as_deref()].into_iter().flatten();
         let mut open = sets.filter(|set| set.is_open()).peekable();
         if open.peek().is_some()
@@ -174,11 +209,16 @@ impl Content {
     pub fn read_at(&self, start: usize, buffer: &mut [u8]) -> io::Result<()> {
         buffer.fill(0);
         let end = start.saturating_add(buffer.len());
-        for piece in self.mapped.iter().chain(&self.copied) {
+        for piece in &self.mapped {
             let Some((at, bytes, offset)) = piece.within(start, end) else { continue };
             let within = at - start;
             if let Some(part) = buffer.get_mut(within..within + bytes) {
                 piece.file.read_exact_at(part, offset)?;
+            }
+        }
+        for (at, patch) in self.patches.within(start, end) {
+            if let Some(part) = buffer.get_mut(at - start..at - start + patch.len()) {
+                part.copy_from_slice(patch);
             }
         }
         Ok(())

@@ -1,24 +1,25 @@
-//! Files of memory images: what a memory holds beyond another, in parts that are mapped or copied.
+//! Files of memory images: what a memory holds beyond another, in parts that are mapped and in patches.
 //!
-//! A header of whole pages, then the parts' bytes in the order in which the header lists them, all little-endian:
+//! A header of whole pages, then the bytes of parts and patches in the order in which the header lists them, all little-endian:
 //!
 //! | bytes | what |
 //! |---|---|
 //! | 8 | `LAMINAMI` |
-//! | 4 | the format, 2 |
+//! | 4 | the format, 3 |
 //! | 4 | bytes of a page |
 //! | 32 | what the memory is compared with; zeros where that is an empty one |
 //! | 8, 8 | bytes of the memory: as its module has it, and in all |
 //! | 8 | nanoseconds of the monotonic clock that it saw last |
-//! | 4, 4 | number of parts that are mapped, and of those that are copied |
+//! | 4, 4 | number of parts that are mapped, and of patches |
 //! | 4 | CRC-32 of the file with zeros in this place |
-//! | 16 each | a part: its first byte in memory, its length |
+//! | 16 each | a part or a patch: its first byte in memory, its length |
 //!
-//! The pages that differ lie scattered. A part that is mapped is a mapping of every instance, of which a process has not many; a part that
-//! is copied is memory that each instance has to itself. So large runs of pages are mapped and small ones are copied, of each no more than
-//! [`Limit`] says; where there are more, what lies between two of them that are near is stored with them.
+//! The pages that differ lie scattered. A part that is mapped is a mapping of every instance, of which a process has not many; a page that
+//! is patched is memory that each instance has to itself. So large runs of pages are mapped and small ones are patched, of each no more
+//! than [`Limit`] says; where there are more, what lies between two of them that are near is mapped with them. Most pages of small runs
+//! differ in a few bytes, and patches are no more than those.
 
-use super::content::{Content, ContentError, Piece, joined, unit_bytes};
+use super::content::{Content, ContentError, Patches, Piece, joined, unit_bytes};
 use super::working_set::WorkingSet;
 use std::fs::{File, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -29,7 +30,7 @@ use std::sync::Arc;
 
 const MAGIC: &[u8; 8] = b"LAMINAMI";
 /// The format of what [`write`] makes.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 const CRC_OFFSET: usize = 80;
 const PARTS_OFFSET: usize = 84;
 const PART_ENTRY_BYTES: usize = 16;
@@ -40,20 +41,23 @@ const PARTS_LIMIT: u32 = 1 << 16;
 /// Pages of a run that is worth a mapping.
 const MAPPED_PAGES: usize = 16;
 
-/// Parts of a file, at most.
+/// Equal bytes between two patches that are cheaper to store than the second one's place.
+const PATCH_GAP_BYTES: usize = PART_ENTRY_BYTES;
+
+/// What a file has, at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
     /// Parts that are mapped.
     pub mapped: usize,
-    /// Pages that are copied, all together.
-    pub copied_pages: usize,
+    /// Pages that are patched, all together.
+    pub patched_pages: usize,
 }
 
 impl Limit {
     /// Of a runtime's own memory: one mapping, and one more for a heap far from the rest.
-    pub const BASE: Self = Self { mapped: 2, copied_pages: 0 };
+    pub const BASE: Self = Self { mapped: 2, patched_pages: 0 };
     /// Of what a function's memory holds beyond it. About as many pages as a small function writes anyway.
-    pub const DIFFERENCE: Self = Self { mapped: 12, copied_pages: 256 };
+    pub const DIFFERENCE: Self = Self { mapped: 12, patched_pages: 256 };
 }
 
 /// A memory as it was kept.
@@ -111,12 +115,12 @@ impl From<ContentError> for FileError {
 pub struct Written {
     /// Bytes of pages that differ.
     pub different_bytes: usize,
-    /// Bytes of all parts.
+    /// Bytes of all parts and patches.
     pub stored_bytes: usize,
     /// The number of parts that are mapped.
     pub mapped: usize,
-    /// The number of parts that are copied.
-    pub copied: usize,
+    /// The number of patches.
+    pub patches: usize,
 }
 
 /// Writes what `memory` holds beyond `base`, or beyond an empty memory whose module asks for all of it, to a new file at `path`:
@@ -126,30 +130,35 @@ pub fn write(path: &Path, memory: &[u8], monotonic_ns: u64, base: Option<&Base>,
     if !memory.len().is_multiple_of(unit) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "a memory ends within a page"));
     }
-    let runs = different_runs(memory, base.map(|base| &*base.image.content))?;
+    let before = base.map(|base| &*base.image.content);
+    let runs = different_runs(memory, before)?;
     let different_bytes: usize = runs.iter().map(|run| run.len() * unit).sum();
-    let (mapped, copied) = divided(runs, limit);
+    let (mapped, patched) = divided(runs, limit);
+    let mapped: Vec<_> = mapped.into_iter().map(|run| run.start * unit..run.end * unit).collect();
+    let patches = patches(memory, before, &patched)?;
     let initial_bytes = base.map_or(memory.len(), |base| base.image.content.initial_bytes());
     let sizes = (initial_bytes, memory.len());
-    let mut header = header(base.map_or([0; 32], |base| base.id), sizes, monotonic_ns, &mapped, &copied);
+    let mut header = header(base.map_or([0; 32], |base| base.id), sizes, monotonic_ns, &mapped, &patches);
     header.resize(header.len().next_multiple_of(unit), 0);
-    let part = |run: &Range<usize>| memory.get(run.start * unit..run.end * unit).unwrap_or_default();
+    let part = |place: &Range<usize>| memory.get(place.clone()).unwrap_or_default();
     let mut crc = crc32fast::Hasher::new();
     crc.update(&header);
-    mapped.iter().chain(&copied).for_each(|run| crc.update(part(run)));
+    mapped.iter().chain(&patches).for_each(|place| crc.update(part(place)));
     if let Some(place) = header.get_mut(CRC_OFFSET..CRC_OFFSET + 4) {
         place.copy_from_slice(&crc.finalize().to_le_bytes());
     }
     let mut file = File::options().write(true).create_new(true).open(path)?;
     file.write_all(&header)?;
-    for run in mapped.iter().chain(&copied) {
-        write_sparsely(&mut file, part(run), unit)?;
+    for place in &mapped {
+        write_sparsely(&mut file, part(place), unit)?;
     }
-    let stored_bytes = mapped.iter().chain(&copied).map(|run| run.len() * unit).sum();
+    let patched: Vec<u8> = patches.iter().flat_map(part).copied().collect();
+    file.write_all(&patched)?;
+    let stored_bytes = mapped.iter().map(Range::len).sum::<usize>().saturating_add(patched.len());
     file.set_len((header.len() + stored_bytes) as u64)?;
     file.set_permissions(Permissions::from_mode(0o400))?;
     file.sync_all()?;
-    Ok(Written { different_bytes, stored_bytes, mapped: mapped.len(), copied: copied.len() })
+    Ok(Written { different_bytes, stored_bytes, mapped: mapped.len(), patches: patches.len() })
 }
 
 /// Opens a file that [`write`] made with the same base, and checks all of it.
@@ -161,7 +170,7 @@ pub fn open(path: &Path, base: Option<&Base>) -> Result<Image, FileError> {
     if header.base != base_id {
         return Err(FileError::Foreign("of another runtime's memory"));
     }
-    let parts = || header.mapped.iter().chain(&header.copied);
+    let parts = || header.mapped.iter().chain(&header.patches);
     let stored = parts().fold(header.bytes, |sum, (_, bytes)| sum.saturating_add(*bytes));
     if file.metadata()?.len() != stored {
         return Err(FileError::Damaged("it is not as long as it says".into()));
@@ -178,14 +187,18 @@ pub fn open(path: &Path, base: Option<&Base>) -> Result<Image, FileError> {
         Ok::<_, FileError>(piece)
     };
     let own = header.mapped.iter().map(&mut piece).collect::<Result<Vec<_>, _>>()?;
-    let copied = header.copied.iter().map(piece).collect::<Result<Vec<_>, _>>()?;
     let mapped = base.into_iter().flat_map(|base| base.image.content.mapped().to_vec()).chain(own).collect();
+    let place = |(start, bytes): &(u64, u64)| Ok::<_, FileError>((size(*start)?, size(*bytes)?));
+    let places = header.patches.iter().map(place).collect::<Result<Vec<_>, _>>()?;
+    let mut bytes = vec![0; size(stored.saturating_sub(offset))?];
+    file.read_exact_at(&mut bytes, offset)?;
+    let patches = Patches { places, bytes };
     let initial_bytes = size(header.initial_bytes)?;
     if base.is_some_and(|base| base.image.content.initial_bytes() != initial_bytes) {
         return Err(FileError::Foreign("of a memory of another size"));
     }
     let siblings = base.map(|base| Arc::clone(&base.images));
-    let content = Content::new(initial_bytes, size(header.memory_bytes)?, mapped, copied, siblings)?;
+    let content = Content::new(initial_bytes, size(header.memory_bytes)?, mapped, patches, siblings)?;
     Ok(Image { content, monotonic_ns: header.monotonic_ns })
 }
 
@@ -215,7 +228,7 @@ struct Header {
     monotonic_ns: u64,
     crc: u32,
     mapped: Vec<(u64, u64)>,
-    copied: Vec<(u64, u64)>,
+    patches: Vec<(u64, u64)>,
 }
 
 impl Header {
@@ -233,8 +246,8 @@ impl Header {
             return Err(FileError::Foreign("of a machine with other pages"));
         }
         let (base, initial_bytes, memory_bytes, monotonic_ns) = (rest.take()?, rest.u64()?, rest.u64()?, rest.u64()?);
-        let (mapped, copied, crc) = (rest.u32()?, rest.u32()?, rest.u32()?);
-        let count = mapped.saturating_add(copied);
+        let (mapped, patches, crc) = (rest.u32()?, rest.u32()?, rest.u32()?);
+        let count = mapped.saturating_add(patches);
         if count > PARTS_LIMIT {
             return Err(FileError::Damaged("it has too many parts".into()));
         }
@@ -242,9 +255,9 @@ impl Header {
         file.read_exact(&mut entries).map_err(|_| FileError::Damaged("it ends too early".into()))?;
         let mut rest = Reader(&entries);
         let mut parts = |count| (0..count).map(|_| Ok((rest.u64()?, rest.u64()?))).collect::<Result<_, FileError>>();
-        let (mapped, copied) = (parts(mapped)?, parts(copied)?);
+        let (mapped, patches) = (parts(mapped)?, parts(patches)?);
         let bytes = (PARTS_OFFSET + entries.len()).next_multiple_of(unit_bytes()) as u64;
-        Ok(Self { bytes, base, initial_bytes, memory_bytes, monotonic_ns, crc, mapped, copied })
+        Ok(Self { bytes, base, initial_bytes, memory_bytes, monotonic_ns, crc, mapped, patches })
     }
 }
 
@@ -253,10 +266,10 @@ fn header(
     (initial_bytes, memory_bytes): (usize, usize),
     monotonic_ns: u64,
     mapped: &[Range<usize>],
-    copied: &[Range<usize>],
+    patches: &[Range<usize>],
 ) -> Vec<u8> {
     let unit = unit_bytes();
-    let count = |runs: &[Range<usize>]| u32::try_from(runs.len()).unwrap_or(u32::MAX).to_le_bytes();
+    let count = |places: &[Range<usize>]| u32::try_from(places.len()).unwrap_or(u32::MAX).to_le_bytes();
     let mut header = Vec::with_capacity(unit);
     header.extend_from_slice(MAGIC);
     header.extend_from_slice(&FORMAT.to_le_bytes());
@@ -266,11 +279,11 @@ fn header(
     header.extend_from_slice(&(memory_bytes as u64).to_le_bytes());
     header.extend_from_slice(&monotonic_ns.to_le_bytes());
     header.extend_from_slice(&count(mapped));
-    header.extend_from_slice(&count(copied));
+    header.extend_from_slice(&count(patches));
     header.extend_from_slice(&[0; 4]);
-    for run in mapped.iter().chain(copied) {
-        header.extend_from_slice(&((run.start * unit) as u64).to_le_bytes());
-        header.extend_from_slice(&((run.len() * unit) as u64).to_le_bytes());
+    for place in mapped.iter().chain(patches) {
+        header.extend_from_slice(&(place.start as u64).to_le_bytes());
+        header.extend_from_slice(&(place.len() as u64).to_le_bytes());
     }
     header
 }
@@ -316,9 +329,27 @@ fn different_runs(memory: &[u8], base: Option<&Content>) -> io::Result<Vec<Range
     Ok(joined(runs, 0))
 }
 
-/// Which runs are mapped, and which are copied.
+/// The bytes within runs of pages in which `memory` differs from `base`, or from zeros.
+fn patches(memory: &[u8], base: Option<&Content>, runs: &[Range<usize>]) -> io::Result<Vec<Range<usize>>> {
+    let unit = unit_bytes();
+    let mut before = vec![0; unit];
+    let mut different = Vec::new();
+    for start in runs.iter().cloned().flatten().map(|page| page * unit) {
+        if let Some(base) = base {
+            base.read_at(start, &mut before)?;
+        }
+        let now = memory.get(start..start + unit).unwrap_or_default();
+        let differs = now.iter().zip(&before).enumerate().filter(|(_, (now, then))| now != then);
+        let bytes = differs.map(|(at, _)| start + at..start + at + 1);
+        // Page by page, so that none reaches beyond those that are patched.
+        different.extend(joined(bytes, PATCH_GAP_BYTES));
+    }
+    Ok(different)
+}
+
+/// Which runs are mapped, and which are patched.
 fn divided(runs: Vec<Range<usize>>, limit: Limit) -> (Vec<Range<usize>>, Vec<Range<usize>>) {
-    if limit.copied_pages == 0 {
+    if limit.patched_pages == 0 {
         return (bridged(runs, limit.mapped.max(1)), Vec::new());
     }
     let mut gap = 0;
@@ -327,10 +358,10 @@ fn divided(runs: Vec<Range<usize>>, limit: Limit) -> (Vec<Range<usize>>, Vec<Ran
             joined(runs.iter().cloned(), gap).into_iter().partition(|run| run.len() >= MAPPED_PAGES);
         let mapped = bridged(large, limit.mapped.max(1));
         let apart = |run: &Range<usize>| !mapped.iter().any(|piece| piece.start <= run.start && run.end <= piece.end);
-        let copied: Vec<_> = small.into_iter().filter(apart).collect();
-        let copied_pages: usize = copied.iter().map(Range::len).sum();
-        if copied_pages <= limit.copied_pages {
-            return (mapped, copied);
+        let patched: Vec<_> = small.into_iter().filter(apart).collect();
+        let patched_pages: usize = patched.iter().map(Range::len).sum();
+        if patched_pages <= limit.patched_pages {
+            return (mapped, patched);
         }
         gap = (gap * 2).max(1);
     }
@@ -354,16 +385,21 @@ fn bridged(runs: Vec<Range<usize>>, most: usize) -> Vec<Range<usize>> {
     joined
 }
 
-/// Writes `bytes` at the file's position and leaves holes for pages of zeros.
+/// Writes `bytes` at the file's position and leaves holes for pages of zeros. What lies between two holes is written at once: the page cache
+/// keeps it in large folios then, where the filesystem can, of which page faults map more with less.
 fn write_sparsely(file: &mut File, bytes: &[u8], unit: usize) -> io::Result<()> {
-    let mut offset = file.stream_position()?;
-    for page in bytes.chunks(unit) {
-        if page.iter().any(|byte| *byte != 0) {
-            file.write_all_at(page, offset)?;
+    let start = file.stream_position()?;
+    let is_zero = |page: &[u8]| page.iter().all(|byte| *byte == 0);
+    let pages: Vec<&[u8]> = bytes.chunks(unit).collect();
+    let mut at = 0usize;
+    for run in pages.chunk_by(|one, other| is_zero(one) == is_zero(other)) {
+        let end = run.iter().fold(at, |end, page| end.saturating_add(page.len()));
+        if !run.first().is_some_and(|page| is_zero(page)) {
+            file.write_all_at(bytes.get(at..end).unwrap_or_default(), start.saturating_add(at as u64))?;
         }
-        offset = offset.saturating_add(page.len() as u64);
+        at = end;
     }
-    file.seek(SeekFrom::Start(offset)).map(drop)
+    file.seek(SeekFrom::Start(start.saturating_add(at as u64))).map(drop)
 }
 
 #[cfg(test)]
@@ -389,7 +425,7 @@ mod tests {
         first[40 * unit] = 2;
         let path = dir.path().join("base");
         let written = write(&path, &first, 5, None, Limit::BASE).unwrap();
-        assert_eq!((written.mapped, written.copied, written.different_bytes), (2, 0, 2 * unit));
+        assert_eq!((written.mapped, written.patches, written.different_bytes), (2, 0, 2 * unit));
         let base = Base::new([7; 32], open(&path, None).unwrap());
         assert_eq!(read(&base.image.content), first);
 
@@ -400,9 +436,9 @@ mod tests {
             later[page * unit + 9] = page as u8;
         }
         let path = dir.path().join("image");
-        let limit = Limit { mapped: 4, copied_pages: 0 };
+        let limit = Limit { mapped: 4, patched_pages: 0 };
         let written = write(&path, &later, 6, Some(&base), limit).unwrap();
-        assert_eq!((written.mapped, written.copied, written.different_bytes), (4, 0, 7 * unit));
+        assert_eq!((written.mapped, written.patches, written.different_bytes), (4, 0, 7 * unit));
         assert_eq!(written.stored_bytes, (10 + 1 + 1 + 10) * unit);
         let Image { content, monotonic_ns } = open(&path, Some(&base)).unwrap();
         assert_eq!(monotonic_ns, 6);
@@ -412,28 +448,29 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap().len(), unit + written.stored_bytes);
 
         later[41 * unit..60 * unit].fill(3);
-        let path = dir.path().join("copied");
+        later[70 * unit + 20..70 * unit + 40].fill(4);
+        let path = dir.path().join("patched");
         let written = write(&path, &later, 6, Some(&base), Limit::DIFFERENCE).unwrap();
-        assert_eq!((written.mapped, written.copied, written.stored_bytes), (1, 6, 25 * unit));
+        assert_eq!((written.mapped, written.patches, written.stored_bytes), (1, 6, 19 * unit + 5 + 31));
         assert_eq!(read(&open(&path, Some(&base)).unwrap().content), later);
     }
 
     #[test]
-    fn small_runs_are_copied_as_far_as_they_may() {
+    fn small_runs_are_patched_as_far_as_they_may() {
         let scattered: Vec<_> = (0..100).map(|index| index * 4..index * 4 + 1).collect();
-        let limit = |mapped, copied_pages| Limit { mapped, copied_pages };
+        let limit = |mapped, patched_pages| Limit { mapped, patched_pages };
         assert_eq!(divided(scattered.clone(), limit(12, 100)), (vec![], scattered.clone()));
-        let (mapped, copied) = divided(scattered.clone(), limit(12, 99));
-        assert_eq!((mapped.len(), mapped[0].clone(), copied), (1, 0..397, vec![]));
+        let (mapped, patched) = divided(scattered.clone(), limit(12, 99));
+        assert_eq!((mapped.len(), mapped[0].clone(), patched), (1, 0..397, vec![]));
         let mut mixed = scattered.clone();
         mixed.push(1_000..1_016);
         mixed.push(1_020..1_021);
         mixed.push(1_030..1_060);
-        let (mapped, copied) = divided(mixed.clone(), limit(2, 200));
-        assert_eq!((mapped, copied.len()), (vec![1_000..1_016, 1_030..1_060], 101));
-        let (mapped, copied) = divided(mixed, limit(1, 200));
+        let (mapped, patched) = divided(mixed.clone(), limit(2, 200));
+        assert_eq!((mapped, patched.len()), (vec![1_000..1_016, 1_030..1_060], 101));
+        let (mapped, patched) = divided(mixed, limit(1, 200));
         assert_eq!((mapped.len(), mapped[0].clone()), (1, 1_000..1_060));
-        assert_eq!(copied, scattered, "what lies in a mapping is not copied too");
+        assert_eq!(patched, scattered, "what lies in a mapping is not patched too");
     }
 
     #[test]

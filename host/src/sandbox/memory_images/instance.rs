@@ -277,7 +277,7 @@ mod tests {
         for _ in 0..10 {
             guests.push(runtime.start(&image, 128).await.unwrap());
         }
-        assert_eq!(mappings(), 10, "small runs are copied");
+        assert_eq!(mappings(), 10, "small runs are patched");
         for guest in &mut guests {
             for page in pages() {
                 assert_eq!(guest.byte(page * 4096 + 9).await, page + 1);

@@ -9,20 +9,14 @@
     reason = "mapping files into memory that wasm code runs in; each block says what makes it sound"
 )]
 
-use super::content::{Content, Piece};
+use super::content::Content;
 use parking_lot::Mutex;
-use rustix::io::preadv;
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap};
-use std::fs::File;
-use std::io::{self, IoSliceMut};
+use std::io;
 use std::ops::Range;
 use std::ptr::{self, NonNull};
-use std::slice;
 use std::sync::Arc;
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
-
-/// What one call may fill (`IOV_MAX`).
-const SLICES_LIMIT: usize = 1024;
 
 tokio::task_local! {
     static READY: Mutex<Option<Arc<Content>>>;
@@ -114,7 +108,7 @@ impl ImageMemory {
         Ok(())
     }
 
-    /// Maps what belongs between the size and `to`, which lies in the reservation, and copies the rest over it.
+    /// Maps what belongs between the size and `to`, which lies in the reservation, and writes the patches over it.
     fn fill(&self, to: usize) -> io::Result<()> {
         let mapped = self.content.as_ref().map_or(&[][..], |content| content.mapped());
         // A first piece that covers the beginning takes its place; the rest is anonymous, under whatever else lies on it.
@@ -137,7 +131,8 @@ impl ImageMemory {
         if let Some(ranges) = content.written_first() {
             self.populate(ranges.iter().cloned(), to);
         }
-        self.copy(content.copied(), to)
+        content.patches().within(self.size, to).for_each(|(start, patch)| self.patch(start, patch));
+        Ok(())
     }
 
     /// Makes pages between the size and `to` its own that will be written first. What fails here is left to page faults.
@@ -150,29 +145,10 @@ impl ImageMemory {
         });
     }
 
-    /// Reads the pieces' bytes to where they belong between the size and `to`, in as few calls as their places in the file allow.
-    fn copy(&self, pieces: &[Piece], to: usize) -> io::Result<()> {
-        let mut parts = pieces.iter().filter_map(|piece| Some((&*piece.file, piece.within(self.size, to)?))).peekable();
-        while let Some((file, (start, bytes, offset))) = parts.next() {
-            let mut slices = vec![self.slice(start, bytes)];
-            let mut end = offset + bytes as u64;
-            while slices.len() < SLICES_LIMIT
-                && let Some((_, (start, bytes, offset))) =
-                    parts.next_if(|(next, (.., at))| ptr::eq(*next, file) && *at == end)
-            {
-                slices.push(self.slice(start, bytes));
-                end = offset + bytes as u64;
-            }
-            read_all(file, &mut slices, offset)?;
-        }
-        Ok(())
-    }
-
-    /// Bytes that `fill` has mapped and that nobody else knows of.
-    fn slice(&self, start: usize, bytes: usize) -> IoSliceMut<'_> {
-        // SAFETY: the range lies within what `fill` has just mapped readable and writable, beyond what is accessible to anybody; pieces that
-        // are copied do not overlap, as `Content::new` has checked.
-        IoSliceMut::new(unsafe { slice::from_raw_parts_mut(self.at(start).cast(), bytes) })
+    /// Writes `patch` to a place that `fill` has just mapped, of which nobody else knows.
+    fn patch(&self, start: usize, patch: &[u8]) {
+        // SAFETY: the range lies within what `fill` has just mapped readable and writable, beyond what is accessible to anybody.
+        unsafe { ptr::copy_nonoverlapping(patch.as_ptr(), self.at(start).cast(), patch.len()) }
     }
 
     /// Makes what lies between the size and `to` inaccessible again, after it was mapped in part.
@@ -190,19 +166,6 @@ impl ImageMemory {
     fn at(&self, offset: usize) -> *mut std::ffi::c_void {
         self.base.as_ptr().wrapping_add(offset).cast()
     }
-}
-
-/// Fills `slices` from `offset` on.
-fn read_all(file: &File, mut slices: &mut [IoSliceMut<'_>], mut offset: u64) -> io::Result<()> {
-    while !slices.is_empty() {
-        let read = rustix::io::retry_on_intr(|| preadv(file, slices, offset))?;
-        if read == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        IoSliceMut::advance_slices(&mut slices, read);
-        offset += read as u64;
-    }
-    Ok(())
 }
 
 impl Drop for ImageMemory {

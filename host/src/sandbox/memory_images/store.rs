@@ -22,6 +22,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Images that are open at once, as many files, where the process may have so many.
 const OPEN_LIMIT: u64 = 2048;
 
+/// What images that are open hold in this process's memory, all together.
+const OPEN_BYTES_LIMIT: usize = 64 << 20;
+
 /// The part of the descriptors that this process may have which is for images.
 const DESCRIPTOR_SHARE: u64 = 8;
 
@@ -67,11 +70,39 @@ pub enum Found {
     Nothing,
 }
 
+/// Images that are open.
+#[derive(Debug)]
+struct Open {
+    images: LruCache<ImageKey, Image>,
+    held_bytes: usize,
+}
+
+impl Open {
+    fn put(&mut self, key: ImageKey, image: Image) {
+        self.held_bytes = self.held_bytes.saturating_add(image.content.held_bytes());
+        if let Some((_, before)) = self.images.push(key, image) {
+            self.held_bytes = self.held_bytes.saturating_sub(before.content.held_bytes());
+        }
+        while self.held_bytes > OPEN_BYTES_LIMIT
+            && self.images.len() > 1
+            && let Some((_, oldest)) = self.images.pop_lru()
+        {
+            self.held_bytes = self.held_bytes.saturating_sub(oldest.content.held_bytes());
+        }
+    }
+
+    fn remove(&mut self, key: &ImageKey) {
+        if let Some(image) = self.images.pop(key) {
+            self.held_bytes = self.held_bytes.saturating_sub(image.content.held_bytes());
+        }
+    }
+}
+
 /// All images of this host.
 #[derive(Debug)]
 pub struct ImageStore {
     dir: PathBuf,
-    open: Mutex<LruCache<ImageKey, Image>>,
+    open: Mutex<Open>,
     /// Environments that went on from one.
     restored: AtomicU64,
 }
@@ -88,8 +119,8 @@ impl ImageStore {
         }
         let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let limit = usize::try_from((descriptors / DESCRIPTOR_SHARE).min(OPEN_LIMIT)).ok().and_then(NonZeroUsize::new);
-        let open = Mutex::new(LruCache::new(limit.unwrap_or(NonZeroUsize::MIN)));
-        Ok(Self { dir, open, restored: AtomicU64::new(0) })
+        let images = LruCache::new(limit.unwrap_or(NonZeroUsize::MIN));
+        Ok(Self { dir, open: Mutex::new(Open { images, held_bytes: 0 }), restored: AtomicU64::new(0) })
     }
 
     /// Counts an environment that went on from an image.
@@ -108,7 +139,7 @@ impl ImageStore {
 
     /// The image, if it is open already. Touches no disk.
     pub fn get_open(&self, key: &ImageKey) -> Option<Image> {
-        self.open.lock().get(key).cloned()
+        self.open.lock().images.get(key).cloned()
     }
 
     /// What there is for `key`, whose image was made over `base`. Reads the disk where it is not open. An image that is damaged or foreign
@@ -184,7 +215,7 @@ impl ImageStore {
             let path = entry?.path();
             let key = path.file_stem().and_then(|stem| stem.to_str()).map(|stem| ImageKey(stem.into()));
             let Some(key) = key.filter(|key| !key.0.starts_with(UNFINISHED) && !kept.contains(key)) else { continue };
-            self.open.lock().pop(&key);
+            self.open.lock().remove(&key);
             removed += usize::from(std::fs::remove_file(&path).is_ok());
         }
         Ok(removed)
