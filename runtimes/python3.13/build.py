@@ -37,6 +37,7 @@ SQLITE = (
     " -DSQLITE_ENABLE_FTS5 -DSQLITE_ENABLE_RTREE -DSQLITE_ENABLE_MATH_FUNCTIONS -D_WASI_EMULATED_GETPID -D_WASI_EMULATED_MMAN"
 ).split()
 ZLIB = "adler32 crc32 deflate infback inffast inflate inftrees trees zutil compress uncompr".split()
+OWN_SOURCES = ("rt_main", "counters", "heap", "lamina_module", "tz")
 BZIP2 = "blocksort huffman crctable randtable compress decompress bzlib".split()
 
 
@@ -163,6 +164,12 @@ class Build:
             self.unpack_source(name)
         # The C library has no tzset; src/tz.c does, and the header does not know.
         change(self.work / "python/Modules/timemodule.c", '#include "Python.h"\n', '#include "Python.h"\nvoid tzset(void);\n')
+        # A counter that cannot be reached is a page that need not be written (src/counters.c), and so is a smaller cache of lookups.
+        counts = "        (COUNTER) = advance_backoff_counter((COUNTER)); \\\n"
+        reached = counts.replace("(COUNTER)", "if (!is_unreachable_backoff_counter((COUNTER))) (COUNTER)", 1)
+        change(self.work / "python/Python/ceval_macros.h", counts, reached)
+        size = "#define MCACHE_SIZE_EXP {}\n"
+        change(self.work / "python/Include/internal/pycore_typeobject.h", size.format(12), size.format(10))
         shutil.rmtree(self.work / "wasi-libc", ignore_errors=True)
         self.run("dpkg-deb", "-x", self.source("wasi-libc"), self.work / "wasi-libc")
         shutil.rmtree(self.sysroot, ignore_errors=True)
@@ -263,9 +270,9 @@ class Build:
         objects.mkdir()
         python = ["-I", str(build), "-I", str(self.work / "python/Include")]
         strict = ["-std=gnu17", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-D_GNU_SOURCE"]
-        for name in ("rt_main", "lamina_module", "tz"):
-            # Copied first, so that no path of a checkout is in the bytes.
-            shutil.copy(HERE / "src" / f"{name}.c", objects)
+        # Copied first, so that no path of a checkout is in the bytes.
+        shutil.copytree(HERE / "src", objects, dirs_exist_ok=True)
+        for name in OWN_SOURCES:
             self.compile(objects / f"{name}.c", objects / f"{name}.o", *strict, *python)
         speedups = self.work / "simplejson/simplejson/_speedups.c"
         speedups.write_text(speedups.read_text().replace('"simplejson.', '"lamina_runtime.simplejson.'))
@@ -273,14 +280,14 @@ class Build:
         words = subprocess.run(
             ["make", "-s", "-f", "lamina.mk", "lamina-link"], cwd=build, env=self.env, capture_output=True, text=True, check=True
         ).stdout.split()
-        own = [objects / f"{name}.o" for name in ("rt_main", "lamina_module", "tz", "speedups")]
+        own = [objects / f"{name}.o" for name in (*OWN_SOURCES, "speedups")]
         shape = ["-mexec-model=reactor", "-Wl,--export=__stack_pointer", "-Wl,--strip-all"]
         self.run(*self.cc, *shape, "-o", self.work / "runtime.wasm", *own, *words, cwd=build, log="link")
 
     # What is packed.
 
     def library_directory(self):
-        """What the host shows at /var/runtime: the library's zip, the time zones."""
+        """What the host shows at /var/runtime: the library's zip, the time zones, what rt_init loads for practice."""
         library, extra = self.work / "library", self.work / "extra"
         for directory in (library, extra):
             shutil.rmtree(directory, ignore_errors=True)
@@ -294,6 +301,7 @@ class Build:
             (extra / source.name).write_text(text)
         command = [self.work / "native/python", "-s", "-P", HERE / "mkstdlib.py", library / "lib/python313.zip"]
         self.run(*command, self.work / "python/Lib", extra, HERE / "bootstrap", log="library")
+        shutil.copytree(HERE / "rehearsal", library / "rehearsal", ignore=shutil.ignore_patterns("__pycache__"))
         # The old names are links to the new ones, of another package: together first, then copied as files.
         zones = self.work / "zones"
         shutil.rmtree(zones, ignore_errors=True)

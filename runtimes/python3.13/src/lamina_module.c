@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "counters.h"
+
 #define IMPORT(name) __attribute__((import_module("lamina"), import_name(name)))
 
 IMPORT("log") void host_log(const char *ptr, size_t len);
@@ -175,6 +177,7 @@ static int make_reachable_immortal(PyObject *object, void *arg) {
     // What the collector of cycles has no interest in: code, and keys that are strings.
     if (PyCode_Check(next)) {
       PyCodeObject *code = (PyCodeObject *)next;
+      give_up_in_vain(code);
       PyObject *parts[] = {code->co_consts,   code->co_names, code->co_exceptiontable, code->co_localsplusnames, code->co_localspluskinds,
                            code->co_filename, code->co_name,  code->co_qualname,       code->co_linetable};
       for (size_t i = 0; !failed && i < sizeof parts / sizeof *parts; i++) failed = make_immortal(parts[i], stack);
@@ -199,7 +202,7 @@ static PyObject *py_keep_for_ever(PyObject *self, PyObject *ignored) {
 
 static PyMethodDef METHODS[] = {
   {"keep_for_ever", py_keep_for_ever, METH_NOARGS,
-   "keep_for_ever(): makes all objects immortal (PEP 683), so that nobody writes their reference counts."},
+   "keep_for_ever(): makes all objects immortal (PEP 683), so that nobody writes their reference counts, nor counters in code."},
   {"log", py_log, METH_O, "log(record): one event of the function's log; str or bytes."},
   {"stream_begin", py_stream_begin, METH_O, "stream_begin(content_type: bytes) -> int"},
   {"stream_write", py_stream_write, METH_O, "stream_write(piece: bytes) -> int"},

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "heap.h"
+
 #define EXPORT(name) __attribute__((export_name(name)))
 
 PyMODINIT_FUNC PyInit__lamina(void);
@@ -75,6 +77,7 @@ EXPORT("rt_init") void rt_init(void) {
   if (!done) die("init failed");
   Py_DECREF(done);
   Py_DECREF(module);
+  fill_holes();
 }
 
 EXPORT("rt_alloc") void *rt_alloc(size_t len) { return malloc(len ? len : 1); }

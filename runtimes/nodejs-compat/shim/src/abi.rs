@@ -50,6 +50,7 @@ extern "C" fn rt_init() {
         crate::host::log(message.as_bytes());
         std::process::abort();
     }
+    crate::heap::fill_holes();
 }
 
 /// Imports the function's module and finds its handler.

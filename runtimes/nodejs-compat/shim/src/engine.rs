@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 
 use rquickjs::{
     CatchResultExt, Context, Ctx, Function, Object, Persistent, Runtime, Value, context::EvalOptions, prelude::Func,
+    qjs,
 };
 
 use crate::{abi::Frame, context, modules};
@@ -16,8 +17,13 @@ const LIBRARY: &str = include_str!(env!("NODEJS_COMPAT_LIBRARY"));
 const STACK_BYTES: usize = 1 << 20;
 
 /// How much the heap may grow after a start before the first collection of cycles: enough for a function to load and to serve its
-/// first invocations without one, since a collection touches every page of the shared snapshot.
+/// first invocations without one, since a collection visits all that was made since the start.
 const COLLECTION_HEADROOM: usize = 24 << 20;
+
+unsafe extern "C" {
+    /// Keeps all that there is for ever, unwritten: reference counts as well. Of `patches/quickjs.patch`.
+    fn JS_FreezeHeap(runtime: *mut qjs::JSRuntime);
+}
 
 struct Engine {
     runtime: Runtime,
@@ -48,6 +54,10 @@ pub(crate) fn start() -> Result<(), String> {
         let _ = context::rejection(&ctx, promise, reason, handled);
     })));
     runtime.run_gc();
+    context.with(|ctx| {
+        // SAFETY: the runtime is this context's, and nothing of it is in use.
+        unsafe { JS_FreezeHeap(qjs::JS_GetRuntime(ctx.as_raw().as_ptr())) }
+    });
     let used = usize::try_from(runtime.memory_usage().malloc_size).unwrap_or(0);
     runtime.set_gc_threshold(used.saturating_add(COLLECTION_HEADROOM));
     ENGINE.with(|cell| cell.set(Engine { runtime, context, entry }).map_err(|_| "started twice".to_owned()))

@@ -12,6 +12,7 @@ mod digest;
 mod engine;
 mod exports;
 mod files;
+mod heap;
 mod host;
 mod lexer;
 mod modules;

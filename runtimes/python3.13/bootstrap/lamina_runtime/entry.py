@@ -14,6 +14,7 @@ from .context import LambdaContext
 _TRACE_ID = "_X_AMZN_TRACE_ID"
 SUCCESS = b"\0"
 REHEARSALS = 100
+REHEARSAL, REHEARSAL_DIR = "lamina_rehearsal", handlers.RUNTIME_DIR + "/rehearsal"
 ZONES = handlers.RUNTIME_DIR + "/share/zoneinfo"
 
 
@@ -55,15 +56,27 @@ def init():
 
 
 def _rehearse():
-    """Runs what comes before and after a function until the interpreter has specialised it, which it writes into the code (PEP 659)."""
+    """Runs what comes before and after a function until the interpreter has specialised it, which it writes into the code (PEP 659).
+
+    Counts that are written down on the way are part of the code as well: what has run often enough is written to no more.
+    """
+    variables = {"PYTHONPATH": handlers.RUNTIME_DIR, "AWS_REGION": "r", "AWS_LAMBDA_LOG_STREAM_NAME": "s"}
+    given = {"handler": REHEARSAL + ".handler", "env": variables, "logFormat": "Text"}
     fields = {"requestId": "r", "deadlineMs": 0, "functionName": "f", "traceId": None, "memoryLimitMb": 128}
+    load_text, restore_text = marshal.dumps(given), marshal.dumps({"env": variables, "logStream": "t"})
     context, event = marshal.dumps(fields), marshal.dumps({"a": 1})
-    _Function.handler = lambda event, context: event
+    sys.path.append(REHEARSAL_DIR)
     for _ in range(REHEARSALS):
-        restore('{"env": {}}')
+        sys.modules.pop(REHEARSAL, None)
+        sys.path_importer_cache.pop(REHEARSAL_DIR, None)
+        load(load_text)
+        restore(restore_text)
         invoke(context, event)
+    sys.path.remove(REHEARSAL_DIR)
+    del sys.modules[REHEARSAL], sys.path_importer_cache[REHEARSAL_DIR]
     _Function.handler = None
     logs.Invocation.request_id = ""
+    os.environ.clear()
 
 
 def _keep_for_ever():
