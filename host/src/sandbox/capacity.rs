@@ -118,8 +118,9 @@ impl PoolSize {
     /// - `wanted`: environments asked for, `None` for as many as fit.
     /// - `slot_bytes`: address space of one linear memory with its guards.
     pub fn derive(machine: &Machine, wanted: Option<u32>, slot_bytes: u64) -> Self {
-        // A quarter of the address space stays for everything else, and half of the memory for heaps and the daemon.
-        let by_address_space = machine.address_space_bytes / 4 * 3 / slot_bytes.max(1);
+        // A pool is one reservation, and the largest hole of an address space is below the program, at two thirds of it. Half of the memory
+        // stays for heaps and the daemon.
+        let by_address_space = machine.address_space_bytes / 2 / slot_bytes.max(1);
         let by_memory = machine.memory_available_bytes / 2 / IDLE_ENVIRONMENT_BYTES;
         let mappings = machine.max_mappings.saturating_sub(RESERVED_MAPPINGS);
         // Nothing is reserved for environments of runtimes: they and the others share the mappings as they come.
@@ -146,6 +147,7 @@ impl PoolSize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::engine::{Family, Tuning, pooled};
 
     const SLOT: u64 = (4 << 30) + (32 << 20);
 
@@ -166,11 +168,19 @@ mod tests {
     }
 
     #[test]
+    fn a_pool_fits_the_largest_hole_of_the_address_space() {
+        let many = Machine { max_mappings: 1 << 20, ..machine(1_024) };
+        let size = PoolSize::derive(&many, None, SLOT);
+        assert!(size.environments > 15_000, "{size:?}");
+        pooled(Family::Plain, &size, &Tuning::default()).unwrap();
+    }
+
+    #[test]
     fn small_machines_get_less_but_never_nothing() {
         let small = PoolSize::derive(&machine(1), None, SLOT);
         assert!(small.environments < 8_500 && small.environments > 1_000, "{small:?}");
         let narrow = Machine { address_space_bytes: 64 << 30, ..machine(16) };
-        assert_eq!(PoolSize::derive(&narrow, None, SLOT).environments, 10);
+        assert_eq!(PoolSize::derive(&narrow, None, SLOT).environments, 6);
         let none = Machine { memory_available_bytes: 0, address_space_bytes: 0, max_mappings: 0 };
         let size = PoolSize::derive(&none, Some(50), SLOT);
         assert_eq!((size.environments, size.concurrent_environments), (1, 1));

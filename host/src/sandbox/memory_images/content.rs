@@ -156,7 +156,15 @@ impl Content {
             }
         }
         let working_set = WorkingSet::default();
-        Ok(Arc::new(Self { initial_bytes, memory_bytes, mapped, patches, working_set, siblings, served: AtomicBool::new(false) }))
+        Ok(Arc::new(Self {
+            initial_bytes,
+            memory_bytes,
+            mapped,
+            patches,
+            working_set,
+            siblings,
+            served: AtomicBool::new(false),
+        }))
     }
 
     /// The size that the module asks for.
