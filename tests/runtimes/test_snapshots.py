@@ -403,3 +403,21 @@ def test_hooks_and_randomness_of_javascript(daemon, javascript_runtime, name):
     for values in zip(*(answer["random"] for answer in answers), strict=True):
         assert len(set(values)) == len(values), values
     daemon.lam.delete_function(FunctionName=name)
+
+
+def test_a_small_function_differs_from_its_runtime_in_few_bytes(daemon, python_runtime, javascript_runtime, name):
+    """Holes in a runtime's heap, or counts that are written, make it ten times as much."""
+    before = set(images(daemon))
+    small = {
+        "app.py": "def handler(event, context):\n    return event\n",
+        "index.mjs": "export const handler = (event) => event;\n",
+    }
+    for runtime, handler in (("python3.13", "app.handler"), ("nodejs22.x", "index.handler")):
+        function = f"{name}-{runtime.replace('.', '-')}"
+        create(daemon.lam, function, packages.archive(small), Runtime=runtime, Handler=handler, Publish=True)
+        optimized(daemon, function)
+        assert daemon.invoke(function, {"n": 1}, Qualifier="1").ok() == {"n": 1}
+    made = [(daemon.data / "memory-images" / image).stat().st_size for image in set(images(daemon)) - before]
+    assert len(made) == 2 and max(made) < 96 * 1024, made
+    for runtime in ("python3-13", "nodejs22-x"):
+        daemon.lam.delete_function(FunctionName=f"{name}-{runtime}")

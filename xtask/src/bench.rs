@@ -204,6 +204,8 @@ fn machine(workspace: &Workspace) -> Result<Value> {
         "threads": std::thread::available_parallelism()?.get(),
         "memory": memory.unwrap_or("unknown").trim(),
         "kernel": said("uname", &["-sr"]),
+        // As many environments are warm at once as this allows (`docs/operations.md`).
+        "max_map_count": fs::read_to_string("/proc/sys/vm/max_map_count").unwrap_or_default().trim(),
         "rustc": said("rustc", &["--version"]),
         "commit": said("git", &["describe", "--always", "--dirty"]),
     }))

@@ -107,11 +107,13 @@ pub fn circumstances(run: &Run) -> String {
     let versions: Vec<String> = run.versions.values().cloned().collect();
     let loads: Vec<f64> = run.rows.iter().flat_map(|row| &row.rounds).filter_map(|round| round.load_average).collect();
     format!(
-        "{}; {}, {} threads, {}; servers on core {}, load on core {}, {} connections; medians of {} rounds of {} s\neach; load average {} to {}.\n{}.",
+        "{}; {}, {} threads, {}{}; servers on core {}, load on core {}, {} connections; medians of {} rounds of {} s\neach; load average {} to {}.\n{}.",
         run.started,
         run.machine["cpu"].as_str().unwrap_or("unknown processor"),
         run.machine["threads"],
         run.machine["kernel"].as_str().unwrap_or("unknown kernel"),
+        // Runs that were made before it was written down do not have it.
+        run.machine["max_map_count"].as_str().map(|count| format!(", vm.max_map_count {count}")).unwrap_or_default(),
         settings.server_cores,
         settings.client_cores,
         settings.connections,

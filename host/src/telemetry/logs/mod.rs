@@ -51,7 +51,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch as news};
 use uuid::Uuid;
 
 /// Batches that may wait for the writer.
-pub const MAX_QUEUED_BATCHES: usize = 16_384;
+pub const MAX_QUEUED_BATCHES: usize = 65_536;
 
 /// Events one read looks at before it answers with what it has.
 pub const MAX_SCAN: usize = 50_000;
@@ -81,7 +81,8 @@ pub struct Config {
     pub max_size_bytes: u64,
     /// Lines that may wait for the writer, in bytes.
     pub max_queued_bytes: usize,
-    /// How long the writer gathers lines before it writes them; up to 25 times that where they are of many streams.
+    /// How long the writer gathers lines before it writes them; up to 100 times that where they are of many streams,
+    /// or until somebody reads.
     pub linger_ms: u32,
 }
 
@@ -605,9 +606,15 @@ impl LogStore {
         }
     }
 
-    /// Reads events.
+    /// Reads events, after those are written that were handed over before.
     pub async fn query(&self, query: LogQuery) -> Result<LogPage, Error> {
+        self.catch_up().await;
         self.readers.read(move |connection| reader::query(connection, &query)).await
+    }
+
+    /// Has the writer write what it gathers. What is written can be read even where it has ended.
+    async fn catch_up(&self) {
+        let _ = self.flush().await;
     }
 
     /// Reads events, and where there is none yet (or no group), waits for one.
@@ -651,6 +658,7 @@ impl LogStore {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<LogStream>, Error> {
+        self.catch_up().await;
         let (group, prefix, after) = (group.to_owned(), prefix.to_owned(), after.map(str::to_owned));
         self.readers.read(move |connection| reader::streams(connection, &group, &prefix, after.as_deref(), limit)).await
     }

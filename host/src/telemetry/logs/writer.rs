@@ -22,10 +22,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 /// Messages taken into one transaction.
-const MAX_MESSAGES: usize = 8_192;
+const MAX_MESSAGES: usize = 32_768;
 
-/// How many times as long lines are gathered where they are of many streams: each stream costs as much as some dozen lines.
-const MAX_LINGERS: u32 = 25;
+/// How many times as long lines are gathered where they are of many streams: each stream costs as much as some dozen lines. Who reads
+/// waits for none of it ([`LogStore::query`](super::LogStore::query)).
+const MAX_LINGERS: u32 = 100;
 
 /// Lines of fewer streams are not gathered for longer.
 const SCATTERED_STREAMS: usize = 32;
@@ -132,16 +133,18 @@ impl Writer {
         let linger = Duration::from_millis(self.setup.config.linger_ms.into());
         let mut inbox = Vec::new();
         while self.setup.receiver.blocking_recv_many(&mut inbox, MAX_MESSAGES) > 0 {
-            let mut lingered = 0;
-            while !linger.is_zero()
-                && may_wait(&inbox)
-                && (lingered == 0 || (lingered < MAX_LINGERS && is_scattered(&inbox)))
-            {
+            let lingers = if !linger.is_zero() && may_wait(&inbox) { MAX_LINGERS } else { 0 };
+            for lingered in 1..=lingers {
                 std::thread::sleep(linger);
-                lingered += 1;
+                let seen = inbox.len();
                 while inbox.len() < MAX_MESSAGES {
                     let Ok(message) = self.setup.receiver.try_recv() else { break };
                     inbox.push(message);
+                }
+                let is_full = inbox.len() >= MAX_MESSAGES || !may_wait(inbox.get(seen..).unwrap_or_default());
+                // Told by what came first, so that looking costs little.
+                if is_full || (lingered == 1 && !is_scattered(&inbox)) {
+                    break;
                 }
             }
             let mut work = Vec::with_capacity(inbox.len());
@@ -292,7 +295,9 @@ impl Writer {
         let mut pace = is_at_ease.then(Pace::begin);
         for stream in by_stream(work) {
             events.add(&stream)?;
-            if let Some(pace) = &mut pace {
+            if let Some(pace) = &mut pace
+                && self.setup.receiver.len() < MAX_QUEUED_BATCHES / 4
+            {
                 pace.step();
             }
         }
@@ -494,7 +499,7 @@ struct Open {
 
 /// Whether nobody waits for any of it.
 fn may_wait(inbox: &[Message]) -> bool {
-    inbox.len() < MAX_MESSAGES && inbox.iter().all(|message| matches!(message, Message::Batch(_)))
+    inbox.iter().all(|message| matches!(message, Message::Batch(_)))
 }
 
 /// Whether it is a few messages each of many streams.
