@@ -410,7 +410,7 @@ def test_a_small_function_differs_from_its_runtime_in_few_bytes(daemon, python_r
     before = set(images(daemon))
     small = {
         "app.py": "def handler(event, context):\n    return event\n",
-        "index.mjs": "export const handler = (event) => event;\n",
+        "index.mjs": "export const handler = async (event) => event;\n",
     }
     for runtime, handler in (("python3.13", "app.handler"), ("nodejs22.x", "index.handler")):
         function = f"{name}-{runtime.replace('.', '-')}"
