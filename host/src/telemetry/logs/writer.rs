@@ -141,9 +141,9 @@ impl Writer {
                     let Ok(message) = self.setup.receiver.try_recv() else { break };
                     inbox.push(message);
                 }
-                let is_full = inbox.len() >= MAX_MESSAGES || !may_wait(inbox.get(seen..).unwrap_or_default());
+                let is_enough = inbox.len() >= MAX_MESSAGES || !may_wait(inbox.get(seen..).unwrap_or_default());
                 // Told by what came first, so that looking costs little.
-                if is_full || (lingered == 1 && !is_scattered(&inbox)) {
+                if is_enough || (lingered == 1 && !is_scattered(&inbox)) {
                     break;
                 }
             }
