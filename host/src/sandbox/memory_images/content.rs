@@ -28,6 +28,12 @@ pub(super) fn joined(runs: impl IntoIterator<Item = Range<usize>>, gap: usize) -
     joined
 }
 
+/// What of `bytes` at `start` lies from `from` to `to`, where anything does.
+fn clipped(start: usize, bytes: usize, from: usize, to: usize) -> Option<Range<usize>> {
+    let part = start.max(from)..start.saturating_add(bytes).min(to);
+    (!part.is_empty()).then_some(part)
+}
+
 /// A range of memory and where its bytes are.
 #[derive(Debug, Clone)]
 pub struct Piece {
@@ -44,14 +50,13 @@ pub struct Piece {
 impl Piece {
     /// The part of it within memory from `from` to `to`: its first byte, its length, and where it is in the file.
     pub(super) fn within(&self, from: usize, to: usize) -> Option<(usize, usize, u64)> {
-        let (start, end) = (self.start.max(from), self.start.saturating_add(self.bytes).min(to));
-        let bytes = end.checked_sub(start).filter(|bytes| *bytes > 0)?;
-        Some((start, bytes, self.offset.checked_add((start - self.start) as u64)?))
+        let part = clipped(self.start, self.bytes, from, to)?;
+        Some((part.start, part.len(), self.offset.checked_add((part.start - self.start) as u64)?))
     }
 }
 
 /// Bytes that are written over what is mapped.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Patches {
     /// The first byte of each in memory, and its length; they do not overlap.
     pub places: Vec<(usize, usize)>,
@@ -66,9 +71,8 @@ impl Patches {
         self.places.iter().filter_map(move |(place, length)| {
             let (patch, after) = rest.split_at_checked(*length)?;
             rest = after;
-            let (start, end) = ((*place).max(from), place.saturating_add(*length).min(to));
-            let part = patch.get(start.checked_sub(*place)?..end.checked_sub(*place)?)?;
-            (!part.is_empty()).then_some((start, part))
+            let part = clipped(*place, *length, from, to)?;
+            Some((part.start, patch.get(part.start - place..part.end - place)?))
         })
     }
 }

@@ -225,7 +225,7 @@ impl ImageStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::memory_images::content::unit_bytes;
+    use crate::sandbox::memory_images::content::{Content, Patches, unit_bytes};
 
     fn base(dir: &Path) -> Base {
         let path = dir.join("base");
@@ -262,6 +262,25 @@ mod tests {
         let mut byte = [0];
         content.read_at(4 * unit_bytes(), &mut byte).unwrap();
         assert_eq!(byte, [3], "who has it open can still read it");
+    }
+
+    #[test]
+    fn open_images_hold_no_more_memory_than_they_may() {
+        let image = |bytes: usize| {
+            let patches = Patches { places: vec![(0, bytes)], bytes: vec![1; bytes] };
+            let content = Content::new(0, bytes, Vec::new(), patches, None).unwrap();
+            Image { content, monotonic_ns: 0 }
+        };
+        let mut open = Open { images: LruCache::unbounded(), held_bytes: 0 };
+        let keys = ["a", "b", "c"].map(|part| ImageKey::of([part.as_bytes()]));
+        for key in &keys {
+            open.put(key.clone(), image(OPEN_BYTES_LIMIT / 2 - unit_bytes()));
+        }
+        assert_eq!(keys.each_ref().map(|key| open.images.contains(key)), [false, true, true]);
+        open.put(keys[2].clone(), image(unit_bytes()));
+        open.remove(&keys[1]);
+        let left: usize = open.images.iter().map(|(_, image)| image.content.held_bytes()).sum();
+        assert_eq!((open.images.len(), open.held_bytes), (1, left));
     }
 
     #[test]

@@ -276,7 +276,6 @@ impl Writer {
         let has_puts = work.iter().any(|work| matches!(work, Work::Put(_)));
         self.sync(has_puts)?;
         let now_ms = self.setup.clock.now_ms();
-        let is_at_ease = !has_puts && self.setup.receiver.len() < MAX_QUEUED_BATCHES / 4;
         let watched = self.setup.watches.groups();
         let transaction = self.setup.connection.transaction()?;
         let mut events = Events {
@@ -292,7 +291,7 @@ impl Writer {
             watched_groups: watched,
             written: Written::default(),
         };
-        let mut pace = is_at_ease.then(Pace::begin);
+        let mut pace = (!has_puts).then(Pace::begin);
         for stream in by_stream(work) {
             events.add(&stream)?;
             if let Some(pace) = &mut pace
