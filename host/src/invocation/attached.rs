@@ -31,8 +31,10 @@ pub(super) struct Abandoned(Arc<AtomicBool>);
 
 impl Abandoned {
     /// Runs `work` unless the caller has gone.
-    pub(super) async fn unless<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-        let mut work = pin!(work);
+    pub(super) async fn unless<T>(
+        &self,
+        mut work: Pin<&mut impl Future<Output = Result<T, Failure>>>,
+    ) -> Result<T, Failure> {
         // The flag is set before the rest of the run becomes a task, whose first turn sees it: nobody has to be woken.
         poll_fn(|cx| match self.0.load(Ordering::Acquire) {
             true => Poll::Ready(Err(Failure::Host("the caller went away".into()))),
@@ -202,7 +204,7 @@ mod tests {
                     tell.send(()).unwrap();
                     gate.await.map_err(|_| Failure::TimedOut)
                 };
-                report.send(caller.unless(work).await.is_ok()).unwrap();
+                report.send(caller.unless(pin!(work)).await.is_ok()).unwrap();
             };
             let mut guest = Attached::new(run, abandoned, &shutdown);
             guest.until(told).await.unwrap();

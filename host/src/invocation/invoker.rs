@@ -28,6 +28,7 @@ use bytes::Bytes;
 use futures_channel::oneshot;
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -400,7 +401,8 @@ impl Invoker {
             let Some(worker) = lease.worker() else { return };
             tell_extensions(worker, &target, &call, started_ms);
             // Until the head is there, the invocation ends with its caller.
-            let served = caller.unless(worker.environment.serve(request.map(guest_body), respond, limits)).await;
+            let serving = worker.environment.serve(request.map(guest_body), respond, limits);
+            let served = caller.unless(pin!(serving)).await;
             let error = served.as_ref().err().map(|failure| worded(failure, &call, &target));
             let times =
                 Times { start, started_ms, ended_ms: clock.now_ms(), duration: started.elapsed(), init_duration };

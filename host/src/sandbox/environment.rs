@@ -15,7 +15,7 @@ use super::{Failure, StartError};
 use bytes::Bytes;
 use rustix::time::{ClockId, clock_gettime};
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -190,7 +190,8 @@ impl ComponentEnvironment {
     async fn init(&mut self, limits: TimeLimits) -> Result<(), Failure> {
         let Some(init) = self.init else { return Ok(()) };
         self.prepare();
-        match within(limits, init.call_async(&mut self.store, ())).await? {
+        let initialized = within(limits, pin!(init.call_async(&mut self.store, ()))).await?;
+        match initialized {
             Ok((Ok(()),)) => Ok(()),
             Ok((Err(error),)) => Err(error.into()),
             Err(error) => Err(self.failure(&error)),
@@ -200,7 +201,8 @@ impl ComponentEnvironment {
     async fn handle(&mut self, event: &[u8], context: &Context, limits: TimeLimits) -> Result<Vec<u8>, Failure> {
         self.prepare();
         let Guest::Event(guest) = &self.guest else { return Err(wrong_kind()) };
-        match within(limits, guest.call_handle(&mut self.store, event, context)).await? {
+        let handled = within(limits, pin!(guest.call_handle(&mut self.store, event, context))).await?;
+        match handled {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(error.into()),
             Err(error) => Err(self.failure(&error)),
@@ -216,7 +218,8 @@ impl ComponentEnvironment {
         // A flood is ended when it is seen, not at the time-out.
         let flooded = || response.as_ref().and_then(|response| response.overflow());
         let stop = || flooded().map(|size_bytes| Failure::ResponseTooLarge { size_bytes });
-        match within_unless(limits, call, stop).await? {
+        let ran = within_unless(limits, pin!(call), stop).await?;
+        match ran {
             Ok(Ok(())) => {}
             Ok(Err(())) => return Err(Failure::Exited { status: 1 }),
             Err(error) => match self.failure(&error) {
@@ -248,11 +251,11 @@ impl ComponentEnvironment {
                     )?;
                     guest.wasi_http_incoming_handler().call_handle(&mut self.store, request, outparam).await
                 };
-                within(limits, call).await?
+                within(limits, pin!(call)).await?
             }
             Proxy::P3(_) => {
                 // Boxed: guests of 0.2 would carry room for it.
-                let call = Box::pin(async {
+                let mut call = Box::pin(async {
                     let served = self.store.run_concurrent(async |accessor| {
                         let prepared = accessor.with(|mut access| {
                             Prepared::new(access.as_context_mut(), proxy, request, State::http, respond)
@@ -264,7 +267,7 @@ impl ComponentEnvironment {
                     });
                     served.await.flatten()
                 });
-                within(limits, call).await?
+                within(limits, call.as_mut()).await?
             }
         };
         served.map_err(|error| self.failure(&error))
@@ -292,17 +295,18 @@ fn wrong_kind() -> Failure {
 }
 
 /// Polls `call` until it is done or a limit has passed. Guests yield at every epoch tick, so this looks often enough.
-pub(super) async fn within<T>(limits: TimeLimits, call: impl Future<Output = T>) -> Result<T, Failure> {
+///
+/// The caller pins it: a call that is handed on by value takes its room once more with everyone who hands it on.
+pub(super) async fn within<T>(limits: TimeLimits, call: Pin<&mut impl Future<Output = T>>) -> Result<T, Failure> {
     within_unless(limits, call, || None).await
 }
 
 /// As [`within`], and ends the call as soon as `stop` gives a failure.
 async fn within_unless<T>(
     limits: TimeLimits,
-    call: impl Future<Output = T>,
+    mut call: Pin<&mut impl Future<Output = T>>,
     stop: impl Fn() -> Option<Failure>,
 ) -> Result<T, Failure> {
-    let mut call = pin!(call);
     let mut wall = pin!(tokio::time::sleep(limits.wall));
     let mut cpu_used = Duration::ZERO;
     poll_fn(|cx| {

@@ -34,6 +34,7 @@ use futures_util::future::try_join_all;
 use hub::{Hub, State as HubState};
 use runner::{Message, Runner};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -171,7 +172,8 @@ impl Sandbox {
     async fn init(&mut self, environment: &wit::Environment, limits: TimeLimits) -> Result<wit::Registration, Failure> {
         self.prepare();
         let exports = self.guest.lamina_function_extension();
-        match within(limits, exports.call_on_init(&mut self.store, environment)).await? {
+        let answered = within(limits, pin!(exports.call_on_init(&mut self.store, environment))).await?;
+        match answered {
             Ok(Ok(registration)) => Ok(registration),
             Ok(Err(error)) => Err(error.into()),
             Err(error) => Err(self.failure(&error)),
@@ -181,7 +183,8 @@ impl Sandbox {
     async fn invoke(&mut self, event: &wit::InvokeEvent, limits: TimeLimits) -> Result<(), Failure> {
         self.prepare();
         let exports = self.guest.lamina_function_extension();
-        match within(limits, exports.call_on_invoke(&mut self.store, event)).await? {
+        let answered = within(limits, pin!(exports.call_on_invoke(&mut self.store, event))).await?;
+        match answered {
             Ok(answer) => answer.map_err(Failure::from),
             Err(error) => Err(self.failure(&error)),
         }
@@ -190,7 +193,8 @@ impl Sandbox {
     async fn telemetry(&mut self, records: &[wit::TelemetryRecord], limits: TimeLimits) -> Result<(), Failure> {
         self.prepare();
         let exports = self.guest.lamina_function_extension();
-        match within(limits, exports.call_on_telemetry(&mut self.store, records)).await? {
+        let answered = within(limits, pin!(exports.call_on_telemetry(&mut self.store, records))).await?;
+        match answered {
             Ok(answer) => answer.map_err(Failure::from),
             Err(error) => Err(self.failure(&error)),
         }
@@ -199,7 +203,8 @@ impl Sandbox {
     async fn shutdown(&mut self, event: wit::ShutdownEvent, limits: TimeLimits) -> Result<(), Failure> {
         self.prepare();
         let exports = self.guest.lamina_function_extension();
-        match within(limits, exports.call_on_shutdown(&mut self.store, event)).await? {
+        let answered = within(limits, pin!(exports.call_on_shutdown(&mut self.store, event))).await?;
+        match answered {
             Ok(()) => Ok(()),
             Err(error) => Err(self.failure(&error)),
         }

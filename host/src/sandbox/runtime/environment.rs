@@ -19,7 +19,7 @@ use crate::sandbox::memory_images::instance::Globals;
 use crate::sandbox::shared::Shared;
 use crate::sandbox::state::{GuestIo, RESPONSE_LIMIT_BYTES};
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use wasmtime::Store;
 
@@ -96,7 +96,7 @@ impl RuntimeEnvironment {
             let place = pass(store, exports, &[&argument]).await?;
             function.call_async(&mut *store, place).await.map_err(|error| failure(store, &error))
         };
-        let place = within(limits, metered(cpu, call)).await??;
+        let place = within(limits, pin!(metered(cpu, pin!(call)))).await??;
         self.expect_nothing(place)
     }
 
@@ -107,7 +107,8 @@ impl RuntimeEnvironment {
         let Self { store, exports, .. } = self;
         let cpu = store.data().cpu_time();
         let call = async { exports.snapshot.call_async(&mut *store, ()).await.map_err(|error| failure(store, &error)) };
-        let place = within(limits, metered(cpu, call)).await.and_then(|place| place).map_err(NoImage::Failed)?;
+        let place =
+            within(limits, pin!(metered(cpu, pin!(call)))).await.and_then(|place| place).map_err(NoImage::Failed)?;
         self.expect_nothing(place).map_err(NoImage::Failed)?;
         match self.obstacle() {
             Some(obstacle) => Err(NoImage::Obstacle(obstacle.to_owned())),
@@ -157,7 +158,7 @@ impl RuntimeEnvironment {
             let place = pass(store, exports, &[&length, context, event]).await?;
             exports.invoke.call_async(&mut *store, place).await.map_err(|error| failure(store, &error))
         };
-        let place = within(limits, metered(cpu, call)).await??;
+        let place = within(limits, pin!(metered(cpu, pin!(call)))).await??;
         if let Some(content) = self.content.take() {
             content.learn(self.exports.memory.data(&self.store));
         }
@@ -194,8 +195,7 @@ impl RuntimeEnvironment {
 }
 
 /// Polls `call` with the clock of processor time going.
-async fn metered<T>(cpu: CpuTime, call: impl Future<Output = T>) -> T {
-    let mut call = pin!(call);
+async fn metered<T>(cpu: CpuTime, mut call: Pin<&mut impl Future<Output = T>>) -> T {
     poll_fn(|cx| {
         let _running = cpu.running();
         call.as_mut().poll(cx)

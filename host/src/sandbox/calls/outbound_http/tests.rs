@@ -443,3 +443,14 @@ async fn a_guest_is_told_in_the_words_of_its_interface() {
     let unknown = handle(&mut way, "unknown.test").await;
     assert!(matches!(unknown, Err(p2::ErrorCode::DnsError(_))), "{unknown:?}");
 }
+
+#[test]
+fn headers_are_forbidden_that_are_by_default() {
+    let default = wasmtime_wasi_http::DEFAULT_FORBIDDEN_HEADERS;
+    for name in
+        default.iter().cloned().chain(["content-length", "te", "trailer", "x-host"].map(HeaderName::from_static))
+    {
+        assert_eq!(is_forbidden(&name), default.contains(&name), "{name}");
+    }
+    assert_eq!(default.len(), 9, "as many as `is_forbidden` knows");
+}
