@@ -26,12 +26,16 @@ use std::fs::File;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use writer::Writer;
 
 /// The database's file in the data directory.
 const DATABASE_FILE: &str = "lamina.db";
 /// The file whose lock means that a daemon owns the data directory.
 const LOCK_FILE: &str = "lamina.lock";
+/// How long the lock is waited for, and how long between two looks at it.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 /// The directory of blobs in the data directory.
 const BLOB_DIR: &str = "blobs";
 
@@ -44,7 +48,7 @@ pub struct Options {
     pub maximum_size_bytes: Option<u64>,
 }
 
-/// Opens or creates the storage in `dir`. Blocks; takes time only where a crash left a write-ahead log.
+/// Opens or creates the storage in `dir`. Blocks; takes time only where a crash left a write-ahead log, or somebody else has the directory.
 pub(super) fn open(dir: &Path, options: Options) -> Result<Storage> {
     let failed = |what: &str, e: std::io::Error| Error::Backend(format!("cannot {what} {}: {e}", dir.display()));
     // Environment variables and packages may be secrets.
@@ -85,16 +89,23 @@ impl Closing for Connections {
 }
 
 /// Takes the data directory; held until the file is dropped.
+///
+/// A process that was just killed may leave it locked for a moment: a child that it had started and that has not begun its own program yet
+/// still has all its files.
 fn lock(dir: &Path) -> Result<File> {
     let path = dir.join(LOCK_FILE);
     let failed = |e: std::io::Error| Error::Backend(format!("cannot lock {}: {e}", path.display()));
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            Err(Error::Backend(format!("{} is in use by another process", dir.display())))
+    let asked = Instant::now();
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(rustix::io::Errno::WOULDBLOCK) if asked.elapsed() < LOCK_WAIT => std::thread::sleep(LOCK_PAUSE),
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                return Err(Error::Backend(format!("{} is in use by another process", dir.display())));
+            }
+            Err(e) => return Err(failed(e.into())),
         }
-        Err(e) => Err(failed(e.into())),
     }
 }
 

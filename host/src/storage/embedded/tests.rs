@@ -8,7 +8,6 @@ use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashSet};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 /// Names the directory in the process that is killed.
 const CRASH_DIR: &str = "LAMINA_TEST_CRASH_DIR";
@@ -76,6 +75,20 @@ async fn a_second_daemon_is_kept_out() {
     assert!(second.to_string().contains("in use by another process"), "{second}");
     storage.close().await.unwrap();
     Storage::embedded(dir.path(), Options::default()).unwrap();
+}
+
+#[tokio::test]
+async fn what_a_killed_daemon_leaves_locked_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let held = lock(dir.path()).unwrap();
+    // As long as nobody who opens it can have missed it.
+    let child = std::thread::spawn(move || {
+        std::thread::sleep(LOCK_WAIT / 4);
+        drop(held);
+    });
+    let storage = Storage::embedded(dir.path(), Options::default()).unwrap();
+    storage.close().await.unwrap();
+    child.join().unwrap();
 }
 
 #[tokio::test]
