@@ -255,7 +255,7 @@ impl ComponentEnvironment {
             }
             Proxy::P3(_) => {
                 // Boxed: guests of 0.2 would carry room for it.
-                let mut call = Box::pin(async {
+                let call = Box::pin(async {
                     let served = self.store.run_concurrent(async |accessor| {
                         let prepared = accessor.with(|mut access| {
                             Prepared::new(access.as_context_mut(), proxy, request, State::http, respond)
@@ -267,7 +267,7 @@ impl ComponentEnvironment {
                     });
                     served.await.flatten()
                 });
-                within(limits, call.as_mut()).await?
+                within(limits, pin!(call)).await?
             }
         };
         served.map_err(|error| self.failure(&error))

@@ -107,8 +107,7 @@ impl RuntimeEnvironment {
         let Self { store, exports, .. } = self;
         let cpu = store.data().cpu_time();
         let call = async { exports.snapshot.call_async(&mut *store, ()).await.map_err(|error| failure(store, &error)) };
-        let place =
-            within(limits, pin!(metered(cpu, pin!(call)))).await.and_then(|place| place).map_err(NoImage::Failed)?;
+        let place = within(limits, pin!(metered(cpu, pin!(call)))).await.flatten().map_err(NoImage::Failed)?;
         self.expect_nothing(place).map_err(NoImage::Failed)?;
         match self.obstacle() {
             Some(obstacle) => Err(NoImage::Obstacle(obstacle.to_owned())),

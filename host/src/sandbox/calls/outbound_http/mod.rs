@@ -200,8 +200,21 @@ impl OutboundHttp {
 pub(super) type Sent = (Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
 
 impl WasiHttpHooks for OutboundHttp {
+    // Those of `DEFAULT_FORBIDDEN_HEADERS`. Every header that a guest sees or sets is looked up, so by its length first, not by comparing it
+    // with nine others.
     fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {
-        is_forbidden(name)
+        matches!(
+            name.as_str(),
+            "connection"
+                | "host"
+                | "http2-settings"
+                | "keep-alive"
+                | "proxy-authenticate"
+                | "proxy-authorization"
+                | "proxy-connection"
+                | "transfer-encoding"
+                | "upgrade"
+        )
     }
 
     fn send_request(
@@ -310,23 +323,6 @@ impl Connected {
 
 fn limit(asked: Option<Duration>, otherwise: Duration) -> Duration {
     asked.unwrap_or(otherwise).min(LONGEST_TIMEOUT)
-}
-
-/// Whether `name` is one of `wasmtime_wasi_http::DEFAULT_FORBIDDEN_HEADERS`. Every header that a guest sees or sets is looked up, so by its
-/// length first, not by comparing it with nine others.
-fn is_forbidden(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "connection"
-            | "host"
-            | "http2-settings"
-            | "keep-alive"
-            | "proxy-authenticate"
-            | "proxy-authorization"
-            | "proxy-connection"
-            | "transfer-encoding"
-            | "upgrade"
-    )
 }
 
 fn destination<B>(request: &Request<B>) -> Result<Destination, Error> {
