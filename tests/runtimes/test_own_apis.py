@@ -1,6 +1,7 @@
 """Functions call Lamina's own APIs with the SDKs that they bring: boto3 and @aws-sdk/client-sqs, as published."""
 
 import json
+import time
 
 import pytest
 
@@ -37,6 +38,14 @@ def send(event):
 def invoke(event):
     client = boto3.client("lambda", config=CONFIG)
     return client.invoke(FunctionName=event["function"], Payload=b'{"do": "answer"}')["Payload"].read().decode()
+
+
+def put(event):
+    client = boto3.client("logs", config=CONFIG)
+    names = {"logGroupName": event["group"], "logStreamName": "from boto3"}
+    client.create_log_stream(**names)
+    events = [{"timestamp": event["at"], "message": message} for message in event["messages"]]
+    return client.put_log_events(logEvents=events, **names).get("rejectedLogEventsInfo")
 
 
 def answer(event):
@@ -159,6 +168,18 @@ def received(place, queue):
 
 def assumed(role, function):
     return f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{function}"
+
+
+def test_boto3_puts_log_events(daemon, python_runtime, python_zip, deploy, name):
+    place = Open(daemon)
+    logs, group = daemon.client("logs"), f"put/{name}"
+    logs.create_log_group(logGroupName=group)
+    deploy(place, python_zip)
+    messages = ["one", "two\nlines"]
+    assert ask(place, name, "put", group=group, at=int(time.time() * 1000), messages=messages) == {"is": None}
+    found = logs.get_log_events(logGroupName=group, logStreamName="from boto3", startFromHead=True)
+    assert [event["message"] for event in found["events"]] == messages
+    logs.delete_log_group(logGroupName=group)
 
 
 def test_boto3_sends_invokes_and_asks_who_it_is(daemon, python_runtime, python_zip, deploy, name):

@@ -203,17 +203,16 @@ impl Content {
 
     /// Looks at the memory of an instance whose first invocation is done, where more is to be known.
     pub fn learn(&self, memory: &[u8]) {
-        // Where its like are known, looking is only for what starts again: many start just once.
         let is_first = !self.served.swap(true, Ordering::Relaxed);
-        if is_first && self.siblings.as_ref().is_some_and(|siblings| !siblings.is_open()) {
-            return;
-        }
-        let sets = [Some(&self.working_set), self.siblings.as_deref()].into_iter().flatten();
-        let mut open = sets.filter(|set| set.is_open()).peekable();
-        if open.peek().is_some()
+        // One of each content, so that no function speaks for all.
+        let siblings = self.siblings.as_deref().filter(|siblings| is_first && siblings.is_open());
+        // Where its like are known, looking is only for what starts again: many start just once.
+        let are_known = is_first && self.siblings.as_ref().is_some_and(|siblings| !siblings.is_open());
+        let own = Some(&self.working_set).filter(|own| !are_known && own.is_open());
+        if (own.is_some() || siblings.is_some())
             && let Ok(written) = look(memory)
         {
-            open.for_each(|set| set.learn(&written));
+            own.into_iter().chain(siblings).for_each(|set| set.learn(&written));
         }
     }
 

@@ -38,6 +38,9 @@ const PART_ENTRY_BYTES: usize = 16;
 /// The most parts that a header is read of.
 const PARTS_LIMIT: u32 = 1 << 16;
 
+/// How much of a file is read at once to be checked.
+const CHUNK_BYTES: usize = 256 * 1024;
+
 /// Pages of a run that is worth a mapping.
 const MAPPED_PAGES: usize = 16;
 
@@ -175,7 +178,7 @@ pub fn open(path: &Path, base: Option<&Base>) -> Result<Image, FileError> {
     if file.metadata()?.len() != stored {
         return Err(FileError::Damaged("it is not as long as it says".into()));
     }
-    if header.crc != checksum(&mut file, unit)? {
+    if header.crc != checksum(&mut file, stored, unit)? {
         return Err(FileError::Damaged("its checksum is another".into()));
     }
     let file = Arc::new(file);
@@ -202,10 +205,10 @@ pub fn open(path: &Path, base: Option<&Base>) -> Result<Image, FileError> {
     Ok(Image { content, monotonic_ns: header.monotonic_ns })
 }
 
-/// Of the whole file, the checksum's own bytes as zeros.
-fn checksum(file: &mut File, unit: usize) -> io::Result<u32> {
+/// Of the whole file, whose length is `bytes`, the checksum's own bytes as zeros.
+fn checksum(file: &mut File, bytes: u64, unit: usize) -> io::Result<u32> {
     let mut crc = crc32fast::Hasher::new();
-    let mut buffer = vec![0; unit.max(256 * 1024)];
+    let mut buffer = vec![0; usize::try_from(bytes).unwrap_or(CHUNK_BYTES).clamp(unit, CHUNK_BYTES.max(unit))];
     file.seek(SeekFrom::Start(0))?;
     let mut first = true;
     loop {

@@ -9,13 +9,14 @@
     reason = "mapping files into memory that wasm code runs in; each block says what makes it sound"
 )]
 
-use super::content::Content;
+use super::content::{Content, unit_bytes};
 use parking_lot::Mutex;
-use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap};
+use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap, mmap_anonymous, mprotect, munmap};
 use std::io;
 use std::ops::Range;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
 tokio::task_local! {
@@ -129,20 +130,28 @@ impl ImageMemory {
         }
         let Some(content) = &self.content else { return Ok(()) };
         if let Some(ranges) = content.written_first() {
-            self.populate(ranges.iter().cloned(), to);
+            self.populate(&ranges, to);
         }
         content.patches().within(self.size, to).for_each(|(start, patch)| self.patch(start, patch));
         Ok(())
     }
 
-    /// Makes pages between the size and `to` its own that will be written first. What fails here is left to page faults.
-    fn populate(&self, mut ranges: impl Iterator<Item = Range<usize>>, to: usize) {
-        // The first failure ends it: on a kernel older than 5.14 all of them fail.
-        ranges.any(|range| {
-            let (start, end) = (range.start.max(self.size), range.end.min(to));
-            // SAFETY: the range lies within what `fill` has just mapped; populating it changes no byte of it.
-            start < end && unsafe { madvise(self.at(start), end - start, Advice::LinuxPopulateWrite) }.is_err()
-        });
+    /// Makes pages between the size and `to` its own that will be written first, by writing to each.
+    ///
+    /// One page fault a page costs no more than `MADV_POPULATE_WRITE` does, which holds the lock of all the process's mappings meanwhile, so
+    /// that starts wait for each other. A page that is written before it is read takes one fault; one that was read has to be
+    /// taken from all processors first.
+    fn populate(&self, ranges: &[Range<usize>], to: usize) {
+        let unit = unit_bytes();
+        for range in ranges {
+            for page in (range.start.max(self.size)..range.end.min(to)).step_by(unit) {
+                // SAFETY: the byte lies within what `fill` has just mapped readable and writable, of which nobody else knows.
+                let byte = unsafe { AtomicU8::from_ptr(self.at(page).cast()) };
+                // Twice, so that it is what it was. An exchange for itself would be a write that compilers may leave out.
+                byte.fetch_xor(1, Ordering::Relaxed);
+                byte.fetch_xor(1, Ordering::Relaxed);
+            }
+        }
     }
 
     /// Writes `patch` to a place that `fill` has just mapped, of which nobody else knows.

@@ -2,14 +2,15 @@
 //!
 //! An interpreter writes the same pages each time it starts, scattered over its memory: reference counts, most of all. Each is a page
 //! fault, and together they are half of a start. So the first few instances of a content are looked at when their first invocation
-//! is done, and later ones get the pages that all of those wrote for their own in a few system calls, before they run. Nothing
-//! depends on it but time: a page too many is one more copy, a page too few one more fault.
+//! is done, and later ones get the pages that most of those wrote for their own before they run. Nothing depends on it but time: a
+//! page too many is one more copy; of a page too few, the guest's first write costs more than a copy where it was read before.
 //!
 //! Recording a first run and preparing later ones by it is the idea of REAP (Ustiugov et al., "Benchmarking, Analysis, and Optimization of
 //! Serverless Function Snapshots", ASPLOS 2021).
 
 use super::content::{joined, unit_bytes};
 use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -17,8 +18,8 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Instances that are looked at: enough to leave out what only one of them did.
-const LOOKS: usize = 3;
+/// Instances that are looked at, at most: enough to leave out what few of them did.
+const LOOKS: usize = 7;
 
 /// How much of a memory is looked at, from its beginning: a guest may have gigabytes, and looking is not to hold up others.
 const LOOK_LIMIT_BYTES: usize = 256 << 20;
@@ -31,10 +32,11 @@ const PRESENT: u64 = 1 << 63;
 /// The page is a file's or shared. A private page that was written is neither.
 const OF_FILE: u64 = 1 << 61;
 
-/// Pages that all instances wrote which were looked at.
+/// Pages that most of the instances wrote which were looked at.
 #[derive(Debug, Default)]
 pub struct WorkingSet {
     looks: AtomicUsize,
+    seen: Mutex<Vec<Vec<Range<usize>>>>,
     written: ArcSwapOption<Vec<Range<usize>>>,
 }
 
@@ -49,14 +51,19 @@ impl WorkingSet {
         self.written.load_full()
     }
 
-    /// Takes account of what one more instance wrote.
-    pub fn learn(&self, seen: &[Range<usize>]) {
-        if self.looks.fetch_add(1, Ordering::Relaxed) < LOOKS {
-            self.written.rcu(|known| {
-                let both = known.as_ref().map_or_else(|| seen.to_vec(), |known| common(known, seen));
-                Some(Arc::new(first(both, WRITTEN_LIMIT_BYTES)))
-            });
+    /// Takes account of what one more instance wrote, in ascending order.
+    pub fn learn(&self, written: &[Range<usize>]) {
+        if self.looks.fetch_add(1, Ordering::Relaxed) >= LOOKS {
+            return;
         }
+        let mut seen = self.seen.lock();
+        seen.push(written.to_vec());
+        let most = first(in_most(&seen), WRITTEN_LIMIT_BYTES);
+        if seen.len() == LOOKS {
+            // What each wrote is not asked for again.
+            *seen = Vec::new();
+        }
+        self.written.store(Some(Arc::new(most)));
     }
 }
 
@@ -82,22 +89,24 @@ fn first(mut ranges: Vec<Range<usize>>, limit_bytes: usize) -> Vec<Range<usize>>
     ranges
 }
 
-/// What is in both; each in ascending order, without overlaps.
-fn common(one: &[Range<usize>], other: &[Range<usize>]) -> Vec<Range<usize>> {
-    let (mut ones, mut others) = (one.iter().peekable(), other.iter().peekable());
-    let mut both = Vec::new();
-    while let (Some(a), Some(b)) = (ones.peek(), others.peek()) {
-        let (start, end) = (a.start.max(b.start), a.end.min(b.end));
-        if start < end {
-            both.push(start..end);
+/// What is in more than half of `sets`, each in ascending order and without overlaps.
+fn in_most(sets: &[Vec<Range<usize>>]) -> Vec<Range<usize>> {
+    let bounds = sets.iter().flatten().flat_map(|range| [(range.start, true), (range.end, false)]);
+    let mut bounds: Vec<_> = bounds.collect();
+    bounds.sort_unstable();
+    let (mut most, mut begun, mut depth) = (Vec::new(), None, 0usize);
+    for (at, begins) in bounds {
+        depth = if begins { depth.saturating_add(1) } else { depth.saturating_sub(1) };
+        match (begun, depth.saturating_mul(2) > sets.len()) {
+            (None, true) => begun = Some(at),
+            (Some(start), false) => {
+                begun = None;
+                most.push(start..at);
+            }
+            _ => {}
         }
-        if a.end <= b.end {
-            ones.next()
-        } else {
-            others.next()
-        };
     }
-    both
+    joined(most.into_iter().filter(|range| !range.is_empty()), 0)
 }
 
 #[cfg(test)]
@@ -105,17 +114,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_all_wrote_is_kept_and_few_are_looked_at() {
+    fn what_most_wrote_is_kept_and_few_are_looked_at() {
         let set = WorkingSet::default();
         assert!(set.is_open() && set.written().is_none());
         set.learn(&[0..10, 20..30, 40..50]);
         assert_eq!(*set.written().unwrap(), [0..10, 20..30, 40..50]);
         set.learn(&[5..25, 45..46, 48..60]);
         assert_eq!(*set.written().unwrap(), [5..10, 20..25, 45..46, 48..50]);
-        set.learn(&[0..50, 50..100]);
+        set.learn(&[0..7, 24..27]);
+        assert_eq!(*set.written().unwrap(), [0..10, 20..27, 45..46, 48..50]);
+        for _ in 3..LOOKS {
+            assert!(set.is_open());
+            set.learn(&[0..5, 5..8]);
+        }
         assert!(!set.is_open());
         set.learn(&[]);
-        assert_eq!(*set.written().unwrap(), [5..10, 20..25, 45..46, 48..50]);
+        assert_eq!(*set.written().unwrap(), [0..8]);
     }
 
     #[test]
@@ -129,7 +143,8 @@ mod tests {
 
     #[test]
     fn ranges_without_anything_in_common_have_none() {
-        assert!(common(&[0..4, 8..9], &[4..8, 9..10]).is_empty());
-        assert!(common(&[], &[4..8, 9..10]).is_empty());
+        assert!(in_most(&[vec![0..4, 8..9], vec![4..8, 9..10]]).is_empty());
+        assert!(in_most(&[vec![], vec![4..8, 9..10]]).is_empty());
+        assert_eq!(in_most(&[vec![4..8, 9..10]]), [4..8, 9..10]);
     }
 }
