@@ -100,6 +100,35 @@ def test_a_module_that_breaks_the_contract_fails_the_deployment_and_says_why(own
     assert daemon.healthy()
 
 
+def test_images_are_compared_with_an_example_of_the_runtime(own_daemon, tmp_path):
+    directory = runtimes.write(tmp_path / "runtimes", example={"file": "h", "text": "nothing"})
+    daemon = own_daemon(runtimes.settings(directory)).start()
+    snap_start = {"ApplyOn": "PublishedVersions"}
+    create(daemon.lam, "f", CODE, Runtime="probe", Handler="h.h", Publish=True, SnapStart=snap_start)
+    active(daemon.lam, "f", "1")
+    assert daemon.invoke("f", "o", Qualifier="1").ok() == daemon.invoke("f", "o").ok() == "1"
+    (built,) = (path for path in (daemon.data / "runtimes").iterdir() if (path / "example-memory").exists())
+    assert not (built / "example").exists() and not (built / "example.json").exists()
+    assert daemon.stop() == 0
+    # Another example is another base.
+    manifest = directory / "probe" / "runtime.toml"
+    manifest.write_text(manifest.read_text().replace("nothing", "something"))
+    daemon.start()
+    assert daemon.invoke("f", "o", Qualifier="1").ok() == "1"
+    assert not built.exists()
+
+
+@pytest.mark.parametrize(("handler", "why"), [("e.h", "E"), ("u.h", "unreachable"), ("z.h", "the runtime failed")])
+def test_an_example_that_cannot_be_loaded_fails_the_deployment_and_says_why(own_daemon, tmp_path, handler, why):
+    example = {"file": "h", "text": ""}
+    directory = runtimes.write(tmp_path / "runtimes", handler_default=handler, example=example)
+    daemon = own_daemon(runtimes.settings(directory)).start()
+    with pytest.raises(Exception, match="ServiceException|could not"):
+        create(daemon.lam, "f", CODE, Runtime="probe", Handler="h.h")
+    assert any("the example failed" in line and why in line for line in daemon.log.read_text().splitlines())
+    assert daemon.healthy()
+
+
 def test_a_function_in_source_code_can_be_declared_with_its_directory(own_daemon, tmp_path):
     directory = runtimes.write(tmp_path / "runtimes")
     (tmp_path / "source").mkdir()

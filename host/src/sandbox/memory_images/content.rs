@@ -48,6 +48,12 @@ pub struct Piece {
 }
 
 impl Piece {
+    /// What of it lies in a memory of `memory_bytes`, where anything does.
+    pub(super) fn cut_to(mut self, memory_bytes: usize) -> Option<Self> {
+        self.bytes = clipped(self.start, self.bytes, 0, memory_bytes)?.len();
+        Some(self)
+    }
+
     /// The part of it within memory from `from` to `to`: its first byte, its length, and where it is in the file.
     pub(super) fn within(&self, from: usize, to: usize) -> Option<(usize, usize, u64)> {
         let part = clipped(self.start, self.bytes, from, to)?;

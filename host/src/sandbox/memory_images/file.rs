@@ -129,6 +129,19 @@ pub struct Written {
 /// Writes what `memory` holds beyond `base`, or beyond an empty memory whose module asks for all of it, to a new file at `path`:
 /// complete and on the disk, readable and not writable, before this returns.
 pub fn write(path: &Path, memory: &[u8], monotonic_ns: u64, base: Option<&Base>, limit: Limit) -> io::Result<Written> {
+    let initial_bytes = base.map_or(memory.len(), |base| base.image.content.initial_bytes());
+    write_grown(path, memory, initial_bytes, monotonic_ns, base, limit)
+}
+
+/// As [`write`], of a memory whose module asks for `initial_bytes` of it; the rest is what it grew by.
+pub fn write_grown(
+    path: &Path,
+    memory: &[u8],
+    initial_bytes: usize,
+    monotonic_ns: u64,
+    base: Option<&Base>,
+    limit: Limit,
+) -> io::Result<Written> {
     let unit = unit_bytes();
     if !memory.len().is_multiple_of(unit) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "a memory ends within a page"));
@@ -139,7 +152,6 @@ pub fn write(path: &Path, memory: &[u8], monotonic_ns: u64, base: Option<&Base>,
     let (mapped, patched) = divided(runs, limit);
     let mapped: Vec<_> = mapped.into_iter().map(|run| run.start * unit..run.end * unit).collect();
     let patches = patches(memory, before, &patched)?;
-    let initial_bytes = base.map_or(memory.len(), |base| base.image.content.initial_bytes());
     let sizes = (initial_bytes, memory.len());
     let mut header = header(base.map_or([0; 32], |base| base.id), sizes, monotonic_ns, &mapped, &patches);
     header.resize(header.len().next_multiple_of(unit), 0);
@@ -190,7 +202,11 @@ pub fn open(path: &Path, base: Option<&Base>) -> Result<Image, FileError> {
         Ok::<_, FileError>(piece)
     };
     let own = header.mapped.iter().map(&mut piece).collect::<Result<Vec<_>, _>>()?;
-    let mapped = base.into_iter().flat_map(|base| base.image.content.mapped().to_vec()).chain(own).collect();
+    let memory_bytes = size(header.memory_bytes)?;
+    let of_base = base.into_iter().flat_map(|base| base.image.content.mapped());
+    // The base may have grown further.
+    let of_base = of_base.filter_map(|piece| piece.clone().cut_to(memory_bytes));
+    let mapped = of_base.chain(own).collect();
     let place = |(start, bytes): &(u64, u64)| Ok::<_, FileError>((size(*start)?, size(*bytes)?));
     let places = header.patches.iter().map(place).collect::<Result<Vec<_>, _>>()?;
     let mut bytes = vec![0; size(stored.saturating_sub(offset))?];
@@ -201,7 +217,7 @@ pub fn open(path: &Path, base: Option<&Base>) -> Result<Image, FileError> {
         return Err(FileError::Foreign("of a memory of another size"));
     }
     let siblings = base.map(|base| Arc::clone(&base.images));
-    let content = Content::new(initial_bytes, size(header.memory_bytes)?, mapped, patches, siblings)?;
+    let content = Content::new(initial_bytes, memory_bytes, mapped, patches, siblings)?;
     Ok(Image { content, monotonic_ns: header.monotonic_ns })
 }
 
@@ -456,6 +472,28 @@ mod tests {
         let written = write(&path, &later, 6, Some(&base), Limit::DIFFERENCE).unwrap();
         assert_eq!((written.mapped, written.patches, written.stored_bytes), (1, 6, 19 * unit + 5 + 31));
         assert_eq!(read(&open(&path, Some(&base)).unwrap().content), later);
+    }
+
+    #[test]
+    fn a_base_may_have_grown_and_its_differences_less() {
+        let dir = tempfile::tempdir().unwrap();
+        let unit = unit_bytes();
+        let mut grown = memory(40);
+        grown[5 * unit] = 1;
+        grown[20 * unit..40 * unit].fill(2);
+        let path = dir.path().join("base");
+        write_grown(&path, &grown, 16 * unit, 5, None, Limit::BASE).unwrap();
+        let base = Base::new([7; 32], open(&path, None).unwrap());
+        assert_eq!((base.image.content.initial_bytes(), read(&base.image.content)), (16 * unit, grown.clone()));
+        for pages in [16, 24, 48] {
+            let mut other = grown.clone();
+            other.resize(pages * unit, 0);
+            other[7] = 9;
+            let path = dir.path().join(pages.to_string());
+            write(&path, &other, 6, Some(&base), Limit::DIFFERENCE).unwrap();
+            let Image { content, .. } = open(&path, Some(&base)).unwrap();
+            assert_eq!((content.initial_bytes(), read(&content)), (16 * unit, other));
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::RuntimeSpec;
 use crate::sandbox::environment::Context;
+use crate::sandbox::pool::SNAP_START;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
@@ -71,6 +72,39 @@ impl Load<'_> {
         let env = Variables { variables: &[], log_stream, initialization_type };
         serde_json::to_vec(&RestoreDocument { env, log_stream, initialization_type })
     }
+}
+
+/// The argument of `rt_load` for a runtime's example: variables as functions have them.
+pub(super) fn example(handler: &str) -> serde_json::Result<Vec<u8>> {
+    let variables = [
+        ("AWS_LAMBDA_FUNCTION_NAME", "example"),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/example"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+        ("LAMBDA_TASK_ROOT", "/var/task"),
+        ("TZ", ":UTC"),
+        ("AWS_EXECUTION_ENV", "AWS_Lambda_example"),
+        ("_HANDLER", handler),
+        ("LAMBDA_RUNTIME_DIR", "/var/runtime"),
+        ("LANG", "en_US.UTF-8"),
+        ("PATH", "/var/lang/bin:/usr/local/bin:/usr/bin:/bin:/opt/bin"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let log_stream = "1970/01/01/[1]00000000000000000000000000000000";
+    serde_json::to_vec(&LoadDocument {
+        handler,
+        env: Variables { variables: &variables, log_stream, initialization_type: SNAP_START },
+        log_format: "Text",
+        log_level: "INFO",
+        function_name: "example",
+        function_version: "1",
+        log_group: "/aws/lambda/example",
+        log_stream,
+        memory_size_mb: 128,
+        initialization_type: SNAP_START,
+    })
 }
 
 /// Variables as an object; of two with one name, the later.

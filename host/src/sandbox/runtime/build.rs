@@ -2,6 +2,8 @@
 //!
 //! Runs in a process of its own (`lamina compile-runtime`), under limits. Inputs and outputs are files of one directory.
 
+use super::exports::Exports;
+use super::frame;
 use super::linker;
 use super::registry::{LIBRARY, MODULE};
 use super::state::{Parts, RuntimeState};
@@ -28,6 +30,12 @@ use wasmtime_wizer::{InstanceState, SnapshotVal, Wizer};
 
 /// The memory that its first start left.
 pub(super) const MEMORY: &str = "memory";
+/// The memory once the example is loaded, where there is one.
+pub(super) const EXAMPLE_MEMORY: &str = "example-memory";
+/// The example's package, and the argument of `rt_load` for it.
+pub(super) const EXAMPLE_DIR: &str = "example";
+/// See [`EXAMPLE_DIR`].
+pub(super) const EXAMPLE_LOAD: &str = "example.json";
 /// Native code of the module without it.
 pub(super) const NATIVE: &str = "native.cwasm";
 /// What else has to be known of it: a [`Facts`].
@@ -69,6 +77,8 @@ pub(super) struct Facts {
     pub(super) sha256: [u8; 32],
     /// Why no images can be made, where that is so.
     pub(super) obstacle: Option<String>,
+    /// Names the memory with the example loaded, where there is one.
+    pub(super) example: Option<[u8; 32]>,
 }
 
 /// What the child answers: nothing, or why it failed.
@@ -100,24 +110,32 @@ async fn build_in(dir: &Path) -> Result<(), BuildError> {
     let broken = |error: wasmtime::Error| BuildError::Module(format!("{error:#}"));
     let mut wizer = Wizer::new();
     wizer.init_func("rt_init");
-    let level_1 = {
+    let (level_1, example) = {
         let (context, instrumented) = wizer.instrument(&module).map_err(broken)?;
         let engine = engine::first_start().map_err(broken)?;
         let mut started = start(&engine, &instrumented, dir).await?;
-        wizer.snapshot(&context, &mut started).await.map_err(broken)?
+        let level_1 = wizer.snapshot(&context, &mut started).await.map_err(broken)?;
+        let example = if dir.join(EXAMPLE_LOAD).exists() { Some(started.load_example(dir).await?) } else { None };
+        (level_1, example)
     };
     let engine = engine::compiler(Family::Runtime).map_err(broken)?;
     let template = Template::of(&level_1).map_err(|error| BuildError::Module(error.to_string()))?;
     drop(level_1);
     let native = Module::from_binary(&engine, &template.wasm).map_err(broken)?;
-    super::exports::Exports::find(&native).map_err(BuildError::Module)?;
+    Exports::find(&native).map_err(BuildError::Module)?;
     let native = native.serialize().map_err(broken)?;
     let sha256 = Sha256::new().chain_update(Sha256::digest(&template.wasm)).chain_update(&template.memory).finalize();
-    let facts = Facts { sha256: sha256.into(), obstacle: template.obstacle };
+    let named = |memory: &Vec<u8>| Sha256::new().chain_update(sha256).chain_update(memory).finalize().into();
+    let facts = Facts { sha256: sha256.into(), obstacle: template.obstacle, example: example.as_ref().map(named) };
     let facts = serde_json::to_vec(&facts).map_err(|error| BuildError::Io(FACTS, error.into()))?;
     std::fs::write(dir.join(FACTS), facts).map_err(|error| BuildError::Io(FACTS, error))?;
     let written = file::write(&dir.join(MEMORY), &template.memory, monotonic_ns(), None, Limit::BASE);
     written.map_err(|error| BuildError::Io(MEMORY, error))?;
+    if let Some(memory) = example {
+        let (path, initial_bytes) = (dir.join(EXAMPLE_MEMORY), template.memory.len());
+        let written = file::write_grown(&path, &memory, initial_bytes, monotonic_ns(), None, Limit::BASE);
+        written.map_err(|error| BuildError::Io(EXAMPLE_MEMORY, error))?;
+    }
     std::fs::write(dir.join(NATIVE), native).map_err(|error| BuildError::Io(NATIVE, error))
 }
 
@@ -145,6 +163,8 @@ fn unpack(dir: &Path) -> std::io::Result<()> {
 struct Started {
     store: Store<RuntimeState>,
     instance: Instance,
+    module: Module,
+    shared: Shared,
 }
 
 /// Starts the runtime: `_initialize`, then `rt_init`.
@@ -153,15 +173,7 @@ async fn start(engine: &Engine, module: &[u8], dir: &Path) -> Result<Started, Bu
     let module = Module::from_binary(engine, module).map_err(broken)?;
     let linker = linker::build(engine).map_err(broken)?;
     let shared = shared(&dir.join("first-start")).map_err(|error| BuildError::Io("first-start", error))?;
-    let library = File::open(dir.join(LIBRARY_DIR)).map_err(|error| BuildError::Io(LIBRARY_DIR, error))?;
-    let parts = Parts {
-        memory_size_mb: MEMORY_MB,
-        tmp_size_mb: TMP_MB,
-        mounts: Mounts { opt: None, task: None, runtime: Some(read_only(library)) },
-        outbound: Arc::default(),
-        log_limits: crate::telemetry::capture::Limits::default(),
-    };
-    let mut store = Store::new(engine, RuntimeState::new(parts, &shared));
+    let mut store = Store::new(engine, RuntimeState::new(parts(dir, false)?, &shared));
     store.limiter(|state| &mut state.limits);
     // Nothing ticks here.
     store.set_epoch_deadline(u64::MAX / 2);
@@ -173,14 +185,60 @@ async fn start(engine: &Engine, module: &[u8], dir: &Path) -> Result<Started, Bu
             Err(error) => return Err(BuildError::Module(format!("{name}: {error:#}"))),
         };
         if let Err(error) = function.call_async(&mut store, ()).await {
-            let lines = store.data().io().take_log();
-            let last: Vec<String> =
-                lines.iter().rev().take(20).map(|line| String::from_utf8_lossy(&line.text).into_owned()).collect();
-            let printed = last.into_iter().rev().collect::<Vec<_>>().join(" / ");
-            return Err(BuildError::Start { what: name, error: error.root_cause().to_string(), printed });
+            return Err(failed(&store, name, error.root_cause()));
         }
     }
-    Ok(Started { store, instance })
+    Ok(Started { store, instance, module, shared })
+}
+
+/// What an instance reaches through the host.
+///
+/// - `has_example`: whether it sees the example's package at `/var/task`.
+fn parts(dir: &Path, has_example: bool) -> Result<Parts, BuildError> {
+    let open = |name: &'static str| File::open(dir.join(name)).map_err(|error| BuildError::Io(name, error));
+    let task = if has_example { Some(read_only(open(EXAMPLE_DIR)?)) } else { None };
+    Ok(Parts {
+        memory_size_mb: MEMORY_MB,
+        tmp_size_mb: TMP_MB,
+        mounts: Mounts { opt: None, task, runtime: Some(read_only(open(LIBRARY_DIR)?)) },
+        outbound: Arc::default(),
+        log_limits: crate::telemetry::capture::Limits::default(),
+    })
+}
+
+fn failed(store: &Store<RuntimeState>, what: &'static str, error: &dyn std::fmt::Display) -> BuildError {
+    let lines = store.data().io().take_log();
+    let last: Vec<String> =
+        lines.iter().rev().take(20).map(|line| String::from_utf8_lossy(&line.text).into_owned()).collect();
+    let printed = last.into_iter().rev().collect::<Vec<_>>().join(" / ");
+    BuildError::Start { what, error: error.to_string(), printed }
+}
+
+impl Started {
+    /// Loads the example and readies it for an image; answers what memory holds then.
+    async fn load_example(&mut self, dir: &Path) -> Result<Vec<u8>, BuildError> {
+        let what = "the example";
+        let exports = Exports::find(&self.module).map_err(BuildError::Module)?;
+        let argument = std::fs::read(dir.join(EXAMPLE_LOAD)).map_err(|error| BuildError::Io(EXAMPLE_LOAD, error))?;
+        // With a package, which the first start had none of.
+        *self.store.data_mut() = RuntimeState::new(parts(dir, true)?, &self.shared);
+        let loaded = async {
+            let bound = exports.bind(&mut self.store, &self.instance)?;
+            let len = u32::try_from(argument.len())?;
+            let ptr = bound.alloc.call_async(&mut self.store, len).await?;
+            bound.memory.write(&mut self.store, usize::try_from(ptr)?, &argument)?;
+            let places = [
+                bound.load.call_async(&mut self.store, (ptr, len)).await?,
+                bound.snapshot.call_async(&mut self.store, ()).await?,
+            ];
+            let memory = bound.memory.data(&self.store);
+            for place in places {
+                frame::read(memory, place, 1 << 20).map_err(|failure| wasmtime::format_err!("{failure:?}"))?;
+            }
+            wasmtime::error::Ok(memory.to_vec())
+        };
+        loaded.await.map_err(|error| failed(&self.store, what, &error))
+    }
 }
 
 fn shared(tmp: &Path) -> std::io::Result<Shared> {

@@ -75,7 +75,7 @@ impl RuntimeEnvironment {
         store.limiter(|state| &mut state.limits);
         store.epoch_deadline_async_yield_and_update(1);
         store.set_epoch_deadline(1);
-        let image = image.unwrap_or(&level_1.base().image);
+        let image = image.unwrap_or(level_1.memory());
         let instantiated = level_1.instantiate(&mut store, image).await;
         let (exports, globals) = instantiated.map_err(|error| StartError::Guest(failure(&store, &error)))?;
         store.data_mut().limits.start_running();

@@ -5,18 +5,24 @@
 //!
 //! Assumption: one daemon at a time uses the directory of all of them.
 
-use super::build::{self, Answer, FACTS, Facts, LIBRARY_DIR, MEMORY, NATIVE};
+use super::arguments;
+use super::build::{
+    self, Answer, EXAMPLE_DIR, EXAMPLE_LOAD, EXAMPLE_MEMORY, FACTS, Facts, LIBRARY_DIR, MEMORY, NATIVE,
+};
 use super::exports::{Bound, Exports};
 use super::linker;
+use super::manifest::Example;
 use super::registry::{LIBRARY, MODULE, Registry, Runtime};
 use super::state::RuntimeState;
 use crate::sandbox::artifact;
 use crate::sandbox::calls::filesystem::read_only;
 use crate::sandbox::calls::preview1::keep_past;
 use crate::sandbox::compile::{CompileError, Compiler, Limits};
+use crate::sandbox::loaded::hex;
 use crate::sandbox::memory_images::file::{self, Base, Image};
 use crate::sandbox::memory_images::instance::{self, Globals};
 use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::fs::File;
@@ -41,6 +47,7 @@ pub(in crate::sandbox) struct Level1 {
     pre: InstancePre<RuntimeState>,
     exports: Exports,
     library: Dir,
+    memory: Image,
     base: Base,
     obstacle: Option<String>,
 }
@@ -57,6 +64,11 @@ impl Level1 {
     }
 
     /// What its memory held after its first start.
+    pub(super) fn memory(&self) -> &Image {
+        &self.memory
+    }
+
+    /// What images are compared with: its memory with the example loaded, where it has one.
     pub(super) fn base(&self) -> &Base {
         &self.base
     }
@@ -160,10 +172,15 @@ impl Runtimes {
             let pre = linker.instantiate_pre(&module).map_err(|error| format!("{error:#}"))?;
             let library = File::open(path.join(LIBRARY_DIR)).map_err(|error| error.to_string())?;
             let facts = std::fs::read(path.join(FACTS)).map_err(|error| error.to_string())?;
-            let Facts { sha256, obstacle } = serde_json::from_slice(&facts).map_err(|error| error.to_string())?;
-            let image = file::open(&path.join(MEMORY), None).map_err(|error| error.to_string())?;
-            let base = Base::new(sha256, image);
-            Ok(Arc::new(Level1 { pre, exports, library: read_only(library), base, obstacle }))
+            let facts: Facts = serde_json::from_slice(&facts).map_err(|error| error.to_string())?;
+            let memory = |name| file::open(&path.join(name), None).map_err(|error| error.to_string());
+            let first = memory(MEMORY)?;
+            let (id, image) = match facts.example {
+                Some(id) => (id, memory(EXAMPLE_MEMORY)?),
+                None => (facts.sha256, first.clone()),
+            };
+            let (library, base, obstacle) = (read_only(library), Base::new(id, image), facts.obstacle);
+            Ok(Arc::new(Level1 { pre, exports, library, memory: first, base, obstacle }))
         });
         let failed = |error: String| CompileError::Host(format!("the runtime {name} cannot be used: {error}"));
         mapped.await.map_err(|error| failed(error.to_string()))?.map_err(failed)
@@ -199,7 +216,10 @@ impl Runtimes {
 }
 
 fn directory_name(runtime: &Runtime, engine_hash: &str) -> String {
-    format!("{}-{engine_hash}-{}", runtime.sha256, file::FORMAT)
+    let name = format!("{}-{engine_hash}-{}", runtime.sha256, file::FORMAT);
+    let Some(Example { file, text }) = &runtime.manifest.example else { return name };
+    let example = Sha256::new().chain_update(Sha256::digest(file)).chain_update(text).finalize();
+    format!("{name}-{}", hex(example.first_chunk::<8>().map_or(&[][..], |first| first)))
 }
 
 fn write_files(runtime: &Runtime, dir: &Path) -> io::Result<()> {
@@ -209,17 +229,21 @@ fn write_files(runtime: &Runtime, dir: &Path) -> io::Result<()> {
         return Err(io::Error::other("its files are no longer those it was entered with"));
     }
     std::fs::write(dir.join(MODULE), module)?;
-    library.map_or(Ok(()), |library| std::fs::write(dir.join(LIBRARY), library))
+    if let Some(library) = library {
+        std::fs::write(dir.join(LIBRARY), library)?;
+    }
+    let Some(Example { file, text }) = &runtime.manifest.example else { return Ok(()) };
+    std::fs::create_dir(dir.join(EXAMPLE_DIR))?;
+    std::fs::write(dir.join(EXAMPLE_DIR).join(file), text)?;
+    std::fs::write(dir.join(EXAMPLE_LOAD), arguments::example(&runtime.manifest.handler_default)?)
 }
 
 /// Gives a finished directory its name: what is not needed any more removed, synced, renamed.
 fn place(made: tempfile::TempDir, root: &Path, to: &Path) -> io::Result<()> {
-    for file in [MODULE, LIBRARY] {
-        match std::fs::remove_file(made.path().join(file)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
+    let is_error = |error: &io::Error| error.kind() != io::ErrorKind::NotFound;
+    let removed = [MODULE, LIBRARY, EXAMPLE_LOAD].map(|file| std::fs::remove_file(made.path().join(file)));
+    let removed = removed.into_iter().chain([std::fs::remove_dir_all(made.path().join(EXAMPLE_DIR))]);
+    removed.filter_map(Result::err).find(is_error).map_or(Ok(()), Err)?;
     // One call for what may be thousands of files.
     rustix::fs::syncfs(File::open(made.path())?).map_err(io::Error::from)?;
     std::fs::rename(made.keep(), to)?;

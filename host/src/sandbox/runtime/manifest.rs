@@ -27,6 +27,9 @@ pub enum ManifestError {
         /// What it is.
         value: String,
     },
+    /// The example's file lies elsewhere than directly in its package.
+    #[error("example.file is {0:?}; it takes the name of a file, of letters, digits, '.', '-' and '_'")]
+    Example(String),
     /// More memory than a function can have.
     #[error("memory_floor_mb is {0}; the most that functions can have is 10240")]
     MemoryFloor(u32),
@@ -49,6 +52,18 @@ pub struct Manifest {
     pub handler_default: String,
     /// The least memory that its functions can have.
     pub memory_floor_mb: u32,
+    /// A function like others, as small as can be. Images are compared with what memory holds once it is loaded.
+    pub example: Option<Example>,
+}
+
+/// A package of one file, whose handler is `handler_default`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Example {
+    /// The file's name.
+    pub file: String,
+    /// What is in it.
+    pub text: String,
 }
 
 impl Manifest {
@@ -61,6 +76,9 @@ impl Manifest {
         check_name("name", &manifest.name)?;
         check_name("version", &manifest.version)?;
         manifest.aws.iter().try_for_each(|name| check_name("aws", name))?;
+        if let Some(Example { file, .. }) = manifest.example.as_ref().filter(|example| !is_name(&example.file)) {
+            return Err(ManifestError::Example(file.chars().take(NAME_LIMIT).collect()));
+        }
         if manifest.memory_floor_mb > 10_240 {
             return Err(ManifestError::MemoryFloor(manifest.memory_floor_mb));
         }
@@ -70,12 +88,16 @@ impl Manifest {
 
 /// Names are part of ARNs and of log lines.
 fn check_name(key: &'static str, value: &str) -> Result<(), ManifestError> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    let begins = value.starts_with(|c: char| c.is_ascii_alphanumeric());
-    match begins && value.len() <= NAME_LIMIT && value.chars().all(fits) {
+    match is_name(value) {
         true => Ok(()),
         false => Err(ManifestError::Name { key, value: value.chars().take(NAME_LIMIT).collect() }),
     }
+}
+
+fn is_name(value: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let begins = value.starts_with(|c: char| c.is_ascii_alphanumeric());
+    begins && value.len() <= NAME_LIMIT && value.chars().all(fits)
 }
 
 #[cfg(test)]
@@ -106,6 +128,9 @@ mod tests {
         assert!(matches!(with("\"3.13.5\"", "\"\""), ManifestError::Name { key: "version", .. }));
         assert!(matches!(with("\"python3.13\"\n", "\"../x\"\n"), ManifestError::Name { key: "name", .. }));
         assert!(matches!(with("abi = 1", "abi = 1\nmore = 2"), ManifestError::Syntax(_)));
+        let example = |file: &str| with("= 32", &format!("= 32\n[example]\nfile = \"{file}\"\ntext = \"\""));
+        assert!(matches!(example("../x.py"), ManifestError::Example(_)));
+        assert!(matches!(example(".."), ManifestError::Example(_)));
         assert!(matches!(Manifest::parse(""), Err(ManifestError::Syntax(_))));
     }
 }
