@@ -293,7 +293,7 @@ mod tests {
         let written =
             |guest: &mut Guest| look(memory(&guest.instance, &mut guest.store).unwrap().data(&guest.store)).unwrap();
         let at = |page: usize| page * unit_bytes()..(page + 1) * unit_bytes();
-        for page in [3, 7] {
+        for (look, page) in [3, 3, 3, 3, 7].into_iter().enumerate() {
             let mut guest = runtime.start(content, 128).await.unwrap();
             let before = written(&mut guest);
             for address in [5 * unit_bytes(), 20 * unit_bytes(), page * unit_bytes()] {
@@ -301,11 +301,11 @@ mod tests {
             }
             let wrote = written(&mut guest);
             assert!([at(5), at(20), at(page)].iter().all(|page| wrote.contains(page)));
-            assert_eq!(before.is_empty(), page == 3);
+            assert_eq!(before.is_empty(), look == 0);
             content.learn(memory(&guest.instance, &mut guest.store).unwrap().data(&guest.store));
         }
         let mut guest = runtime.start(content, 128).await.unwrap();
-        assert!(!written(&mut guest).contains(&at(7)), "only one of them wrote it");
+        assert!(!written(&mut guest).contains(&at(7)), "one of five wrote it");
         assert!([at(5), at(20)].iter().all(|page| written(&mut guest).contains(page)));
         assert_eq!((guest.byte(16).await, guest.byte(5 * unit_bytes() as i32).await), (i32::from(b'h'), 0));
 
