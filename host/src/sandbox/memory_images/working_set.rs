@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn ranges_next_to_each_other_are_one() {
         assert_eq!(in_share(&[vec![0..4, 8..9], vec![4..8, 9..10, 12..13]]), [0..10, 12..13]);
-        let sets = [vec![0..4, 4..8], vec![2..9], vec![], vec![], vec![20..30]];
+        let sets = [vec![0..4, 4..8], vec![2..9, 50..51], vec![], vec![], vec![20..30, 40..41]];
         assert_eq!(in_share(&sets).first(), Some(&(2..8)));
         assert_eq!(in_share(&sets).len(), 1);
     }

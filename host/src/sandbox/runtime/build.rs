@@ -2,7 +2,8 @@
 //!
 //! Runs in a process of its own (`lamina compile-runtime`), under limits. Inputs and outputs are files of one directory.
 
-use super::exports::Exports;
+use super::environment::{FRAME_LIMIT_BYTES, failure, pass};
+use super::exports::{Bound, Exports};
 use super::frame;
 use super::linker;
 use super::registry::{LIBRARY, MODULE};
@@ -13,6 +14,7 @@ use crate::sandbox::calls::outbound_http::OutboundClient;
 use crate::sandbox::calls::preview1::{Mounts, monotonic_ns};
 use crate::sandbox::compile::{Limits, bound_process};
 use crate::sandbox::engine::{self, Family};
+use crate::sandbox::failure::Failure;
 use crate::sandbox::limits::GrowthBudget;
 use crate::sandbox::memory_images::file::{self, Limit};
 use crate::sandbox::memory_images::template::Template;
@@ -217,28 +219,25 @@ fn failed(store: &Store<RuntimeState>, what: &'static str, error: &dyn std::fmt:
 impl Started {
     /// Loads the example and readies it for an image; answers what memory holds then.
     async fn load_example(&mut self, dir: &Path) -> Result<Vec<u8>, BuildError> {
-        let what = "the example";
         let exports = Exports::find(&self.module).map_err(BuildError::Module)?;
         let argument = std::fs::read(dir.join(EXAMPLE_LOAD)).map_err(|error| BuildError::Io(EXAMPLE_LOAD, error))?;
         // With a package, which the first start had none of.
         *self.store.data_mut() = RuntimeState::new(parts(dir, true)?, &self.shared);
-        let loaded = async {
-            let bound = exports.bind(&mut self.store, &self.instance)?;
-            let len = u32::try_from(argument.len())?;
-            let ptr = bound.alloc.call_async(&mut self.store, len).await?;
-            bound.memory.write(&mut self.store, usize::try_from(ptr)?, &argument)?;
-            let places = [
-                bound.load.call_async(&mut self.store, (ptr, len)).await?,
-                bound.snapshot.call_async(&mut self.store, ()).await?,
-            ];
-            let memory = bound.memory.data(&self.store);
-            for place in places {
-                frame::read(memory, place, 1 << 20).map_err(|failure| wasmtime::format_err!("{failure:?}"))?;
-            }
-            wasmtime::error::Ok(memory.to_vec())
-        };
-        loaded.await.map_err(|error| failed(&self.store, what, &error))
+        let bound = exports.bind(&mut self.store, &self.instance);
+        let bound = bound.map_err(|error| BuildError::Module(format!("{error:#}")))?;
+        let loaded = load_and_ready(&mut self.store, &bound, &argument).await;
+        loaded.map_err(|failure| failed(&self.store, "the example", &format_args!("{failure:?}")))
     }
+}
+
+async fn load_and_ready(store: &mut Store<RuntimeState>, exports: &Bound, argument: &[u8]) -> Result<Vec<u8>, Failure> {
+    let place = pass(store, exports, &[argument]).await?;
+    let loaded = exports.load.call_async(&mut *store, place).await.map_err(|error| failure(store, &error))?;
+    frame::read(exports.memory.data(&*store), loaded, FRAME_LIMIT_BYTES)?;
+    let readied = exports.snapshot.call_async(&mut *store, ()).await.map_err(|error| failure(store, &error))?;
+    let memory = exports.memory.data(&*store);
+    frame::read(memory, readied, FRAME_LIMIT_BYTES)?;
+    Ok(memory.to_vec())
 }
 
 fn shared(tmp: &Path) -> std::io::Result<Shared> {

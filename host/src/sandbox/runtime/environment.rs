@@ -24,7 +24,7 @@ use std::sync::Arc;
 use wasmtime::Store;
 
 /// The most that is read of a frame: a response, or the document of an error.
-const FRAME_LIMIT_BYTES: usize = RESPONSE_LIMIT_BYTES;
+pub(super) const FRAME_LIMIT_BYTES: usize = RESPONSE_LIMIT_BYTES;
 
 /// An instance of a runtime, with a function in it once it is loaded.
 pub(in crate::sandbox) struct RuntimeEnvironment {
@@ -203,7 +203,11 @@ async fn metered<T>(cpu: CpuTime, mut call: Pin<&mut impl Future<Output = T>>) -
 }
 
 /// Puts an argument, in parts, into a buffer of the runtime's; answers where it is.
-async fn pass(store: &mut Store<RuntimeState>, exports: &Bound, parts: &[&[u8]]) -> Result<(u32, u32), Failure> {
+pub(super) async fn pass(
+    store: &mut Store<RuntimeState>,
+    exports: &Bound,
+    parts: &[&[u8]],
+) -> Result<(u32, u32), Failure> {
     let total = parts.iter().fold(0usize, |total, part| total.saturating_add(part.len()));
     let len = u32::try_from(total).map_err(|_| Failure::OutOfMemory)?;
     let ptr = exports.alloc.call_async(&mut *store, len).await.map_err(|error| failure(store, &error))?;
@@ -226,6 +230,6 @@ async fn pass(store: &mut Store<RuntimeState>, exports: &Bound, parts: &[&[u8]])
     Ok((ptr, len))
 }
 
-fn failure(store: &Store<RuntimeState>, error: &wasmtime::Error) -> Failure {
+pub(super) fn failure(store: &Store<RuntimeState>, error: &wasmtime::Error) -> Failure {
     Failure::from_wasmtime(error, store.data().limits.was_denied())
 }
