@@ -118,7 +118,10 @@ def test_images_are_compared_with_an_example_of_the_runtime(own_daemon, tmp_path
     assert not built.exists()
 
 
-@pytest.mark.parametrize(("handler", "why"), [("e.h", "Probe.Error"), ("u.h", "unreachable"), ("z.h", "the runtime failed")])
+LOADS_THAT_FAIL = [("e.h", "Probe.Error"), ("u.h", "unreachable"), ("z.h", "the runtime failed")]
+
+
+@pytest.mark.parametrize(("handler", "why"), LOADS_THAT_FAIL)
 def test_an_example_that_cannot_be_loaded_fails_the_deployment_and_says_why(own_daemon, tmp_path, handler, why):
     example = {"file": "h", "text": ""}
     directory = runtimes.write(tmp_path / "runtimes", handler_default=handler, example=example)
