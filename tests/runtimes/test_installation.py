@@ -105,7 +105,12 @@ def test_images_are_compared_with_an_example_of_the_runtime(own_daemon, tmp_path
     daemon = own_daemon(runtimes.settings(directory)).start()
     snap_start = {"ApplyOn": "PublishedVersions"}
     create(daemon.lam, "f", CODE, Runtime="probe", Handler="h.h", Publish=True, SnapStart=snap_start)
-    active(daemon.lam, "f", "1")
+
+    def optimized():
+        version = daemon.lam.get_function_configuration(FunctionName="f", Qualifier="1")
+        return version["SnapStart"]["OptimizationStatus"] == "On"
+
+    wait.until("the image", optimized)
     assert daemon.invoke("f", "o", Qualifier="1").ok() == daemon.invoke("f", "o").ok() == "1"
     (built,) = (path for path in (daemon.data / "runtimes").iterdir() if (path / "example-memory").exists())
     assert not (built / "example").exists() and not (built / "example.json").exists()
