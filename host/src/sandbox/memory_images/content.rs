@@ -210,15 +210,17 @@ impl Content {
     /// Looks at the memory of an instance whose first invocation is done, where more is to be known.
     pub fn learn(&self, memory: &[u8]) {
         let is_first = !self.served.swap(true, Ordering::Relaxed);
-        // One of each content, so that no function speaks for all.
-        let siblings = self.siblings.as_deref().filter(|siblings| is_first && siblings.is_open());
+        // One instance of each content, so that no function speaks for all.
+        let siblings = self.siblings.as_deref().filter(|_| is_first);
         // Where its like are known, looking is only for what starts again: many start just once.
-        let are_known = is_first && self.siblings.as_ref().is_some_and(|siblings| !siblings.is_open());
-        let own = Some(&self.working_set).filter(|own| !are_known && own.is_open());
-        if (own.is_some() || siblings.is_some())
+        if siblings.is_some_and(|siblings| !siblings.is_open()) {
+            return;
+        }
+        let mut open = [Some(&self.working_set), siblings].into_iter().flatten().filter(|set| set.is_open()).peekable();
+        if open.peek().is_some()
             && let Ok(written) = look(memory)
         {
-            own.into_iter().chain(siblings).for_each(|set| set.learn(&written));
+            open.for_each(|set| set.learn(&written));
         }
     }
 

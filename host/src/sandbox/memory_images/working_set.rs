@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Instances that are looked at, at most: enough to leave out what few of them did.
 const LOOKS: usize = 7;
 
-/// A page is made ready where more than one in so many wrote it. A page too few costs about ten times what one too many does.
+/// A page is made ready where more than one in so many wrote it. A page too few costs several times what one too many does.
 const ONE_OF: usize = 4;
 
 /// How much of a memory is looked at, from its beginning: a guest may have gigabytes, and looking is not to hold up others.
