@@ -196,14 +196,15 @@ def restore(text):
     """rt_restore: this environment's own variables and randomness, then the function's hooks."""
     try:
         given = marshal.loads(text)
-        for name, value in given.get("env", {}).items():
-            if os.environ.get(name) != value:
-                os.environ[name] = value
+        variables = given.get("env", {})
         if "logStream" in given:
-            os.environ["AWS_LAMBDA_LOG_STREAM_NAME"] = given["logStream"]
+            variables["AWS_LAMBDA_LOG_STREAM_NAME"] = given["logStream"]
         if "initializationType" in given:
-            os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"] = given["initializationType"]
-        time.tzset()
+            variables["AWS_LAMBDA_INITIALIZATION_TYPE"] = given["initializationType"]
+        changed = {name: value for name, value in variables.items() if os.environ.get(name) != value}
+        os.environ.update(changed)
+        if "TZ" in changed:
+            time.tzset()
         renew.all_state()
         hooks.run_after_restore()
         return SUCCESS

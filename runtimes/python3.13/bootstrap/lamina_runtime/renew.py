@@ -1,6 +1,8 @@
 """What must not be the same in two environments that began as one memory image."""
 
+import _random
 import logging
+import os
 import random
 import tempfile
 import time
@@ -9,7 +11,9 @@ import weakref
 
 # Generators that were seeded from the system's randomness, by identity: a user's subclass need not be hashable.
 _unseeded = {}
-_seed = random.Random.seed
+_seed, _reseed, _urandom = random.Random.seed, _random.Random.seed, os.urandom
+# In bytes: nobody guesses 256 bits.
+SEED_SIZE = 32
 
 
 def _seed_and_note(self, a=None, version=2):
@@ -31,12 +35,21 @@ def install():
 
 
 def all_state():
-    """Reseeds generators and forgets names, clocks and node numbers drawn before."""
+    """Reseeds generators and forgets names, clocks and node numbers drawn before.
+
+    What is as it should be is not written to: it lies in memory that environments share.
+    """
     for reference in list(_unseeded.values()):
         generator = reference()
-        if generator is not None and not isinstance(generator, random.SystemRandom):
+        if type(generator) is random.Random:
+            # Without an argument it asks for 2,496 bytes, in ten calls.
+            _reseed(generator, int.from_bytes(_urandom(SEED_SIZE)))
+            if generator.gauss_next is not None:
+                generator.gauss_next = None
+        elif generator is not None and not isinstance(generator, random.SystemRandom):
             generator.seed()
-    tempfile._name_sequence = None
-    uuid._node = None
-    uuid._last_timestamp = None
+    if tempfile._name_sequence is not None:
+        tempfile._name_sequence = None
+    if uuid._node is not None or uuid._last_timestamp is not None:
+        uuid._node = uuid._last_timestamp = None
     logging._startTime = time.time_ns()
