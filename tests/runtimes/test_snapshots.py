@@ -99,10 +99,11 @@ def test_restored_environments_differ(daemon, python):
         """
         import os, random, secrets, tempfile, uuid
         # Each leaves something behind: the other of a pair of normal values, a node number, a generator of names.
-        random.gauss(0, 1), uuid.uuid1(), tempfile.mktemp()
+        random.gauss(0, 1), uuid.uuid1(), next(tempfile._get_candidate_names())
         def handler(event, context):
-            drawn = [random.gauss(0, 1), random.random(), random.getrandbits(64), str(uuid.uuid4()), secrets.token_hex(8)]
-            drawn += [os.urandom(8).hex(), uuid.uuid1().node, tempfile.mktemp()]
+            drawn = [random.gauss(0, 1), random.random(), random.getrandbits(64), secrets.token_hex(8)]
+            drawn += [os.urandom(8).hex(), str(uuid.uuid4()), uuid.uuid1().node]
+            drawn.append(next(tempfile._get_candidate_names()))
             stream = context.log_stream_name
             return [stream, os.environ["AWS_LAMBDA_LOG_STREAM_NAME"] == stream, *drawn]
         """,

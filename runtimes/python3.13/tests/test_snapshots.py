@@ -60,6 +60,26 @@ def test_restored_environments_differ(environment):
     assert drawn[0][2] == drawn[1][2]
 
 
+LEFT_BEHIND = """
+import random, tempfile, time, uuid
+def draw(): return [random.gauss(0, 1), uuid.uuid1().node, next(tempfile._get_candidate_names())]
+draw()
+def h(e, c): return [draw(), time.tzname]
+"""
+
+
+def test_what_drawing_leaves_behind_is_forgotten(environment):
+    env = environment(m=LEFT_BEHIND)
+    env.load("m.h", env={"TZ": "UTC"})
+    assert env.snapshot()[0] == "success"
+    image = env.image()
+    (one, zone), (other, other_zone) = (
+        restored(env, image, env={"TZ": name}, logStream="s").invoke()[1] for name in ("UTC", "EST5")
+    )
+    assert all(left != right for left, right in zip(one, other, strict=True)), (one, other)
+    assert (zone[0], other_zone[0]) == ("UTC", "EST")
+
+
 def test_globals_are_as_before_after_each_call(environment):
     env = environment()
     before = env.stack_pointer()

@@ -21,12 +21,18 @@ ZONES = handlers.RUNTIME_DIR + "/share/zoneinfo"
 class _Function:
     """What rt_load found."""
 
-    handler = None
-    as_json = False
-    trace_id = None
+    __slots__ = ("as_json", "handler", "trace_id")
+
+    def __init__(self):
+        self.handler = None
+        self.as_json = False
+        self.trace_id = None
 
 
+_function = _Function()
 _preloaded = frozenset()
+# What os.environ is made of: bytes by bytes.
+_variables = os.environ._data
 
 
 def init():
@@ -74,8 +80,8 @@ def _rehearse():
         invoke(context, event)
     sys.path.remove(REHEARSAL_DIR)
     del sys.modules[REHEARSAL], sys.path_importer_cache[REHEARSAL_DIR]
-    _Function.handler = None
-    logs.Invocation.request_id = ""
+    _function.handler = None
+    logs.invocation.request_id = ""
     os.environ.clear()
 
 
@@ -102,7 +108,7 @@ def _failure(error, request_id=""):
     """Tag 1 and the document of an exception, which the log gets as well."""
     doc = errors.document(error, request_id)
     _flush()
-    errors.log(doc, _Function.as_json)
+    errors.log(doc, _function.as_json)
     return b"\1" + marshal.dumps(doc).encode("utf-8", "backslashreplace")
 
 
@@ -117,11 +123,11 @@ def load(text):
         os.environ.update(env)
         time.tzset()
         renew.all_state()
-        _Function.as_json = given.get("logFormat") == "JSON"
-        logs.configure(_Function.as_json, given.get("logLevel"))
+        _function.as_json = given.get("logFormat") == "JSON"
+        logs.configure(_function.as_json, given.get("logLevel"))
         handlers.set_path(env["PYTHONPATH"])
         handlers.give_way(_preloaded)
-        _Function.handler = handlers.find(given["handler"])
+        _function.handler = handlers.find(given["handler"])
         return SUCCESS
     except Exception as error:
         return _failure(error)
@@ -131,13 +137,23 @@ def load(text):
         _flush()
 
 
+def _set_variable(name, value):
+    """What `os.environ[name] = value` does, less the way there; whether the value is another one."""
+    name, value = name.encode(), value.encode("utf-8", "surrogateescape")
+    if _variables.get(name) == value:
+        return False
+    os.putenv(name, value)
+    _variables[name] = value
+    return True
+
+
 def _trace(trace_id):
     """Tells the function, by its environment, which trace the invocation belongs to."""
-    _Function.trace_id = trace_id
+    _function.trace_id = trace_id
     if trace_id is None:
         os.environ.pop(_TRACE_ID, None)
     else:
-        os.environ[_TRACE_ID] = trace_id
+        _set_variable(_TRACE_ID, trace_id)
 
 
 def _unmarshal(event):
@@ -162,12 +178,12 @@ def invoke(context_text, event_text):
     try:
         fields = marshal.loads(context_text)
         context = LambdaContext(fields)
-        logs.Invocation.request_id = request_id = context.aws_request_id
-        logs.Invocation.tenant_id = context.tenant_id
+        logs.invocation.request_id = request_id = context.aws_request_id
+        logs.invocation.tenant_id = context.tenant_id
         trace_id = fields.get("traceId")
-        if trace_id != _Function.trace_id:
+        if trace_id != _function.trace_id:
             _trace(trace_id)
-        return _marshal(_Function.handler(_unmarshal(event_text), context))
+        return _marshal(_function.handler(_unmarshal(event_text), context))
     except Exception as error:
         return _failure(error, request_id)
     except BaseException as error:
@@ -180,7 +196,7 @@ def snapshot():
     """rt_snapshot: the function's hooks, then as little garbage as can be."""
     try:
         hooks.run_before_snapshot()
-        logs.Invocation.request_id = ""
+        logs.invocation.request_id = ""
         gc.collect()
         gc.freeze()
         return SUCCESS
@@ -201,10 +217,9 @@ def restore(text):
             variables["AWS_LAMBDA_LOG_STREAM_NAME"] = given["logStream"]
         if "initializationType" in given:
             variables["AWS_LAMBDA_INITIALIZATION_TYPE"] = given["initializationType"]
-        changed = {name: value for name, value in variables.items() if os.environ.get(name) != value}
-        os.environ.update(changed)
-        if "TZ" in changed:
-            time.tzset()
+        for name, value in variables.items():
+            if _set_variable(name, value) and name == "TZ":
+                time.tzset()
         renew.all_state()
         hooks.run_after_restore()
         return SUCCESS

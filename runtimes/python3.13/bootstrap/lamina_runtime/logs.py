@@ -15,11 +15,18 @@ _stdout = sys.stdout
 _encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
 
-class Invocation:
+class _Invocation:
     """Which invocation the records belong to."""
 
-    request_id = ""
-    tenant_id = None
+    # An attribute of a class that is set makes what the interpreter knows about its type void, each time.
+    __slots__ = ("request_id", "tenant_id")
+
+    def __init__(self):
+        self.request_id = ""
+        self.tenant_id = None
+
+
+invocation = _Invocation()
 
 
 def write(text):
@@ -40,8 +47,8 @@ class LambdaLoggerFilter(logging.Filter):
     """Gives every record the request it belongs to."""
 
     def filter(self, record):
-        record.aws_request_id = Invocation.request_id
-        record.tenant_id = Invocation.tenant_id
+        record.aws_request_id = invocation.request_id
+        record.tenant_id = invocation.tenant_id
         return True
 
 
@@ -86,11 +93,11 @@ class JsonFormatter(logging.Formatter):
             fields["stackTrace"] = traceback.format_tb(exc_info[2])
             fields["errorType"] = exc_info[0].__name__
             fields["errorMessage"] = str(exc_info[1])
-        fields["requestId"] = Invocation.request_id
+        fields["requestId"] = invocation.request_id
         if exc_info and exc_info[0]:
             fields["location"] = f"{record.pathname}:{record.funcName}:{record.lineno}"
-        if Invocation.tenant_id is not None:
-            fields["tenantId"] = Invocation.tenant_id
+        if invocation.tenant_id is not None:
+            fields["tenantId"] = invocation.tenant_id
         for name, value in record.__dict__.items():
             if name not in _OWN and name not in fields and value is not None:
                 fields[name] = value

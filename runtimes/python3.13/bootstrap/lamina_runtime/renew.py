@@ -4,7 +4,6 @@ import _random
 import logging
 import os
 import random
-import tempfile
 import time
 import uuid
 import weakref
@@ -35,7 +34,7 @@ def install():
 
 
 def all_state():
-    """Reseeds generators and forgets names, clocks and node numbers drawn before.
+    """Reseeds generators, that of `tempfile`'s names with them, and forgets node numbers and the time it was before.
 
     What is as it should be is not written to: it lies in memory that environments share.
     """
@@ -48,8 +47,6 @@ def all_state():
                 generator.gauss_next = None
         elif generator is not None and not isinstance(generator, random.SystemRandom):
             generator.seed()
-    if tempfile._name_sequence is not None:
-        tempfile._name_sequence = None
     if uuid._node is not None or uuid._last_timestamp is not None:
         uuid._node = uuid._last_timestamp = None
     logging._startTime = time.time_ns()
