@@ -41,17 +41,6 @@ OWN_SOURCES = ("rt_main", "counters", "heap", "lamina_module", "tz")
 BZIP2 = "blocksort huffman crctable randtable compress decompress bzlib".split()
 
 
-def own_speedups(text):
-    """simplejson's encoder in C under its name here, without the search for `_asdict` in what has none: it makes an error each time."""
-    asks = "s->namedtuple_as_object && _call_json_method("
-    exact = "!PyDict_CheckExact(obj) && !PyList_CheckExact(obj) && !PyTuple_CheckExact(obj)"
-    if exact not in text:
-        if text.count(asks) != 1:
-            sys.exit("simplejson's encoder is not the one that own_speedups knows")
-        text = text.replace(asks, f"{exact} && {asks}")
-    return text.replace('"simplejson.', '"lamina_runtime.simplejson.')
-
-
 class Build:
     """One build in one directory."""
 
@@ -181,6 +170,10 @@ class Build:
         change(self.work / "python/Python/ceval_macros.h", counts, reached)
         size = "#define MCACHE_SIZE_EXP {}\n"
         change(self.work / "python/Include/internal/pycore_typeobject.h", size.format(12), size.format(10))
+        # What is no named tuple for certain has no `_asdict`: looking for it makes an error each time.
+        asks = "s->namedtuple_as_object && _call_json_method("
+        exact = "!PyDict_CheckExact(obj) && !PyList_CheckExact(obj) && !PyTuple_CheckExact(obj)"
+        change(self.work / "simplejson/simplejson/_speedups.c", asks, f"{exact} && {asks}")
         shutil.rmtree(self.work / "wasi-libc", ignore_errors=True)
         self.run("dpkg-deb", "-x", self.source("wasi-libc"), self.work / "wasi-libc")
         shutil.rmtree(self.sysroot, ignore_errors=True)
@@ -286,7 +279,7 @@ class Build:
         for name in OWN_SOURCES:
             self.compile(objects / f"{name}.c", objects / f"{name}.o", *strict, *python)
         speedups = self.work / "simplejson/simplejson/_speedups.c"
-        speedups.write_text(own_speedups(speedups.read_text()))
+        speedups.write_text(speedups.read_text().replace('"simplejson.', '"lamina_runtime.simplejson.'))
         self.compile(speedups, objects / "speedups.o", *python)
         words = subprocess.run(
             ["make", "-s", "-f", "lamina.mk", "lamina-link"], cwd=build, env=self.env, capture_output=True, text=True, check=True
