@@ -32,6 +32,18 @@ def test_events_context_and_variables(daemon, javascript):
     assert daemon.invoke(name, {}).ok()["count"] == 2
 
 
+def test_invocations_leave_nothing_in_memory(daemon, javascript):
+    """What is left would stay until a collection, which is many invocations later."""
+    name = javascript(
+        """
+        export const handler = async (event, context) => ({ ...context, used: process.memoryUsage().heapUsed })
+        """
+    )
+    used = [daemon.invoke(name, {}).ok()["used"] for _ in range(8)]
+    # The first ones fill the engine's caches.
+    assert len(set(used[3:])) == 1, used
+
+
 @pytest.mark.parametrize(
     "files",
     [

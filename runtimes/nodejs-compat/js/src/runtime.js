@@ -69,30 +69,28 @@ export function load(config) {
 }
 
 /** What a handler is told of its invocation. */
-class Context {
-  #deadline;
-  #settle;
-
-  constructor(given, settle) {
-    this.callbackWaitsForEmptyEventLoop = true;
-    this.functionVersion = given.functionVersion ?? loaded.functionVersion;
-    this.functionName = given.functionName ?? loaded.functionName;
-    this.memoryLimitInMB = `${given.memoryLimitMb ?? loaded.memorySizeMb}`;
-    this.logGroupName = given.logGroup ?? loaded.logGroup;
-    this.logStreamName = given.logStream ?? loaded.logStream;
-    this.clientContext = given.clientContext ?? undefined;
-    this.identity = given.identity ?? undefined;
-    if (given.tenantId !== undefined) this.tenantId = given.tenantId;
-    this.invokedFunctionArn = given.invokedFunctionArn;
-    this.awsRequestId = given.requestId;
-    this.#deadline = given.deadlineMs;
-    this.#settle = settle;
-    // Handlers copy contexts by spreading them, methods too.
-    this.getRemainingTimeInMillis = () => this.#deadline - Date.now();
-    this.done = (error, result) => settle(error, result);
-    this.succeed = (result) => settle(null, result);
-    this.fail = (error) => settle(error ?? 'handled');
-  }
+function contextOf(given, settle) {
+  const { deadlineMs } = given;
+  const context = {
+    callbackWaitsForEmptyEventLoop: true,
+    functionVersion: given.functionVersion ?? loaded.functionVersion,
+    functionName: given.functionName ?? loaded.functionName,
+    memoryLimitInMB: `${given.memoryLimitMb ?? loaded.memorySizeMb}`,
+    logGroupName: given.logGroup ?? loaded.logGroup,
+    logStreamName: given.logStream ?? loaded.logStream,
+    clientContext: given.clientContext ?? undefined,
+    identity: given.identity ?? undefined,
+    invokedFunctionArn: given.invokedFunctionArn,
+    awsRequestId: given.requestId,
+    // Handlers copy contexts by spreading them, methods too. None refers to the context: a cycle would stay until a collection, and
+    // each invocation would write memory that none has written before.
+    getRemainingTimeInMillis: () => deadlineMs - Date.now(),
+    done: settle,
+    succeed: (result) => settle(null, result),
+    fail: (error) => settle(error ?? 'handled'),
+  };
+  if (given.tenantId !== undefined) context.tenantId = given.tenantId;
+  return context;
 }
 
 const isPromise = (value) => typeof value?.then === 'function';
@@ -120,13 +118,16 @@ export function invoke(given, event) {
   return isStreaming(handler) ? stream(given, event) : buffered(given, event);
 }
 
+/** In place of the outcome of an invocation that is over. */
+const ENDED = {};
+
 function buffered(given, event) {
   let outcome;
   let asynchronous = false;
   const settle = (error, result) => {
     outcome ??= error === null || error === undefined ? { value: result } : { error };
   };
-  const context = new Context(given, settle);
+  const context = contextOf(given, settle);
   try {
     const result = handler(event, context, settle);
     if (isPromise(result)) {
@@ -138,11 +139,14 @@ function buffered(given, event) {
     asynchronous = true;
   }
   run(() => outcome !== undefined && (asynchronous || !context.callbackWaitsForEmptyEventLoop || !busy()));
+  const told = outcome;
+  // What was answered may refer to `settle`, by its copy of the context.
+  outcome = ENDED;
   if (state.fatal) return fatal();
-  if (outcome !== undefined && 'error' in outcome) return failed(outcome.error);
+  if (told !== undefined && 'error' in told) return failed(told.error);
   try {
     // Without an answer and with nothing left that could bring one, Lambda answers null.
-    return [SUCCESS, serialised(outcome?.value)];
+    return [SUCCESS, serialised(told?.value)];
   } catch (error) {
     return failed(error);
   }
@@ -155,7 +159,7 @@ function stream(given, event) {
   const response = new ResponseStream();
   response.on('finish', () => { finished = true; });
   response.on('error', (error) => { outcome = { error }; });
-  const context = new Context(given, settle);
+  const context = contextOf(given, settle);
   try {
     const result = handler(event, response, context);
     if (isPromise(result)) result.then(() => settle(null), (error) => { outcome ??= { error }; });
