@@ -16,8 +16,9 @@ use std::process::Command;
 const PACKAGE: &str = "lamina-benches";
 
 /// What is measured outside criterion, and as what it is announced.
-pub const PROGRAMS: [(&str, &str); 4] = [
+pub const PROGRAMS: [(&str, &str); 5] = [
     ("percentiles", "warm invocations one by one"),
+    ("cores", "warm invocations on one processor and on two"),
     ("idle", "idle environments and functions"),
     ("lateness", "schedules due in the same second"),
     ("runtimes", "functions that a language runtime interprets"),
@@ -28,7 +29,7 @@ pub const PROGRAMS: [(&str, &str); 4] = [
 enum Part {
     /// Lamina beside bare wasmtime and bare SQLite, in process
     Criterion,
-    /// Memory while idle, lateness of schedules, interpreted functions
+    /// Latencies, a second processor, memory while idle, lateness of schedules, interpreted functions
     Programs,
     /// Lamina beside others, over HTTP
     Http,

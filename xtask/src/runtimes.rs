@@ -92,15 +92,28 @@ fn conformance(workspace: &Workspace, names: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Compares all whose compilers are to be had here, and says which are not.
+/// Runs the tests of all, and compares those whose compilers are to be had here, saying which are not.
 pub fn check(workspace: &Workspace) -> Result<()> {
     for name in names(workspace)? {
+        own_tests(workspace, &name)?;
         match Script::set_up(workspace, &name) {
             Ok(script) => compare(workspace, &script)?,
             Err(why) => steps::note(&format!("runtime {name} is not built and compared: {why:#}")),
         }
     }
     Ok(())
+}
+
+/// Runs the tests of the module in `dist/`, which need no daemon.
+fn own_tests(workspace: &Workspace, name: &str) -> Result<()> {
+    let directory = workspace.root.join("runtimes").join(name);
+    if !directory.join("tests").is_dir() {
+        return Ok(());
+    }
+    let mut pytest = Command::new(test::python(workspace)?);
+    pytest.current_dir(directory.join("tests")).env("PYTHONDONTWRITEBYTECODE", "1");
+    pytest.args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]);
+    steps::show(&format!("tests of the runtime {name}"), &mut pytest)
 }
 
 /// The runtimes of the repository: directories with a manifest.

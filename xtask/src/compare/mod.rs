@@ -21,6 +21,7 @@ mod site;
 mod storm;
 mod targets;
 mod tools;
+mod unread;
 mod words;
 
 use crate::workspace::Workspace;

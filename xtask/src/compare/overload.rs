@@ -4,6 +4,7 @@
 //! it took before.
 
 use super::contenders::{Ask, Server};
+use super::unread::Unread;
 use super::{Apart, Comparison, load, process, words};
 use crate::http::Connection;
 use crate::steps;
@@ -20,6 +21,40 @@ const CONNECTIONS: u32 = 8_000;
 const ASK: Ask = Ask::Get("/event");
 /// How long the daemon is looked at before and after.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How often is looked where requests wait. Reading the table of connections takes a load generator's processor some milliseconds.
+const UNREAD: Duration = Duration::from_secs(2);
+
+/// What is seen of the daemon from outside during the load.
+#[derive(Default)]
+struct Watched {
+    /// Its resident memory at most, in kB.
+    rss_most_kb: u64,
+    /// Where requests waited, each [`UNREAD`].
+    unread: Vec<Unread>,
+}
+
+impl Watched {
+    /// Looks until `stop`.
+    fn until(stop: &AtomicBool, pid: u32, port: u16) -> Self {
+        let mut watched = Self::default();
+        let mut looked = Instant::now();
+        while !stop.load(Ordering::Relaxed) {
+            watched.rss_most_kb = watched.rss_most_kb.max(process::rss_kb(pid).unwrap_or(0));
+            if looked.elapsed() >= UNREAD {
+                watched.unread.extend(Unread::now(port));
+                looked = Instant::now();
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        watched
+    }
+
+    /// Connections that `of` counts, on average.
+    fn mean(&self, of: fn(&Unread) -> u64) -> f64 {
+        self.unread.iter().map(of).sum::<u64>() as f64 / self.unread.len().max(1) as f64
+    }
+}
 
 /// The p99 of one request after the other, for a while, in microseconds.
 fn quiet_p99(connection: &mut Connection) -> Result<f64> {
@@ -59,18 +94,13 @@ impl Comparison<'_> {
         let mut command = load::oha(oha, urls, &aim, load)?;
         let stop = AtomicBool::new(false);
         let pid = daemon.process.pid();
-        let (paced, rss_most) = thread::scope(|scope| {
-            let watch = scope.spawn(|| {
-                let mut most = 0;
-                while !stop.load(Ordering::Relaxed) {
-                    most = most.max(process::rss_kb(pid).unwrap_or(0));
-                    thread::sleep(Duration::from_millis(100));
-                }
-                most
-            });
+        let port =
+            daemon.http.rsplit(':').next().and_then(|port| port.parse().ok()).context("no port of the daemon")?;
+        let (paced, watched) = thread::scope(|scope| {
+            let watch = scope.spawn(|| Watched::until(&stop, pid, port));
             let paced = load::pace(&mut command, rate);
             stop.store(true, Ordering::Relaxed);
-            (paced, watch.join().unwrap_or(0))
+            (paced, watch.join().unwrap_or_default())
         });
         let paced = paced?;
         let ended = Instant::now();
@@ -87,7 +117,9 @@ impl Comparison<'_> {
         figures.insert("p50_us".to_owned(), paced.p50_us);
         figures.insert("p99_us".to_owned(), paced.p99_us);
         figures.insert("rss_before_kb".to_owned(), rss_before as f64);
-        figures.insert("rss_most_kb".to_owned(), rss_most as f64);
+        figures.insert("rss_most_kb".to_owned(), watched.rss_most_kb as f64);
+        figures.insert("unread_requests".to_owned(), watched.mean(|unread| unread.requests));
+        figures.insert("unread_answers".to_owned(), watched.mean(|unread| unread.answers));
         figures.insert("p99_before_us".to_owned(), before);
         figures.insert("p99_a_second_after_us".to_owned(), after);
         figures.insert("recovery_factor".to_owned(), after / before);

@@ -66,6 +66,7 @@ pub fn apart(run: &Run) -> String {
 fn besides(apart: &Apart) -> String {
     let figure = |name: &str| apart.figures.get(name).copied();
     let time = |name: &str| cell(figure(name), words::time);
+    let count = |name: &str| cell(figure(name), |count| words::count(count.round() as u64));
     match apart.id.as_str() {
         "storm" => format!(
             "alone p99 {}: × {}; the storm took {}",
@@ -78,9 +79,12 @@ fn besides(apart: &Apart) -> String {
                 Some(format!("{} × {}", words::count(count.round() as u64), name.strip_prefix("status_")?))
             });
             format!(
-                "{}; p99 {}; RSS {} before, {} at most; a second after p99 {}, before {}",
+                "{}; p50 {}, p99 {}; unread on average {} requests, {} answers; RSS {} before, {} at most; a second after p99 {}, before {}",
                 statuses.collect::<Vec<_>>().join(", "),
+                time("p50_us"),
                 time("p99_us"),
+                count("unread_requests"),
+                count("unread_answers"),
                 cell(figure("rss_before_kb"), words::memory),
                 cell(figure("rss_most_kb"), words::memory),
                 time("p99_a_second_after_us"),

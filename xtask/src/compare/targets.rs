@@ -48,7 +48,7 @@ struct Target {
 use Bound::{AtLeast, AtMost};
 use Unit::{Kilobytes, Microseconds, Times};
 
-const TARGETS: [Target; 18] = [
+const TARGETS: [Target; 19] = [
     target("warm event function ÷ bare hyper", AtLeast(0.70), Times, |e| e.ratio("lamina-event", "hyper")),
     target("warm HTTP function ÷ bare hyper", AtLeast(0.45), Times, |e| e.ratio("lamina-http", "hyper")),
     target("warm HTTP function ÷ `wasmtime serve` with reuse", AtLeast(2.0), Times, |e| {
@@ -79,6 +79,10 @@ const TARGETS: [Target; 18] = [
         e.ratio("lamina-invoke-10000", "lamina-invoke-1")
     }),
     target("two cores ÷ one core", AtLeast(1.8), Times, |e| e.ratio("lamina-event-2", "lamina-event")),
+    target("the same in process", AtLeast(1.8), Times, |e| {
+        let rate = |processors| printed_figure(e.printed.get("cores")?, &format!("lamina {processors}_per_second"));
+        Some(rate("two")? / rate("one")?)
+    }),
     target("first response after `lamina serve` with 1,000 functions compiled", AtMost(300e3), Microseconds, |e| {
         e.apart_with("start", "functions", 1_000.0)?.quantile(0.5)
     }),
@@ -192,6 +196,10 @@ mod tests {
                 "10 idle environments of hello, initialised, before\n  VmRSS  31.9 MB  348.0 MB  32.37 kB\n".to_owned(),
             ),
             ("percentiles".to_owned(), "floor p99_ns 2000\nlamina p99_ns 5500\n".to_owned()),
+            (
+                "cores".to_owned(),
+                "floor two_per_second 1\nlamina one_per_second 100\nlamina two_per_second 185\n".to_owned(),
+            ),
         ]);
         let criterion_ns =
             BTreeMap::from([("fresh_invoke/lamina".to_owned(), 13e3), ("fresh_invoke/floor".to_owned(), 10e3)]);
@@ -203,5 +211,6 @@ mod tests {
         assert_eq!(verdict(&all, "idle environment").measured, "32.4 kB");
         assert_eq!(verdict(&all, "the same, p99").measured, "3.50 µs");
         assert_eq!(verdict(&all, "two cores").met, None);
+        assert_eq!(verdict(&all, "the same in process").measured, "1.85");
     }
 }
