@@ -17,7 +17,7 @@ pub struct Options {
     /// Runtimes; all of `runtimes/` where none is named
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// Leave dist/ alone and fail where a build has other sums
+    /// Leave dist/ alone, run its tests, and fail where a build has other sums
     #[arg(long)]
     compare: bool,
     /// Build nothing: run the language's own tests in the sandbox and write what came of them to CONFORMANCE.md
@@ -69,7 +69,12 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     }
     for name in chosen {
         let script = Script::set_up(workspace, name)?;
-        if options.compare { compare(workspace, &script)? } else { script.build(workspace, &dist(workspace, name))? }
+        if options.compare {
+            own_tests(workspace, name)?;
+            compare(workspace, &script)?;
+        } else {
+            script.build(workspace, &dist(workspace, name))?;
+        }
     }
     Ok(())
 }
@@ -92,7 +97,7 @@ fn conformance(workspace: &Workspace, names: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Runs the tests of all, and compares those whose compilers are to be had here, saying which are not.
+/// Tests all, and compares those whose compilers are to be had here, saying which are not.
 pub fn check(workspace: &Workspace) -> Result<()> {
     for name in names(workspace)? {
         own_tests(workspace, &name)?;
