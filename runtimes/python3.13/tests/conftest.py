@@ -38,7 +38,12 @@ def packages(tmp_path_factory):
         return pathlib.Path(given)
     target = tmp_path_factory.mktemp("packages")
     requirements = HERE / "requirements.txt"
-    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--require-hashes", "--target", str(target), "-r", str(requirements)]
+    # The wheels that the hashes are of, whichever interpreter and machine this is.
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
+    command += ["--implementation", "cp", "--python-version", "3.13"]
+    for glibc in ("2_5", "2_12", "2_17", "2_28"):
+        command += ["--platform", f"manylinux_{glibc}_x86_64"]
+    command += ["--platform", "manylinux2014_x86_64", "--target", str(target), "-r", str(requirements)]
     subprocess.run(command, check=True)
     return target
 
