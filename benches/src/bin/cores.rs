@@ -33,6 +33,10 @@ fn main() -> Result<()> {
 }
 
 fn all() -> Result<()> {
+    if thread::available_parallelism()?.get() < 2 {
+        println!("left out: there is one processor");
+        return Ok(());
+    }
     let program = std::env::current_exe()?;
     for side in SIDES {
         let mut rates = [Vec::new(), Vec::new()];
