@@ -9,7 +9,7 @@ use anyhow::Result;
 use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
 use lamina::ids::FunctionRef;
-use lamina_benches::floor::{self, Floor};
+use lamina_benches::floor::{self, Bare};
 use lamina_benches::timing::{sound, timed};
 use lamina_benches::{guests, world};
 use std::time::Duration;
@@ -28,10 +28,7 @@ fn run(criterion: &mut Criterion) -> Result<()> {
     let world = runtime.block_on(world::World::new(ENVIRONMENTS))?;
     let warm = runtime.block_on(world.create("warm", hello.clone(), false))?;
     let fresh = runtime.block_on(world.create("fresh", hello, true))?;
-    let version = world.catalog.version(&warm, None)?;
-    let floor = Floor::new(world.host.size(), &version.pool.spec().component_path)?;
-    let variables = floor::variables(&version);
-    let context = floor::context("warm");
+    let Bare { floor, variables, context } = Bare::of(&world, &warm)?;
     let [warm, fresh] = [warm, fresh].map(|name| FunctionRef { name, qualifier: None });
     let event = Bytes::from_static(EVENT);
     let invoke = async |target: &FunctionRef| {

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use criterion::{Criterion, criterion_group, criterion_main};
 use lamina::catalog::{AliasChange, CodeUpdate, Precondition};
 use lamina::ids::{AliasName, FunctionRef, Qualifier, Version};
-use lamina_benches::floor::{self, Floor};
+use lamina_benches::floor::Bare;
 use lamina_benches::timing::{sound, timed};
 use lamina_benches::{guests, world};
 use std::hint::black_box;
@@ -28,12 +28,11 @@ fn run_instantiate(criterion: &mut Criterion) -> Result<()> {
     let name = runtime.block_on(world.create("hello", guests::hello()?, false))?;
     let version = world.catalog.version(&name, None)?;
     let pool = &version.pool;
-    let variables = floor::variables(&version);
-    let floor = Floor::new(world.host.size(), &pool.spec().component_path)?;
+    let floor = Bare::of(&world, &name)?;
     let mut group = criterion.benchmark_group("instantiate");
     group.measurement_time(Duration::from_secs(10));
     group.bench_function("floor", |bencher| {
-        bencher.iter_custom(|n| timed(&runtime, n, async || floor.instantiate(&variables).await.map(drop)));
+        bencher.iter_custom(|n| timed(&runtime, n, async || floor.instantiate().await.map(drop)));
     });
     group.bench_function("lamina", |bencher| {
         bencher.iter_custom(|n| {

@@ -4,7 +4,9 @@
 //! instance; no invoker, no admission, no logs, no metrics, no `/tmp`, no
 //! time limit. What a guest prints goes nowhere.
 
+use crate::world::World;
 use lamina::catalog::LiveVersion;
+use lamina::ids::FunctionName;
 use lamina::sandbox::capacity::PoolSize;
 use lamina::sandbox::engine::{self, Family, Ticker, Tuning};
 use std::path::Path;
@@ -108,6 +110,30 @@ impl Floor {
         store.set_epoch_deadline(1);
         let guest = self.pre.instantiate_async(&mut store).await.map_err(into_anyhow)?;
         Ok(Instance { store, guest })
+    }
+}
+
+/// A function of a [`World`] on wasmtime alone, with what Lamina would give it.
+pub struct Bare {
+    /// Its component, for a pool of the world's size.
+    pub floor: Floor,
+    /// Its environment variables.
+    pub variables: Vec<(String, String)>,
+    /// What it is told of an invocation.
+    pub context: Context,
+}
+
+impl Bare {
+    /// The function as it is in `world` now.
+    pub fn of(world: &World, name: &FunctionName) -> anyhow::Result<Self> {
+        let version = world.catalog.version(name, None)?;
+        let floor = Floor::new(world.host.size(), &version.pool.spec().component_path)?;
+        Ok(Self { floor, variables: variables(&version), context: context(name.as_str()) })
+    }
+
+    /// A new instance of it.
+    pub async fn instantiate(&self) -> anyhow::Result<Instance> {
+        self.floor.instantiate(&self.variables).await
     }
 }
 

@@ -9,7 +9,7 @@
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use bytes::Bytes;
 use lamina::ids::FunctionRef;
-use lamina_benches::floor::{self, Floor};
+use lamina_benches::floor::Bare;
 use lamina_benches::{guests, world};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::process::{Command, Stdio};
@@ -62,15 +62,13 @@ fn measure(side: &str, processors: usize) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(processors).enable_all().build()?;
     let world = runtime.block_on(world::World::new(ENVIRONMENTS))?;
     let name = runtime.block_on(world.create("warm", guests::hello()?, false))?;
-    let version = world.catalog.version(&name, None)?;
-    let floor = Floor::new(world.host.size(), &version.pool.spec().component_path)?;
-    let (variables, context) = (floor::variables(&version), floor::context("warm"));
+    let floor = Bare::of(&world, &name)?;
     let target = FunctionRef { name, qualifier: None };
     let caller = || {
         runtime.block_on(async {
             if side == "floor" {
-                let mut instance = floor.instantiate(&variables).await?;
-                rate(async || instance.handle(EVENT, &context).await.map(drop)).await
+                let mut instance = floor.instantiate().await?;
+                rate(async || instance.handle(EVENT, &floor.context).await.map(drop)).await
             } else {
                 let invoke = || world.invoker.invoke(world::invocation(target.clone(), Bytes::from_static(EVENT)));
                 rate(async || world::answer(invoke().await?).map(drop)).await

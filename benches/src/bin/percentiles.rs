@@ -6,7 +6,7 @@
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use lamina::ids::FunctionRef;
-use lamina_benches::floor::{self, Floor};
+use lamina_benches::floor::Bare;
 use lamina_benches::{guests, world};
 use std::time::Instant;
 
@@ -20,18 +20,16 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let world = runtime.block_on(world::World::new(ENVIRONMENTS))?;
     let name = runtime.block_on(world.create("warm", guests::hello()?, false))?;
-    let version = world.catalog.version(&name, None)?;
-    let floor = Floor::new(world.host.size(), &version.pool.spec().component_path)?;
-    let (variables, context) = (floor::variables(&version), floor::context("warm"));
+    let floor = Bare::of(&world, &name)?;
     let target = FunctionRef { name, qualifier: None };
     let event = Bytes::from_static(EVENT);
     let (mut bare, mut lamina) = (Vec::with_capacity(RUN * TURNS), Vec::with_capacity(RUN * TURNS));
     runtime.block_on(async {
-        let mut instance = floor.instantiate(&variables).await?;
+        let mut instance = floor.instantiate().await?;
         for _ in 0..TURNS {
             for _ in 0..RUN {
                 let started = Instant::now();
-                instance.handle(&event, &context).await?;
+                instance.handle(&event, &floor.context).await?;
                 bare.push(started.elapsed());
             }
             for _ in 0..RUN {
