@@ -91,7 +91,8 @@ impl Default for Limits {
 /// Turns of requests on quiet connections: enough that looking at sockets in between costs them little, and few enough that they take a
 /// fraction of a millisecond.
 pub fn newcomers() -> Turns {
-    Turns::new(std::thread::available_parallelism().map_or(1, usize::from).saturating_mul(NEWCOMERS_PER_PROCESSOR))
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    Turns::new(processors.saturating_mul(NEWCOMERS_PER_PROCESSOR)).waited_for_at_most(LONGEST_PUT_OFF)
 }
 
 /// The two ends of a connection.
@@ -249,7 +250,11 @@ where
 }
 
 /// Requests of quiet connections that begin before sockets are looked at again.
-const NEWCOMERS_PER_PROCESSOR: usize = 16;
+const NEWCOMERS_PER_PROCESSOR: usize = 4;
+
+/// How long a request of a quiet connection is put off at most. Past what processors can do every connection becomes a quiet one by its wait,
+/// and the few that do not would be served again and again before all others.
+const LONGEST_PUT_OFF: Duration = Duration::from_millis(250);
 
 /// How long to wait when file descriptors or memory ran out.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
@@ -330,7 +335,7 @@ impl<H> Connection<H> {
         let Some(acceptor) = acceptor else { return self.serve(tls::Stream::Plain(stream), peer, accepted).await };
         let shaken = tokio::select! {
             biased;
-            shaken = tokio::time::timeout_at(accepted + self.limits.header_read_timeout, acceptor.accept(stream)) => shaken,
+            shaken = tokio::time::timeout_at(accepted + self.limits.header_read_timeout, self.in_turn(acceptor.accept(stream))) => shaken,
             () = self.shutdown.cancelled() => return Closed::Normal,
         };
         match shaken {
@@ -341,6 +346,11 @@ impl<H> Connection<H> {
             }
             Err(_) => Closed::HeaderTimeout,
         }
+    }
+
+    /// Does what a connection begins with as what comes on a quiet one is done.
+    fn in_turn<F: Future>(&self, beginning: F) -> impl Future<Output = F::Output> {
+        self.limits.newcomers.each_in_turn(beginning)
     }
 
     async fn serve<F, B>(self, stream: tls::Stream, peer: Peer, accepted: Instant) -> Closed
@@ -356,7 +366,7 @@ impl<H> Connection<H> {
 
         let detected = tokio::select! {
             biased;
-            detected = tokio::time::timeout_at(accepted + limits.header_read_timeout, stream.detect()) => detected,
+            detected = tokio::time::timeout_at(accepted + limits.header_read_timeout, self.in_turn(stream.detect())) => detected,
             () = self.shutdown.cancelled() => return Closed::Normal,
         };
         let protocol = match detected {
@@ -366,6 +376,7 @@ impl<H> Connection<H> {
             Err(_) => return Closed::HeaderTimeout,
         };
 
+        activity.speaks();
         let handler = self.handler.clone();
         let tracked = Arc::clone(&activity);
         let service = service_fn(move |request: Request<Incoming>| {

@@ -37,7 +37,7 @@ fn serve(serve: Serve) -> ExitCode {
 
 fn run(config: Config, serve: Serve) -> anyhow::Result<ExitCode> {
     host_log::init(&config.host_log)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads")?;
+    let runtime = runtime().context("no threads")?;
     let announce = |line: &str| {
         let mut out = std::io::stdout().lock();
         // A reader that went away is no reason to stop serving.
@@ -51,6 +51,23 @@ fn run(config: Config, serve: Serve) -> anyhow::Result<ExitCode> {
         Ending::Cut { .. } | Ending::Forced => ExitCode::FAILURE,
     })
 }
+
+/// Sockets that become ready are taken from the kernel, which keeps them in order, no more of them at a time than a worker's queue of 256 tasks has
+/// room for; what does not fit there waits until the queue is empty, and that is never where it is filled again before
+/// (`docs/decisions/0027-turns.md`).
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_io_events_per_tick(EVENTS_AT_ONCE)
+        .event_interval(TASKS_BETWEEN_EVENTS)
+        .build()
+}
+
+/// Sockets that are looked at together.
+const EVENTS_AT_ONCE: usize = 128;
+
+/// Tasks that run at most before sockets are looked at again: each event makes one ready, and again where it has to wait for a turn.
+const TASKS_BETWEEN_EVENTS: u32 = 256;
 
 fn say(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");

@@ -39,7 +39,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, UnixStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -120,9 +120,9 @@ pub async fn run(config: Config, reload: Arc<Reload>, announce: &Announce) -> Re
     // Taken before anything else too: its default is to end the process.
     let hangups = signal(SignalKind::hangup())?;
     raise_file_limit();
-    let api_listener = bind("api", config.listen.api_addr).await?;
-    let http_listener = bind("http", config.listen.http_addr).await?;
-    let admin_listener = bind("admin", config.listen.admin_addr).await?;
+    let api_listener = bind("api", config.listen.api_addr)?;
+    let http_listener = bind("http", config.listen.http_addr)?;
+    let admin_listener = bind("admin", config.listen.admin_addr)?;
     let [api_listener, http_listener, admin_listener] =
         secured(&config, [api_listener, http_listener, admin_listener])?;
     let addresses =
@@ -149,7 +149,7 @@ pub async fn run(config: Config, reload: Arc<Reload>, announce: &Announce) -> Re
     let invoker: Arc<dyn Invoke> = Arc::new(invoker);
     observers::sample_lag(&base.metrics, Arc::clone(&overload));
     let newcomers = Arc::new(listener::newcomers());
-    let watching = overload.watch(Arc::clone(&newcomers));
+    let watching = overload.watch(UnixStream::pair()?, Arc::clone(&newcomers));
     shutdown.spawn(Phase::Work, "overload", until(&shutdown.token(Phase::Work), watching));
     base.spawn_housekeeping();
     for rest in base.catalog.unfinished_deployments().await {
@@ -423,9 +423,19 @@ async fn reload_on_hangup(
     }
 }
 
-async fn bind(what: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address).await.map_err(|reason| ServeError::Bind { what, address, reason })
+fn bind(what: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
+    let bound = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    bound().map_err(|reason| ServeError::Bind { what, address, reason })
 }
+
+/// Connections that the kernel completes before they are accepted; past them clients try again after a second. The kernel has its own
+/// limit (`net.core.somaxconn`, 4,096 by default), and the smaller one holds.
+const BACKLOG: u32 = 4096;
 
 /// Gives ports the certificates that are configured for them.
 fn secured(config: &Config, listeners: [TcpListener; 3]) -> Result<[Bound; 3], ServeError> {

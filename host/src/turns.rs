@@ -4,24 +4,60 @@
 //! calls, or hundreds of requests that arrive in the same moment, make everybody else wait for all of them. Here a few have their
 //! turn, and each begins it only after sockets were looked at and what was ready has run.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::ready;
+use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 
 /// Turns, a few at a time, in the order in which they were asked for.
 #[derive(Debug)]
-pub struct Turns(Semaphore);
+pub struct Turns {
+    free: Semaphore,
+    longest_wait: Option<Duration>,
+}
 
 impl Turns {
     /// `at_once` of them at a time.
     pub fn new(at_once: usize) -> Self {
-        Self(Semaphore::new(at_once.clamp(1, Semaphore::MAX_PERMITS)))
+        Self { free: Semaphore::new(at_once.clamp(1, Semaphore::MAX_PERMITS)), longest_wait: None }
+    }
+
+    /// The same, but whoever has waited for so long goes on without one: for work that may not be put off for as long as others come.
+    #[must_use]
+    pub fn waited_for_at_most(self, longest: Duration) -> Self {
+        Self { longest_wait: Some(longest), ..self }
     }
 
     /// Waits for a turn; it lasts until what is answered is dropped.
     pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        // It is never closed.
-        let turn = self.0.acquire().await.ok();
+        // It is never closed. Nobody who waits is overtaken: what is given back is theirs.
+        let turn = match (self.free.try_acquire(), self.longest_wait) {
+            (Ok(turn), _) => Some(turn),
+            (Err(_), Some(longest)) => timeout(longest, self.free.acquire()).await.ok().and_then(Result::ok),
+            (Err(_), None) => self.free.acquire().await.ok(),
+        };
         tokio::task::yield_now().await;
         turn
+    }
+
+    /// Does `work` in turns: each time that it can go on it waits for one.
+    pub async fn each_in_turn<F: Future>(&self, work: F) -> F::Output {
+        let mut work = pin!(work);
+        let mut turn = pin!(None);
+        poll_fn(|cx| {
+            if turn.is_none() {
+                turn.set(Some(self.turn()));
+            }
+            let _taken = match turn.as_mut().as_pin_mut() {
+                Some(turn) => ready!(turn.poll(cx)),
+                None => None,
+            };
+            turn.set(None);
+            work.as_mut().poll(cx)
+        })
+        .await
     }
 }
 
@@ -31,6 +67,48 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::time::Instant;
+
+    #[tokio::test(start_paused = true)]
+    async fn turns_that_are_waited_for_so_long_at_most_are_not_waited_for_longer() {
+        let longest = Duration::from_millis(250);
+        let turns = Turns::new(1).waited_for_at_most(longest);
+        let first = turns.turn().await;
+        assert!(first.is_some());
+        let asked = Instant::now();
+        assert!(turns.turn().await.is_none());
+        assert_eq!(asked.elapsed(), longest);
+        drop(first);
+        assert!(turns.turn().await.is_some());
+    }
+
+    #[tokio::test]
+    async fn what_is_done_in_turns_waits_for_one_each_time() {
+        let turns = Arc::new(Turns::new(1));
+        let (beginning, began) = tokio::sync::oneshot::channel();
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let theirs = Arc::clone(&turns);
+        let work = tokio::spawn(async move {
+            let waiting = async {
+                assert_eq!(theirs.free.available_permits(), 0);
+                beginning.send(()).unwrap();
+                let received = receiver.await;
+                assert_eq!(theirs.free.available_permits(), 0);
+                received
+            };
+            theirs.each_in_turn(waiting).await
+        });
+        began.await.unwrap();
+        let held = turns.turn().await;
+        sender.send(7).unwrap();
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!work.is_finished(), "it went on without a turn");
+        drop(held);
+        assert_eq!(work.await.unwrap(), Ok(7));
+        assert_eq!(turns.free.available_permits(), 1);
+    }
 
     #[tokio::test]
     async fn sockets_are_looked_at_between_two_turns() {

@@ -9,6 +9,8 @@ use crate::turns::Turns;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 use tokio::time::Instant;
 
 /// Between two looks.
@@ -54,12 +56,20 @@ impl Overload {
         Duration::from_micros(self.lag_us.load(Ordering::Relaxed))
     }
 
-    /// Looks again and again; never ends. A request of a quiet connection waits for one of `turns` too.
-    pub async fn watch(self: Arc<Self>, turns: Arc<Turns>) {
+    /// Looks again and again, as long as the ends of `sockets` are connected. What is looked at waits for all that a request of a quiet
+    /// connection waits for: until its socket comes up among those that can be read, and for one of `turns`.
+    pub async fn watch(self: Arc<Self>, sockets: (UnixStream, UnixStream), turns: Arc<Turns>) {
+        let (mut client, mut server) = sockets;
         let mut late_since = None;
         loop {
             let due = Instant::now() + LOOK_EVERY;
             tokio::time::sleep_until(due).await;
+            // With room for more than there is, so that the next one is not read before its turn.
+            let passed = async { client.write_all(&[0]).await.is_ok() && server.read(&mut [0; 8]).await.is_ok() };
+            if !passed.await {
+                tracing::error!("overload is watched no more: its own sockets failed");
+                return;
+            }
             drop(turns.turn().await);
             let lag = due.elapsed();
             self.lag_us.store(u64::try_from(lag.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -126,9 +136,27 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_gets_its_turn_in_time_is_never_refused() {
         let overload = Overload::new(Duration::from_millis(1));
-        let watching = tokio::spawn(Arc::clone(&overload).watch(Arc::new(Turns::new(1))));
+        let sockets = UnixStream::pair().unwrap();
+        let watching = tokio::spawn(Arc::clone(&overload).watch(sockets, Arc::new(Turns::new(1))));
         tokio::time::sleep(Duration::from_secs(10)).await;
         assert!(!overload.refuses() && overload.lag() <= Duration::from_millis(1));
         watching.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_a_turn_is_late_and_then_some_are_refused() {
+        let (overload, turns) = (Overload::new(LIMIT), Arc::new(Turns::new(1)));
+        let sockets = UnixStream::pair().unwrap();
+        let watching = tokio::spawn(Arc::clone(&overload).watch(sockets, Arc::clone(&turns)));
+        for _ in 0..2 {
+            assert!(!(0..ALL).any(|_| overload.refuses()));
+            let held = turns.turn().await;
+            tokio::time::sleep(PATIENCE).await;
+            drop(held);
+            tokio::time::sleep(LOOK_EVERY / 2).await;
+            assert!(overload.lag() > LIMIT);
+        }
+        watching.abort();
+        assert!((0..ALL).any(|_| overload.refuses()));
     }
 }

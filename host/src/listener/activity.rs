@@ -74,6 +74,11 @@ impl Activity {
         state.head_since = None;
     }
 
+    /// It has had a turn, and its first bytes came in it: it is no quiet connection, however long they took.
+    pub(super) fn speaks(&self) {
+        self.state.lock().active_at = Instant::now();
+    }
+
     /// Bytes came from the client.
     pub(super) fn bytes_read(&self) {
         let mut state = self.state.lock();

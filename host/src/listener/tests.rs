@@ -169,6 +169,29 @@ async fn keep_alive_and_pipelining_answer_in_order() {
 }
 
 #[tokio::test]
+async fn who_begins_or_was_quiet_waits_for_a_turn_and_who_is_in_the_midst_does_not() {
+    let newcomers = Arc::new(Turns::new(1));
+    let server = Running::start(Limits { newcomers: Arc::clone(&newcomers), ..Limits::default() }).await;
+    let mut quiet = server.send(b"GET /a HTTP/1.1\r\nhost: h\r\n\r\n").await;
+    until(&mut quiet, "/a HTTP/1.1").await;
+    let mut busy = server.send(b"GET /wait HTTP/1.1\r\nhost: h\r\n\r\n").await;
+    server.arrived().await;
+    tokio::time::sleep(3 * SHORT).await;
+
+    let held = newcomers.turn().await;
+    quiet.write_all(b"GET /b HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+    let mut new = server.send(b"GET /c HTTP/1.1\r\nhost: h\r\n\r\n").await;
+    for waits in [&mut quiet, &mut new] {
+        assert!(tokio::time::timeout(SHORT, waits.read_u8()).await.is_err(), "answered without a turn");
+    }
+    server.gate.cancel();
+    until(&mut busy, "waited").await;
+    drop(held);
+    until(&mut quiet, "/b HTTP/1.1").await;
+    until(&mut new, "/c HTTP/1.1").await;
+}
+
+#[tokio::test]
 async fn a_head_that_does_not_come_costs_its_connection() {
     let limits = Limits { header_read_timeout: SHORT, ..Limits::default() };
     let server = Running::start(limits).await;

@@ -1,7 +1,8 @@
 //! A storm of slow starts: many cold functions are called at once while a warm one is asked.
 //!
-//! Probes ask the warm function at fixed times and count from when a request was due. The p99 of what was due or under way during
-//! the storm is held against the p99 before it, on the same daemon.
+//! Probes ask the warm function at fixed times and count from when a request was due, or from when the probe woke for it: a probe that
+//! overslept was kept by the load generator's processor, one that still waited for the answer before by the daemon. The p99 of what was due or
+//! under way during the storm is held against the p99 before it, on the same daemon.
 
 use super::{Apart, Comparison, cold, process, site, words};
 use crate::http::Connection;
@@ -18,7 +19,7 @@ const EVERY: Duration = Duration::from_millis(4);
 /// How long the probes go on after the storm.
 const MARGIN: Duration = Duration::from_millis(300);
 
-/// Requests to the warm function, when each was due and how long it took from then, until told to stop.
+/// Requests to the warm function, from when each is counted and how long it took from then, until told to stop.
 fn probe(api: &str, stop: &AtomicBool) -> Result<Vec<(Instant, f64)>> {
     let mut connection = Connection::open(api)?;
     cold::first(&mut connection, 1)?;
@@ -26,9 +27,14 @@ fn probe(api: &str, stop: &AtomicBool) -> Result<Vec<(Instant, f64)>> {
     let mut due = Instant::now();
     while !stop.load(Ordering::Relaxed) {
         due += EVERY;
-        thread::sleep(due.saturating_duration_since(Instant::now()));
+        let early = due.saturating_duration_since(Instant::now());
+        let mut from = due;
+        if !early.is_zero() {
+            thread::sleep(early);
+            from = Instant::now();
+        }
         cold::first(&mut connection, 1)?;
-        seen.push((due, due.elapsed().as_secs_f64() * 1e6));
+        seen.push((from, from.elapsed().as_secs_f64() * 1e6));
     }
     Ok(seen)
 }
