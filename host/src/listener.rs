@@ -442,6 +442,7 @@ impl<H> Connection<H> {
                 let may_go_on = turn.as_mut().as_pin_mut().is_none_or(|turn| turn.poll(cx).is_ready());
                 if may_go_on {
                     turn.set(None);
+                    activity.polls();
                 }
                 if may_go_on && let Poll::Ready(result) = connection.as_mut().poll(cx) {
                     return Poll::Ready(match result {

@@ -10,12 +10,15 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
 
 pub(super) struct Activity {
     state: Mutex<State>,
+    /// A request began since the protocol was last polled: its handler may not have been.
+    has_begun: AtomicBool,
 }
 
 struct State {
@@ -64,7 +67,18 @@ impl Activity {
                 unread: false,
                 write_timed_out: false,
             }),
+            has_begun: AtomicBool::new(false),
         }
+    }
+
+    /// The protocol is polled next, and what began before has been.
+    pub(super) fn polls(&self) {
+        self.has_begun.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether a request has begun since then.
+    pub(super) fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Relaxed)
     }
 
     /// Switches to HTTP/2's rules: frames on an idle connection are no request head, and streams wait one by one.
@@ -89,6 +103,7 @@ impl Activity {
 
     /// A request's head is complete.
     pub(super) fn begin(self: &Arc<Self>) -> InFlight {
+        self.has_begun.store(true, Ordering::Relaxed);
         let mut state = self.state.lock();
         state.in_flight = state.in_flight.saturating_add(1);
         state.head_since = None;

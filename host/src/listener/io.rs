@@ -101,11 +101,16 @@ impl AsyncRead for GuardedIo {
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        if buf.filled().len() > before {
+        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
+        let has_more = buf.filled().len() > before;
+        if has_more {
             self.activity.bytes_read();
+        } else if self.activity.has_begun() && buf.remaining() > 0 {
+            // A client that sent its request and left: hyper would drop the request before its handler was polled once.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(read)
     }
 }
 
