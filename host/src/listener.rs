@@ -68,8 +68,8 @@ pub struct Limits {
     pub max_streams: u32,
     /// From the shutdown token to cutting what is still in flight.
     pub drain_limit: Duration,
-    /// Turns of requests on connections that were quiet: however many of them begin in the same moment, clients in the midst of a
-    /// conversation are answered in between.
+    /// Turns of first bytes and of requests on connections that were quiet: however many of them come in the same moment, clients in the
+    /// midst of a conversation are answered in between.
     pub newcomers: Arc<Turns>,
 }
 
@@ -88,7 +88,7 @@ impl Default for Limits {
     }
 }
 
-/// Turns of requests on quiet connections: enough that looking at sockets in between costs them little, and few enough that they take a
+/// Turns of first bytes and of requests on quiet connections: enough that looking at sockets in between costs them little, and few enough that they take a
 /// fraction of a millisecond.
 pub fn newcomers() -> Turns {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -249,7 +249,7 @@ where
     DrainReport { open, cut: cut_count.load(Ordering::Acquire), took: began.elapsed() }
 }
 
-/// Requests of quiet connections that begin before sockets are looked at again.
+/// New connections and requests of quiet ones that go on before sockets are looked at again.
 const NEWCOMERS_PER_PROCESSOR: usize = 4;
 
 /// How long a request of a quiet connection is put off at most. Past what processors can do every connection becomes a quiet one by its wait,

@@ -4,9 +4,9 @@
 //! calls, or hundreds of requests that arrive in the same moment, make everybody else wait for all of them. Here a few have their
 //! turn, and each begins it only after sockets were looked at and what was ready has run.
 
-use std::future::{Future, poll_fn};
+use futures_util::{pending, poll};
 use std::pin::pin;
-use std::task::ready;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
@@ -32,11 +32,10 @@ impl Turns {
 
     /// Waits for a turn; it lasts until what is answered is dropped.
     pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        // It is never closed. Nobody who waits is overtaken: what is given back is theirs.
-        let turn = match (self.free.try_acquire(), self.longest_wait) {
-            (Ok(turn), _) => Some(turn),
-            (Err(_), Some(longest)) => timeout(longest, self.free.acquire()).await.ok().and_then(Result::ok),
-            (Err(_), None) => self.free.acquire().await.ok(),
+        // It is never closed.
+        let turn = match self.longest_wait {
+            Some(longest) => timeout(longest, self.free.acquire()).await.ok().and_then(Result::ok),
+            None => self.free.acquire().await.ok(),
         };
         tokio::task::yield_now().await;
         turn
@@ -45,19 +44,14 @@ impl Turns {
     /// Does `work` in turns: each time that it can go on it waits for one.
     pub async fn each_in_turn<F: Future>(&self, work: F) -> F::Output {
         let mut work = pin!(work);
-        let mut turn = pin!(None);
-        poll_fn(|cx| {
-            if turn.is_none() {
-                turn.set(Some(self.turn()));
+        loop {
+            let turn = self.turn().await;
+            if let Poll::Ready(output) = poll!(work.as_mut()) {
+                return output;
             }
-            let _taken = match turn.as_mut().as_pin_mut() {
-                Some(turn) => ready!(turn.poll(cx)),
-                None => None,
-            };
-            turn.set(None);
-            work.as_mut().poll(cx)
-        })
-        .await
+            drop(turn);
+            pending!();
+        }
     }
 }
 

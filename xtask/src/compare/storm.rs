@@ -28,11 +28,12 @@ fn probe(api: &str, stop: &AtomicBool) -> Result<Vec<(Instant, f64)>> {
     while !stop.load(Ordering::Relaxed) {
         due += EVERY;
         let early = due.saturating_duration_since(Instant::now());
-        let mut from = due;
-        if !early.is_zero() {
+        let from = if early.is_zero() {
+            due
+        } else {
             thread::sleep(early);
-            from = Instant::now();
-        }
+            Instant::now()
+        };
         cold::first(&mut connection, 1)?;
         seen.push((from, from.elapsed().as_secs_f64() * 1e6));
     }
