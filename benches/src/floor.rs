@@ -158,7 +158,7 @@ fn into_anyhow(error: wasmtime::Error) -> anyhow::Error {
 
 /// The variables that Lamina gives every environment of a function, made like those of this one.
 pub fn variables(version: &LiveVersion) -> Vec<(String, String)> {
-    let mut variables = version.pool.spec().variables.clone();
+    let mut variables = version.pool.spec().variables.to_vec();
     let stream = "2026/01/01/[$LATEST]00000000000000000000000000000000";
     variables.push(("AWS_LAMBDA_LOG_STREAM_NAME".into(), stream.into()));
     variables

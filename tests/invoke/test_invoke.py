@@ -228,10 +228,10 @@ def test_qualifiers_in_every_place(daemon, lam, make):
             daemon.invoke(name, Qualifier=missing)
 
 
-@pytest.mark.parametrize("guest", ["invoke_ops", "command_ops", "http_ops"])
+@pytest.mark.parametrize("guest", ["invoke_ops", "command_ops", "http_ops", "http_p3"])
 def test_environment_variables_reach_the_guest_and_nothing_else(daemon, make, guest):
     name = make(guest, environment={"GREETING": "hej", "EMPTY": "", "LAMINA_SANDBOX": "reuse"})
-    if guest == "http_ops":
+    if guest.startswith("http"):
         event = {
             "version": "2.0",
             "rawPath": "/env",
@@ -242,9 +242,11 @@ def test_environment_variables_reach_the_guest_and_nothing_else(daemon, make, gu
             "requestContext": {"http": {"method": "GET", "path": "/env", "sourceIp": "127.0.0.1"}},
         }
         answer = daemon.invoke(name, event).ok()
-        body = base64.b64decode(answer["body"]) if answer.get("isBase64Encoded") else answer["body"]
-        seen = json.loads(body)
+        body = base64.b64decode(answer["body"]).decode() if answer.get("isBase64Encoded") else answer["body"]
+        lines = guest == "http_p3"
+        seen = dict(line.split("=", 1) for line in body.splitlines()) if lines else json.loads(body)
     else:
         seen = daemon.invoke(name, {"op": "env"}).ok()
     assert (seen["GREETING"], seen["EMPTY"]) == ("hej", "")
+    assert seen["AWS_LAMBDA_FUNCTION_NAME"] == name and "[$LATEST]" in seen["AWS_LAMBDA_LOG_STREAM_NAME"]
     assert not {"PATH", "HOME", "USER", "PWD"} & seen.keys(), "the host's environment leaks"

@@ -78,7 +78,7 @@ impl Environment {
     pub async fn init(&mut self, limits: TimeLimits) -> Result<(), Failure> {
         match &mut self.inner {
             Inner::Component(component) => component.init(limits).await,
-            Inner::Runtime(runtime) => runtime.load(limits).await,
+            Inner::Runtime(runtime) => Box::pin(runtime.load(limits)).await,
         }
     }
 

@@ -427,6 +427,11 @@ impl Host {
         let Some(runtime) = &spec.runtime else {
             return self.load(&spec.code, &spec.component_path).await.map(Code::Component);
         };
+        // Boxed, as all that only a language runtime does at a start: components' starts would carry room for it.
+        Box::pin(self.interpreted(runtime)).await
+    }
+
+    async fn interpreted<'a>(&self, runtime: &'a RuntimeSpec) -> Result<Code<'a>, CompileError> {
         let level_1 = self.runtimes.get(&runtime.runtime).await?;
         let task = self.tasks.get(&runtime.package).await.map_err(|error| CompileError::Host(error.to_string()))?;
         Ok(Code::Interpreted { level_1, runtime, task })

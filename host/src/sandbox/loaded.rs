@@ -251,7 +251,8 @@ impl Artifacts {
         let loaded = cell
             .get_or_try_init(|| {
                 fresh = true;
-                self.load_from_disk(key, component_path, make_room)
+                // Boxed: most starts find the code in memory, and would carry room for a compilation.
+                Box::pin(self.load_from_disk(key, component_path, make_room))
             })
             .await
             .cloned();

@@ -63,9 +63,9 @@ pub struct Spec {
     /// Size of `/tmp`.
     pub tmp_size_mb: u32,
     /// Environment variables. The name of the log stream is added by each environment.
-    pub variables: Vec<(String, String)>,
+    pub variables: Arc<[(String, String)]>,
     /// The guest's arguments.
-    pub arguments: Vec<String>,
+    pub arguments: Arc<[String]>,
     /// The context of every invocation, but for what differs between them.
     pub context: Context,
     /// Whether environments serve again; `false` gives every invocation a new one.
@@ -287,7 +287,7 @@ impl Pool {
     /// What the guest is to see at `/opt`.
     pub(super) async fn layers(&self) -> Result<Option<Dir>, StartError> {
         let Some(set) = &self.spec.layers else { return Ok(None) };
-        let dir = self.host.layer_dir(set).await;
+        let dir = Box::pin(self.host.layer_dir(set)).await;
         dir.map(Some).map_err(|error| StartError::Host(error.to_string()))
     }
 
@@ -299,14 +299,14 @@ impl Pool {
     /// What environments of `code` are to go on from, where there is an image.
     async fn image(&self, code: &Code<'_>) -> Option<Image> {
         let (Some(snapshot), Code::Interpreted { level_1, .. }) = (&self.spec.snapshot, code) else { return None };
-        snapshot.image(self.host.images(), self.host.loads(), level_1).await
+        Box::pin(snapshot.image(self.host.images(), self.host.loads(), level_1)).await
     }
 
     async fn instantiate(
         &self,
         code: Code<'_>,
         image: Option<&Image>,
-        log_stream: &str,
+        log_stream: &Arc<str>,
         opt: Option<Dir>,
         slot: Slot,
     ) -> Result<Environment, StartError> {
@@ -322,7 +322,8 @@ impl Pool {
                     _ => runtime.initialization_type,
                 };
                 let (load, parts) = (spec.load(runtime, log_stream, initialization_type), spec.parts(opt, task));
-                let environment = RuntimeEnvironment::instantiate(level_1, image, &load, parts, shared).await?;
+                let environment =
+                    Box::pin(RuntimeEnvironment::instantiate(level_1, image, &load, parts, shared)).await?;
                 if image.is_some() {
                     self.host.images().count_restored();
                 }

@@ -1,5 +1,6 @@
 //! What a store holds: everything a guest can reach through the host, and its limits.
 
+use super::calls::environment::GuestEnvironment;
 use super::calls::filesystem::{FilesystemAccess, FilesystemView, TmpDir};
 use super::calls::outbound_http::OutboundHttp;
 use super::calls::output::{BoundedOutput, Input, Output, OutputSink};
@@ -108,6 +109,7 @@ impl GuestIo {
 /// The data of an environment's store.
 pub struct State {
     wasi: WasiCtx,
+    environment: GuestEnvironment,
     table: ResourceTable,
     http: WasiHttpCtx,
     outbound: OutboundHttp,
@@ -122,19 +124,25 @@ pub struct State {
 
 impl State {
     /// For a guest of `kind` in a new environment of `spec`. Touches no disk.
-    pub(super) fn new(spec: &Spec, kind: GuestKind, log_stream: &str, shared: &Shared, layers: Option<Dir>) -> Self {
+    pub(super) fn new(
+        spec: &Spec,
+        kind: GuestKind,
+        log_stream: &Arc<str>,
+        shared: &Shared,
+        layers: Option<Dir>,
+    ) -> Self {
         let io = GuestIo::new(kind, spec.log_limits, Arc::clone(&shared.clock));
         let mut wasi = WasiCtx::builder();
-        wasi.envs(&spec.variables)
-            .args(&spec.arguments)
-            .env("AWS_LAMBDA_LOG_STREAM_NAME", log_stream)
-            .stdin(io.stdin.clone())
-            .stdout(io.stdout())
-            .stderr(io.stderr());
+        wasi.stdin(io.stdin.clone()).stdout(io.stdout()).stderr(io.stderr());
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES);
         Self {
             wasi: wasi.build(),
+            environment: GuestEnvironment {
+                variables: Arc::clone(&spec.variables),
+                arguments: Arc::clone(&spec.arguments),
+                log_stream: Arc::clone(log_stream),
+            },
             table,
             http: WasiHttpCtx::new(),
             outbound: OutboundHttp::new(
@@ -148,6 +156,11 @@ impl State {
             stream: StreamSink::default(),
             limits: MemoryLimits::new(spec.memory_size_mb, Arc::clone(&shared.budget)),
         }
+    }
+
+    /// What the guest reads of its environment.
+    pub(super) fn environment(&mut self) -> &mut GuestEnvironment {
+        &mut self.environment
     }
 
     /// The guest's standard streams.

@@ -420,7 +420,7 @@ async fn register(
     spec: &Spec,
     of: &ExtensionsSpec,
     code: &ExtensionCode,
-    log_stream: &str,
+    log_stream: &Arc<str>,
     opt: Option<&Dir>,
     started: Instant,
     limit: Duration,
@@ -449,7 +449,7 @@ async fn register(
         handler: of.handler.clone(),
         memory_limit_mb: spec.memory_size_mb,
         log_group: context.log_group.clone(),
-        log_stream: log_stream.to_owned(),
+        log_stream: log_stream.as_ref().to_owned(),
     };
     let wall = limit.saturating_sub(started.elapsed());
     let registration = sandbox.init(&environment, TimeLimits { wall, cpu: None }).await;

@@ -1,13 +1,11 @@
 //! The documents that a runtime gets: what to load, and the context of an invocation.
 
 use super::RuntimeSpec;
+use crate::sandbox::calls::environment::LOG_STREAM;
 use crate::sandbox::environment::Context;
 use crate::sandbox::pool::SNAP_START;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
-
-/// The name of the log stream, which each environment has its own of.
-const LOG_STREAM: &str = "AWS_LAMBDA_LOG_STREAM_NAME";
 
 /// Why an environment was made, which an image does not know.
 const INITIALIZATION_TYPE: &str = "AWS_LAMBDA_INITIALIZATION_TYPE";

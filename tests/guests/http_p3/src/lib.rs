@@ -2,11 +2,13 @@
 //!
 //! - `POST` to any path sends the request's body and trailers back as they arrive, the path in `x-path`.
 //! - `GET /stream` sends `one`, `two`, `three`, each a write of its own, and the trailer `x-done: yes`.
+//! - `GET /env` answers with the environment variables, `NAME=value`, a line each.
 //! - `GET /fail` answers with the error `internal-error`, `GET /trap` traps.
 //! - Anything else answers with method, path and the `x-amzn-request-id` header, a line each, and writes the
 //!   same to stderr.
 
 use wasip3::{
+    cli::environment::get_environment,
     http::types::{ErrorCode, Fields, Method, Request, Response},
     wit_future, wit_stream,
 };
@@ -25,6 +27,10 @@ impl wasip3::exports::http::handler::Guest for Guest {
         match (request.get_method(), path.as_str()) {
             (Method::Post, path) => Ok(echo(request, path)),
             (Method::Get, "/stream") => Ok(stream()),
+            (Method::Get, "/env") => {
+                let lines = get_environment().into_iter().map(|(name, value)| format!("{name}={value}\n").into_bytes());
+                Ok(body(lines.collect(), None))
+            }
             (Method::Get, "/fail") => Err(ErrorCode::InternalError(Some("failed, as asked".to_owned()))),
             (Method::Get, "/trap") => std::process::abort(),
             (method, path) => {
