@@ -10,13 +10,13 @@
 
 mod chart;
 mod cold;
-mod contenders;
+pub mod contenders;
 mod load;
 mod overload;
 mod process;
 pub mod publish;
 mod report;
-mod servers;
+pub mod servers;
 mod site;
 mod storm;
 mod targets;
