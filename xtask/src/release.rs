@@ -5,7 +5,7 @@
 //! state of the sources, so none is kept.
 
 use crate::compare::contenders::SAMPLES;
-use crate::compare::servers;
+use crate::compare::{process, servers};
 use crate::daemon::Daemon;
 use crate::http::Connection;
 use crate::workspace::{Workspace, which};
@@ -31,6 +31,7 @@ const MESSAGES: usize = 500;
 
 /// Builds, counts, builds again.
 pub fn run(workspace: &Workspace) -> Result<()> {
+    process::watch_signals()?;
     guests::build(workspace, &guests::Options::default())?;
     let rustc = Rustc::find()?;
     let profdata = rustc.profdata(workspace)?;
@@ -82,22 +83,21 @@ fn build(workspace: &Workspace, rustc: &Rustc, scratch: &Path, what: &str, flags
 fn count(workspace: &Workspace, scratch: &Path, counting: &Path, counts: &Path) -> Result<()> {
     let samples =
         servers::samples(&scratch.join("samples"), &workspace.guests(), &workspace.root.join("benches/interpreted"))?;
-    // What compiling takes would be more than all that is served: it is over, and uncounted, before the start that counts.
-    for file in [PathBuf::from("/dev/null"), counts.join("%p-%m.profraw")] {
-        let is_counted = file.starts_with(counts);
+    let start = |title: &str, file: &Path, work: fn(&Daemon) -> Result<()>| -> Result<()> {
         let mut serve = samples.serve(counting);
-        let spinner = steps::spinner(if is_counted { "counting" } else { "compiling the samples" });
+        let spinner = steps::spinner(title);
         let daemon = Daemon::start(serve.current_dir(scratch).env("LLVM_PROFILE_FILE", file), READY_WITHIN)?;
-        if is_counted {
-            exercise(&daemon)?;
-        }
+        work(&daemon)?;
         let status = daemon.stop()?;
         spinner.finish_and_clear();
         if !status.success() {
             bail!("the daemon that counts did not end well: {status}");
         }
-    }
-    Ok(())
+        Ok(())
+    };
+    // What compiling takes would be more than all that is served: it is over, and uncounted, before the start that counts.
+    start("compiling the samples", Path::new("/dev/null"), |_| Ok(()))?;
+    start("counting", &counts.join("%p-%m.profraw"), exercise)
 }
 
 /// What daemons do: functions of each kind behind routes and through the Lambda API, and a queue.
@@ -124,6 +124,7 @@ fn repeat(origin: &str, ask: impl Fn(&mut Connection) -> Result<crate::http::Ans
     let client = || -> Result<()> {
         let mut connection = Connection::open(origin)?;
         for _ in 0..REQUESTS {
+            process::uninterrupted()?;
             let answer = ask(&mut connection)?;
             if answer.status != 200 {
                 bail!("{origin} answered {}: {}", answer.status, answer.body);

@@ -13,7 +13,7 @@ mod cold;
 pub mod contenders;
 mod load;
 mod overload;
-mod process;
+pub mod process;
 pub mod publish;
 mod report;
 pub mod servers;
