@@ -43,7 +43,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     fs::create_dir_all(&counts)?;
 
     let counting = scratch.join("counting");
-    let flags = format!("-Cprofile-generate={}", counts.display());
+    let flags = format!("-Cprofile-generate={}", scratch.join("uncounted").display());
     build(workspace, &rustc, &scratch, "the daemon that counts", &flags, &counting)?;
     count(workspace, &scratch, &counting, &counts)?;
 
@@ -83,10 +83,9 @@ fn build(workspace: &Workspace, rustc: &Rustc, scratch: &Path, what: &str, flags
 fn count(workspace: &Workspace, scratch: &Path, counting: &Path, counts: &Path) -> Result<()> {
     let samples =
         servers::samples(&scratch.join("samples"), &workspace.guests(), &workspace.root.join("benches/interpreted"))?;
-    let start = |title: &str, file: &Path, work: fn(&Daemon) -> Result<()>| -> Result<()> {
-        let mut serve = samples.serve(counting);
+    let start = |title: &str, serve: &mut Command, work: fn(&Daemon) -> Result<()>| -> Result<()> {
         let spinner = steps::spinner(title);
-        let daemon = Daemon::start(serve.current_dir(scratch).env("LLVM_PROFILE_FILE", file), READY_WITHIN)?;
+        let daemon = Daemon::start(serve.current_dir(scratch), READY_WITHIN)?;
         work(&daemon)?;
         let status = daemon.stop()?;
         spinner.finish_and_clear();
@@ -95,9 +94,11 @@ fn count(workspace: &Workspace, scratch: &Path, counting: &Path, counts: &Path) 
         }
         Ok(())
     };
-    // What compiling takes would be more than all that is served: it is over, and uncounted, before the start that counts.
-    start("compiling the samples", Path::new("/dev/null"), |_| Ok(()))?;
-    start("counting", &counts.join("%p-%m.profraw"), exercise)
+    // What compiling takes would be more than all that is served: it is over before the start that counts, and it is done by children,
+    // which get no variables and so write their counts where nobody looks.
+    start("compiling the samples", &mut samples.serve(counting), |_| Ok(()))?;
+    let file = counts.join("%p-%m.profraw");
+    start("counting", samples.serve(counting).env("LLVM_PROFILE_FILE", file), exercise)
 }
 
 /// What daemons do: functions of each kind behind routes and through the Lambda API, and a queue.
