@@ -3,10 +3,8 @@
 //! It runs in a process group of its own, so a Ctrl-C in the terminal reaches only this program, which passes it on as
 //! one SIGTERM: the daemon drains. A second Ctrl-C is passed on as a second, on which it leaves at once.
 
-use crate::http;
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -61,20 +59,6 @@ impl Daemon {
                 }
             }
         }
-    }
-
-    /// Calls an operation of SQS.
-    pub fn sqs(&self, operation: &str, input: &Value) -> Result<Value> {
-        let target = format!("AmazonSQS.{operation}");
-        let headers = [("Content-Type", "application/x-amz-json-1.0"), ("X-Amz-Target", target.as_str())];
-        let answer = http::request("POST", &self.api, &headers, &input.to_string())?;
-        if answer.status != 200 {
-            bail!("{operation} answered {}: {}", answer.status, answer.body);
-        }
-        if answer.body.is_empty() {
-            return Ok(Value::Null);
-        }
-        serde_json::from_str(&answer.body).with_context(|| format!("{operation} answered no JSON"))
     }
 
     /// Passes Ctrl-C and SIGTERM on to the daemon from now on.

@@ -3,7 +3,6 @@
 //! - `guests`: the guest toolchain, then every sample and test guest as wasm ([`guests`], [`toolchain`]).
 //! - `run`: guests, host, and a daemon on the repository's `config.toml`, shown at work ([`run`]).
 //! - `test`: sets up and runs every test; `.ci/run` calls it ([`test`]).
-//! - `release`: the daemon as it is meant to be served from ([`release`]).
 //! - `parity`: writes the tables of operations in `docs/aws-parity.md` from what the tests saw ([`parity`]).
 //! - `runtimes`: the language runtimes from source, to `dist/` or to be compared with it ([`runtimes`]).
 //! - `fuzz`: the fuzz targets, each for a bounded time ([`fuzz`]).
@@ -23,7 +22,6 @@ mod http;
 mod instructions;
 mod parity;
 mod python;
-mod release;
 mod run;
 mod runtimes;
 mod steps;
@@ -49,8 +47,6 @@ enum Command {
     Run(run::Options),
     /// Set up and run every test
     Test(test::Options),
-    /// Build the daemon to serve from: optimised by counts of what it does, which takes two builds
-    Release,
     /// Write the tables of operations in docs/aws-parity.md from what the tests saw
     Parity(parity::Options),
     /// Build the language runtimes from source
@@ -69,7 +65,6 @@ fn main() -> ExitCode {
         Command::Guests(options) => guests::build(&workspace, &options).map(|_| ()),
         Command::Run(options) => run::run(&workspace, &options),
         Command::Test(options) => test::run(&workspace, &options),
-        Command::Release => release::run(&workspace),
         Command::Parity(options) => parity::run(&workspace, &options),
         Command::Runtimes(options) => runtimes::run(&workspace, &options),
         Command::Fuzz(options) => fuzz::run(&workspace, &options),

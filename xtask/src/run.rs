@@ -9,7 +9,7 @@ use crate::workspace::Workspace;
 use crate::{guests, steps, test};
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::process::{Command, Output};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -129,7 +129,7 @@ impl Demonstration<'_> {
     fn queue(&self) -> Result<()> {
         let (queue, function) = QUEUE;
         println!("\nQueue: {queue} → {function}");
-        let url = self.daemon.sqs("GetQueueUrl", &json!({ "QueueName": queue }))?;
+        let url = self.sqs("GetQueueUrl", &json!({ "QueueName": queue }))?;
         let url = url["QueueUrl"].as_str().context("GetQueueUrl answered no URL")?.to_owned();
         let before = self.report_lines(function)?.len();
         for (count, kind) in [(1, "first message"), (2, "then")] {
@@ -138,7 +138,7 @@ impl Demonstration<'_> {
                 "lines": [{ "sku": "tea", "quantity": 2, "priceCents": 450 }],
             });
             let start = Instant::now();
-            let sent = self.daemon.sqs("SendMessage", &json!({ "QueueUrl": url, "MessageBody": order.to_string() }))?;
+            let sent = self.sqs("SendMessage", &json!({ "QueueUrl": url, "MessageBody": order.to_string() }))?;
             let acknowledged = start.elapsed();
             self.reports(function, before, count, start + EVENT_WITHIN)?;
             let id = sent["MessageId"].as_str().unwrap_or_default();
@@ -177,6 +177,13 @@ impl Demonstration<'_> {
             println!("    {kind:13} due {due}, run and reported {late:.1} ms later");
         }
         self.reports(SCHEDULED, before, 2, Instant::now()).map(print_reports)
+    }
+
+    fn sqs(&self, operation: &str, input: &Value) -> Result<Value> {
+        let target = format!("AmazonSQS.{operation}");
+        let headers = [("Content-Type", "application/x-amz-json-1.0"), ("X-Amz-Target", target.as_str())];
+        let answer = http::request("POST", &self.daemon.api, &headers, &input.to_string())?;
+        serde_json::from_str(&expect(answer, 200)?.body).with_context(|| format!("{operation} answered no JSON"))
     }
 
     /// REPORT lines of a function after the first `before`, once there are at least `count`.

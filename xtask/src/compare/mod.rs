@@ -10,13 +10,13 @@
 
 mod chart;
 mod cold;
-pub mod contenders;
+mod contenders;
 mod load;
 mod overload;
-pub mod process;
+mod process;
 pub mod publish;
 mod report;
-pub mod servers;
+mod servers;
 mod site;
 mod storm;
 mod targets;

@@ -7,7 +7,7 @@ use super::site::Site;
 use super::tools::Tools;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -57,32 +57,25 @@ impl Running {
     }
 }
 
-/// A site of the daemon at `directory` with the samples behind routes.
-///
-/// - `guests`, `sources`: where their packages are ([`Programs::guests`], [`Programs::sources`]).
-pub fn samples(directory: &Path, guests: &Path, sources: &Path) -> Result<Site> {
-    let site = Site::new(directory.to_owned());
-    let mut declared = String::new();
-    for sample in SAMPLES {
-        let (name, sandbox) = (sample.name, sample.sandbox);
-        let (package, runtime, handler) = match sample.package {
-            Package::Guest(file) => (guests.join(file), "provided.al2023", "bootstrap"),
-            Package::Source(directory, runtime, handler) => (sources.join(directory), runtime, handler),
-        };
-        declared += &format!(
-            "[[functions]]\nname = \"{name}\"\npackage = \"{}\"\nruntime = \"{runtime}\"\nhandler = \"{handler}\"\nsandbox = \"{sandbox}\"\n\n\
-             [[routes]]\npath = \"/{name}\"\nfunction = \"{name}\"\n\n",
-            package.display()
-        );
-    }
-    site.configure("", &declared)?;
-    Ok(site)
-}
-
 impl Programs {
     /// The daemon's site with the samples.
     pub fn samples(&self) -> Result<Site> {
-        samples(&self.scratch.join("samples"), &self.guests, &self.sources)
+        let site = Site::new(self.scratch.join("samples"));
+        let mut declared = String::new();
+        for sample in SAMPLES {
+            let (name, sandbox) = (sample.name, sample.sandbox);
+            let (package, runtime, handler) = match sample.package {
+                Package::Guest(file) => (self.guests.join(file), "provided.al2023", "bootstrap"),
+                Package::Source(directory, runtime, handler) => (self.sources.join(directory), runtime, handler),
+            };
+            declared += &format!(
+                "[[functions]]\nname = \"{name}\"\npackage = \"{}\"\nruntime = \"{runtime}\"\nhandler = \"{handler}\"\nsandbox = \"{sandbox}\"\n\n\
+                 [[routes]]\npath = \"/{name}\"\nfunction = \"{name}\"\n\n",
+                package.display()
+            );
+        }
+        site.configure("", &declared)?;
+        Ok(site)
     }
 
     /// The daemon's site with so many functions; [`Site::deploy`] has filled it.
