@@ -88,8 +88,8 @@ impl Default for Limits {
     }
 }
 
-/// Turns of first bytes and of requests on quiet connections: enough that looking at sockets in between costs them little, and few enough that they take a
-/// fraction of a millisecond.
+/// Turns of first bytes and of requests on quiet connections: enough that looking at sockets in between costs them little, and few enough
+/// that they take a fraction of a millisecond.
 pub fn newcomers() -> Turns {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     Turns::new(processors.saturating_mul(NEWCOMERS_PER_PROCESSOR)).waited_for_at_most(LONGEST_PUT_OFF)

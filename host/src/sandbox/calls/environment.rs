@@ -1,6 +1,6 @@
 //! `wasi:cli/environment` 0.2 and 0.3: the variables and arguments of a version, copied when a guest asks for them.
 //!
-//! Most guests never do, and a new environment of one that serves once would take longer to copy them than to call.
+//! Many guests never do, and each environment that serves once would copy them for nothing.
 
 use std::sync::Arc;
 use wasmtime::component::{HasSelf, Linker};
